@@ -1,0 +1,71 @@
+// What the launcher hands to a kernel: plain structs and the launch geometry both sides must agree on.
+// Included by device code and by the launcher, so that neither keeps a copy of its own.
+#pragma once
+
+#ifdef __CUDACC_RTC__
+// NVRTC brings no standard headers, and these four names are all we need of them.
+using uint8_t = unsigned char;
+using uint32_t = unsigned int;
+using uint64_t = unsigned long long;
+using int64_t = long long;
+#else
+#include <cstdint>
+#endif
+
+namespace barrow {
+
+// Edge of a scale block, and the length of K after which partial sums are promoted to float32.
+constexpr uint32_t kScaleBlock = 128;
+
+// D[m,n] = A[m,k] x B[n,k]^T. Strides are in elements.
+struct GemmParams {
+    const float* a_scale;  // one per row of A and 128 of K
+    const float* b_scale;  // one per 128 rows of B and 128 of K
+    void* d;
+    int64_t a_scale_stride_m;
+    int64_t a_scale_stride_k;
+    int64_t b_scale_stride_n;
+    int64_t b_scale_stride_k;
+    int64_t d_stride_m;
+    uint32_t m;
+    uint32_t n;
+    uint32_t k;
+    // 1 when D's address and row stride are multiples of 16 bytes, so that the copy engine can store it.
+    uint32_t d_by_tma;
+};
+
+// One float8_e4m3fn value per input value and one float32 scale per group. Strides are in elements.
+struct QuantParams {
+    const void* x;
+    uint8_t* q;
+    float* scale;
+    int64_t x_stride_m;
+    int64_t q_stride_m;
+    int64_t scale_stride_m;
+    int64_t scale_stride_k;
+    uint32_t m;
+    uint32_t k;
+    uint32_t use_ue8m0;
+};
+
+// Threads of a block, and rows of x that one block of the 1x128 quantizer covers for one group of K.
+// Grid: ceil(m / rows) * ceil(k / 128) blocks, the group of K running fastest.
+constexpr uint32_t kQuantThreads = 256;
+constexpr uint32_t kTokenGroupRows = 32;
+// The 128x128 quantizer takes one block per scale block: ceil(m / 128) * ceil(k / 128), K running fastest.
+
+// Copies `rows` rows of `row_bytes` bytes to a row stride that the copy engine can address.
+struct PadRowsParams {
+    const uint8_t* src;
+    uint8_t* dst;
+    int64_t src_stride;
+    int64_t dst_stride;
+    int64_t row_bytes;
+    uint32_t rows;
+};
+
+// Grid: min(rows, kPadMaxBlocks) blocks of kPadThreads; block i copies rows i, i + grid, ...
+constexpr uint32_t kPadThreads = 256;
+constexpr uint32_t kPadMaxBlocks = 65535;
+
+}  // namespace barrow

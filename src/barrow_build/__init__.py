@@ -1,0 +1,1 @@
+"""What builds barrow's wheel and never travels in it: the kernel catalogue and its ahead-of-time compiler."""
