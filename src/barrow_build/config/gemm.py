@@ -1,6 +1,6 @@
 """The spec of one dense FP8 GEMM kernel and the rules that make it legal on Hopper."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import gcd
 from typing import Literal
 
@@ -18,6 +18,15 @@ ACCUMULATOR_LIMIT = 192
 
 class SpecError(ValueError):
     """A spec that no Hopper kernel can have."""
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Microseconds of one launch: `fixed_us + waves * (tile_us + k_blocks * k_block_us)`, fitted to measurements."""
+
+    fixed_us: float
+    tile_us: float
+    k_block_us: float
 
 
 @dataclass(frozen=True, order=True)
@@ -38,6 +47,7 @@ class GemmSpec:
     warpgroups_k: int = 1
     out: OutDtype = "bf16"
     arch: str = "90a"
+    cost: CostModel = field(default=CostModel(3.0, 1.0, 0.3), compare=False)
 
     @property
     def name(self) -> str:
@@ -116,7 +126,10 @@ class GemmSpec:
         rows = self.block_m // max(self.warpgroups_m, 1)
         accumulators = self.block_n * (rows // WGMMA_M + 1) // 2
         rules = [
-            (self.block_m % (WGMMA_M * self.warpgroups_m) == 0, "block_m must be a multiple of 64 per warpgroup along M"),
+            (
+                self.block_m % (WGMMA_M * self.warpgroups_m) == 0,
+                "block_m must be a multiple of 64 per warpgroup along M",
+            ),
             (self.block_n % 16 == 0 and 16 <= self.block_n <= 256, "block_n must be a multiple of 16 from 16 to 256"),
             (self.stages >= 2, "stages must be at least 2, or loads and math cannot overlap"),
             (self.stages >= self.warpgroups_k, "stages must be at least warpgroups_k"),
