@@ -1,0 +1,58 @@
+// The table of kernels in this build. The build generates the definitions from the catalogue of specs, so that
+// tiles, shared memory and costs are written once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace barrow {
+
+enum class Dtype : int { bf16, f16, f32 };
+
+// Where a cubin lies in kernels.pack. `crc32` is zlib's, of the cubin's bytes.
+struct Image {
+    uint64_t offset;
+    uint64_t size;
+    uint32_t crc32;
+};
+
+// Microseconds of one launch: fixed_us + waves * (tile_us + ceil(K / 128) * k_block_us).
+struct CostModel {
+    float fixed_us;
+    float tile_us;
+    float k_block_us;
+};
+
+// The symbol inside a cubin is the kernel's name.
+struct GemmKernel {
+    const char* name;
+    int arch;  // compute capability, major * 10 + minor
+    Dtype out;
+    int block_m;
+    int block_n;
+    int stages;
+    int cluster_m;
+    int cluster_n;
+    int warpgroups_m;
+    int warpgroups_k;
+    int threads;
+    int smem_bytes;  // dynamic
+    CostModel cost;
+    Image image;
+};
+
+struct AuxKernel {
+    const char* name;
+    const char* symbol;
+    Image image;
+};
+
+extern const GemmKernel kGemmKernels[];
+extern const size_t kGemmKernelCount;
+extern const AuxKernel kAuxKernels[];
+extern const size_t kAuxKernelCount;
+
+// Bytes of kernels.pack; 0 when this build carries no kernels.
+extern const uint64_t kPackSize;
+
+}  // namespace barrow
