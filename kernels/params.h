@@ -3,8 +3,9 @@
 #pragma once
 
 #ifdef __CUDACC_RTC__
-// NVRTC brings no standard headers, and these four names are all we need of them.
+// NVRTC brings no standard headers, and these few names are all we need of them.
 using uint8_t = unsigned char;
+using uint16_t = unsigned short;
 using uint32_t = unsigned int;
 using uint64_t = unsigned long long;
 using int64_t = long long;

@@ -1,0 +1,106 @@
+// From accumulators to D: through shared memory and the copy engine where it can address D, else from
+// registers.
+#pragma once
+
+#include "ptx/sync.cuh"
+#include "ptx/tma.cuh"
+#include "ptx/wgmma.cuh"
+
+namespace barrow {
+
+// Two float32 as two bfloat16 in one word, the first in the lower half, rounded to nearest even.
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+    uint32_t packed;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+    return packed;
+}
+
+__device__ __forceinline__ void store_matrices(uint32_t address, uint32_t a, uint32_t b, uint32_t c,
+                                               uint32_t d) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(a),
+                 "r"(b), "r"(c), "r"(d)
+                 : "memory");
+}
+
+// Greatest width of 16, 32 or 64 columns that divides the tile: one swizzle span of bfloat16.
+template <uint32_t kBlockN>
+constexpr uint32_t kStoreWidth = kBlockN % 64 == 0   ? 64
+                                 : kBlockN % 32 == 0 ? 32
+                                                     : 16;
+
+// Writes one warpgroup's 64 rows to `smem` as boxes of 64 rows x kStoreWidth columns, in the swizzle of D's
+// map: the 16-byte pieces of a row are permuted by the row, so that eight rows of one matrix fall into eight
+// banks.
+template <uint32_t kBlockN>
+__device__ __forceinline__ void stage_bf16(uint8_t* smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
+    constexpr uint32_t kWidth = kStoreWidth<kBlockN>;
+    constexpr uint32_t kRowBytes = kWidth * 2;
+    constexpr uint32_t kPieces = kRowBytes / 16;
+    const uint32_t lane = thread % kWarp;
+    const uint32_t row = thread / kWarp * 16 + lane % 16;  // the row whose address this lane gives
+    const uint32_t swizzle = row * kRowBytes / 128 % kPieces;
+    const uint32_t base = smem_address(smem) + row * kRowBytes;
+#pragma unroll
+    for (uint32_t j = 0; j < kBlockN / 8; j += 2) {
+        const uint32_t column = (j + lane / 16) * 8;
+        const uint32_t piece = (column % kWidth / 8) ^ swizzle;
+        store_matrices(base + column / kWidth * (kWgmmaM * kRowBytes) + piece * 16,
+                       pack_bf16(sum[4 * j], sum[4 * j + 1]), pack_bf16(sum[4 * j + 2], sum[4 * j + 3]),
+                       pack_bf16(sum[4 * j + 4], sum[4 * j + 5]), pack_bf16(sum[4 * j + 6], sum[4 * j + 7]));
+    }
+}
+
+// Hands the staged rows to the copy engine; call from one thread, after the warpgroup has written them.
+template <uint32_t kBlockN>
+__device__ __forceinline__ void store_staged(const uint8_t* smem, const CUtensorMap* map, uint32_t row,
+                                             uint32_t column, uint32_t columns) {
+    constexpr uint32_t kWidth = kStoreWidth<kBlockN>;
+#pragma unroll
+    for (uint32_t c = 0; c < kBlockN; c += kWidth)
+        if (column + c < columns) tma_store(smem + c * kWgmmaM * 2, map, column + c, row);
+    tma_store_commit();
+}
+
+// Writes one warpgroup's 64 rows straight to D, element by element at the edges.
+template <bool kBf16, uint32_t kBlockN>
+__device__ __forceinline__ void store_registers(const GemmParams& params, const float (&sum)[kBlockN / 2],
+                                                uint32_t row, uint32_t column, uint32_t thread) {
+    constexpr uint32_t kBytes = kBf16 ? 2 : 4;
+    const uint32_t lane = thread % kWarp;
+    const uint32_t first_row = row + thread / kWarp * 16 + lane / 4;
+    const uint32_t first_column = column + lane % 4 * 2;
+    // Pairs start at even columns, so that one test covers every pair of the tile.
+    const bool pairs = params.d_stride_m % 2 == 0 && reinterpret_cast<uint64_t>(params.d) % (2 * kBytes) == 0;
+#pragma unroll
+    for (uint32_t half = 0; half < 2; ++half) {
+        const uint32_t r = first_row + half * 8;
+        if (r >= params.m) continue;
+        uint8_t* line = static_cast<uint8_t*>(params.d) + int64_t{r} * params.d_stride_m * kBytes;
+#pragma unroll
+        for (uint32_t j = 0; j < kBlockN / 8; ++j) {
+            const uint32_t c = first_column + j * 8;
+            const float low = sum[4 * j + 2 * half], high = sum[4 * j + 2 * half + 1];
+            uint8_t* place = line + uint64_t{c} * kBytes;
+            if constexpr (kBf16) {
+                const uint32_t packed = pack_bf16(low, high);
+                if (pairs && c + 1 < params.n) {
+                    *reinterpret_cast<uint32_t*>(place) = packed;
+                } else {
+                    auto* elements = reinterpret_cast<uint16_t*>(place);
+                    if (c < params.n) elements[0] = static_cast<uint16_t>(packed);
+                    if (c + 1 < params.n) elements[1] = static_cast<uint16_t>(packed >> 16);
+                }
+            } else {
+                auto* elements = reinterpret_cast<float*>(place);
+                if (pairs && c + 1 < params.n) {
+                    *reinterpret_cast<float2*>(elements) = make_float2(low, high);
+                } else {
+                    if (c < params.n) elements[0] = low;
+                    if (c + 1 < params.n) elements[1] = high;
+                }
+            }
+        }
+    }
+}
+
+}  // namespace barrow

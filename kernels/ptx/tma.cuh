@@ -1,0 +1,61 @@
+// The bulk tensor copy engine: 2-D tiles between global and shared memory (PTX ISA, "cp.async.bulk.tensor").
+#pragma once
+
+#include "ptx/mbarrier.cuh"
+
+// The driver fills it; the kernel only takes its address (CUDA driver API, "Tensor Map Object Management").
+struct alignas(64) CUtensorMap {
+    uint64_t opaque[16];
+};
+
+namespace barrow {
+
+__device__ __forceinline__ void tma_prefetch_map(const CUtensorMap* map) {
+    asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
+
+// Loads the box at (column, row) into this CTA; completes on `barrier` by bytes.
+__device__ __forceinline__ void tma_load(void* smem, const CUtensorMap* map, uint64_t* barrier,
+                                         uint32_t column, uint32_t row) {
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], "
+        "[%2];" ::"r"(smem_address(smem)),
+        "l"(map), "r"(smem_address(barrier)), "r"(column), "r"(row)
+        : "memory");
+}
+
+// The same box into every CTA of `mask`, each at the same place, each completing on its own barrier.
+__device__ __forceinline__ void tma_load_multicast(void* smem, const CUtensorMap* map, uint64_t* barrier,
+                                                   uint32_t column, uint32_t row, uint16_t mask) {
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+        "[%0], "
+        "[%1, {%3, %4}], [%2], %5;" ::"r"(smem_address(smem)),
+        "l"(map), "r"(smem_address(barrier)), "r"(column), "r"(row), "h"(mask)
+        : "memory");
+}
+
+// Stores a box; what lies outside the tensor is clipped.
+__device__ __forceinline__ void tma_store(const void* smem, const CUtensorMap* map, uint32_t column,
+                                          uint32_t row) {
+    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%1, {%2, %3}], [%0];" ::"r"(
+                     smem_address(smem)),
+                 "l"(map), "r"(column), "r"(row)
+                 : "memory");
+}
+
+__device__ __forceinline__ void tma_store_commit() {
+    asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+// Waits until the committed stores have read shared memory, which may then be written again.
+__device__ __forceinline__ void tma_store_wait_read() {
+    asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+
+// Orders this thread's ordinary writes to shared memory before what the copy engine reads there.
+__device__ __forceinline__ void fence_smem_to_tma() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+}  // namespace barrow
