@@ -1,0 +1,56 @@
+"""The launcher's table of kernels, as the C++ definitions that launcher/catalogue.h declares."""
+
+from collections.abc import Sequence
+
+from barrow_build.aot.pack import Packed
+from barrow_build.config import AuxSpec, GemmSpec
+
+
+def table(placed: Sequence[Packed], pack_size: int) -> str:
+    """`catalogue.cpp`: the kernels in the order of the catalogue; `pack_size` in bytes."""
+    gemms = [_gemm(packed.kernel.spec, packed) for packed in placed if isinstance(packed.kernel.spec, GemmSpec)]
+    others = [_aux(packed.kernel.spec, packed) for packed in placed if isinstance(packed.kernel.spec, AuxSpec)]
+    return "\n".join(
+        [
+            "// Generated from the catalogue of kernel specs.",
+            '#include "catalogue.h"',
+            "",
+            "namespace barrow {",
+            *_array("GemmKernel", gemms),
+            *_array("AuxKernel", others),
+            f"const uint64_t kPackSize = {pack_size};",
+            "}  // namespace barrow",
+            "",
+        ]
+    )
+
+
+def _array(struct: str, rows: Sequence[str]) -> list[str]:
+    # C++ has no empty arrays, so an empty table is one zeroed row that the count leaves out.
+    return [
+        f"const {struct} k{struct}s[] = {{",
+        *(f"    {row}," for row in rows or ["{}"]),
+        "};",
+        f"const size_t k{struct}Count = {len(rows)};",
+    ]
+
+
+def _gemm(spec: GemmSpec, packed: Packed) -> str:
+    capability = int(spec.arch.rstrip("af"))
+    numbers = (
+        *(spec.block_m, spec.block_n, spec.stages, spec.cluster_m, spec.cluster_n),
+        *(spec.warpgroups_m, spec.warpgroups_k, spec.threads, spec.smem_bytes),
+    )
+    cost = ", ".join(f"{float(us)!r}f" for us in (spec.cost.fixed_us, spec.cost.tile_us, spec.cost.k_block_us))
+    return (
+        f'{{"{spec.name}", {capability}, Dtype::{spec.out}, {", ".join(map(str, numbers))},'
+        f" {{{cost}}}, {_image(packed)}}}"
+    )
+
+
+def _aux(spec: AuxSpec, packed: Packed) -> str:
+    return f'{{"{spec.name}", "{spec.symbol}", {_image(packed)}}}'
+
+
+def _image(packed: Packed) -> str:
+    return f"{{{packed.offset}, {packed.size}, {packed.crc32}u}}"
