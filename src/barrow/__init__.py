@@ -1,0 +1,17 @@
+"""FP8 GEMM for NVIDIA Hopper: kernels compiled ahead of time, one wheel, every shape."""
+
+from importlib.metadata import version
+
+from barrow.linear import Fp8Linear, quantize_
+from barrow.ops import fp8_gemm_nt, per_block_quant_fp8, per_token_group_quant_fp8
+
+__version__ = version("barrow")
+
+__all__ = [
+    "Fp8Linear",
+    "__version__",
+    "fp8_gemm_nt",
+    "per_block_quant_fp8",
+    "per_token_group_quant_fp8",
+    "quantize_",
+]

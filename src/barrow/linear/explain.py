@@ -1,0 +1,83 @@
+"""Which backend and which kernel a linear layer gets, in words; asks nothing of a GPU."""
+
+from dataclasses import dataclass
+
+import torch
+
+from barrow import launcher
+from barrow.linear import backends
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What runs y = x W^T for x [m, k], W [n, k] on `device`, and which kernel a Hopper GPU runs for that shape.
+
+    Attributes:
+        m, n, k: the shape.
+        dtype: of x.
+        device: where it runs.
+        backend: name of the backend on `device`: "barrow", "cpu" or "torch".
+        reason: what that backend is.
+        others: for every other backend, why it does not run.
+        kernel: name of the kernel on a Hopper GPU with `num_sms` SMs; None where nothing is to be computed or
+            this build carries no kernels.
+        kernel_reason: why that kernel.
+        num_sms: SMs assumed for `kernel`.
+    """
+
+    m: int
+    n: int
+    k: int
+    dtype: torch.dtype
+    device: torch.device
+    backend: str
+    reason: str
+    others: dict[str, str]
+    kernel: str | None
+    kernel_reason: str
+    num_sms: int
+
+
+def _explain_kernel(m: int, n: int, k: int, dtype: torch.dtype, num_sms: int) -> tuple[str | None, str]:
+    if m == 0 or n == 0 or k == 0:
+        return None, "a dimension is 0: no kernel is launched"
+    out = "bf16" if backends.GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
+    candidates = launcher.choose(m, n, k, out, num_sms)
+    if not candidates:
+        return None, f"this build of barrow carries no kernel with {out} output"
+    best, *rest = candidates
+    table = {kernel["name"]: kernel for kernel in launcher.kernels()}
+    block_m, block_n = table[best["kernel"]]["block_m"], table[best["kernel"]]["block_n"]
+    tiles = -(-m // block_m) * -(-n // block_n)
+    reason = f"{tiles} tiles of {block_m}x{block_n} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
+    if rest:
+        reason += f"; next of {len(candidates)}: {rest[0]['kernel']}, {rest[0]['predicted_us']:.1f} us"
+    return best["kernel"], reason
+
+
+def explain(m: int, n: int, k: int, *, dtype: torch.dtype, device: torch.device, num_sms: int) -> Explanation:
+    """Explain y = x W^T for x [m, k] of `dtype` and W [n, k]; see `Explanation`.
+
+    Raises:
+        ValueError: if m is negative, num_sms is not positive or dtype is not bfloat16, float16 or float32.
+    """
+    if m < 0 or num_sms < 1 or dtype not in backends.GEMM_DTYPE:
+        raise ValueError(
+            f"barrow.explain: m = {m}, num_sms = {num_sms}, dtype = {dtype}; pass m >= 0, num_sms >= 1 "
+            "and bfloat16, float16 or float32"
+        )
+    choice = backends.choose(device)
+    kernel, kernel_reason = _explain_kernel(m, n, k, dtype, num_sms)
+    return Explanation(
+        m=m,
+        n=n,
+        k=k,
+        dtype=dtype,
+        device=device,
+        backend=choice.backend.name,
+        reason=choice.backend.summary,
+        others=choice.others,
+        kernel=kernel,
+        kernel_reason=kernel_reason,
+        num_sms=num_sms,
+    )

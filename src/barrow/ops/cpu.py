@@ -1,0 +1,81 @@
+"""CPU implementation of every operator in plain torch: slow, simple, and what the kernels are tested against."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from barrow.ops.layout import SCALE_BLOCK, scale_blocks, token_scale_strides
+
+E4M3_MAX = 448.0
+# The smallest normal float32: below it a scale would lose bits, and 1 / scale would overflow.
+SMALLEST_SCALE = 2.0**-126
+MANTISSA_MASK = 0x7FFFFF
+
+_library = torch.library.Library("barrow", "IMPL")
+
+
+def _accumulate(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor) -> Tensor:
+    """The product in float32: one partial product per 128 of K, scaled and then added, as the kernels do."""
+    rows = b.shape[0]
+    total = a.new_zeros((a.shape[0], rows), dtype=torch.float32)
+    for block in range(scale_blocks(a.shape[1])):
+        columns = slice(block * SCALE_BLOCK, (block + 1) * SCALE_BLOCK)
+        partial = a[:, columns].float() @ b[:, columns].float().T
+        partial *= a_scale[:, block, None]
+        partial *= b_scale[:, block].repeat_interleave(SCALE_BLOCK)[:rows]
+        total += partial
+    return total
+
+
+def _fp8_gemm_nt(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype) -> Tensor:
+    torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, None, out_dtype)
+    return _accumulate(a, a_scale, b, b_scale).to(out_dtype)
+
+
+def _fp8_gemm_nt_out(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, *, out: Tensor) -> None:
+    torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, out, out.dtype)
+    out.copy_(_accumulate(a, a_scale, b, b_scale))
+
+
+def _scale_of(amax: Tensor, use_ue8m0: bool) -> Tensor:
+    scale = (amax / E4M3_MAX).clamp_min(SMALLEST_SCALE)
+    if use_ue8m0:
+        # Adding the mask carries into the exponent of all but powers of two: log2 and exp2 would have to be exact.
+        scale = ((scale.view(torch.int32) + MANTISSA_MASK) & ~MANTISSA_MASK).view(torch.float32)
+    return torch.where(amax == 0, 1.0, scale)
+
+
+def _quantize(x: Tensor, group_rows: int, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
+    """Quantize groups of `group_rows` x 128 elements; the scale is contiguous."""
+    rows, k = x.shape
+    value = x.float()
+    finite = value.isfinite()
+    magnitude = value.abs().masked_fill(~finite, 0.0)
+    row_groups, column_groups = -(-rows // group_rows), scale_blocks(k)
+    # Padding with zeros makes every group whole and changes no maximum.
+    padding = (0, column_groups * SCALE_BLOCK - k, 0, row_groups * group_rows - rows)
+    groups = functional.pad(magnitude, padding).reshape(row_groups, group_rows, column_groups, SCALE_BLOCK)
+    scale = _scale_of(groups.amax(dim=(1, 3)), use_ue8m0)
+    divisor = scale.repeat_interleave(group_rows, 0)[:rows].repeat_interleave(SCALE_BLOCK, 1)[:, :k]
+    # Clamped first: what a cast does beyond 448 differs among torch's releases.
+    quotient = (value / divisor).clamp(-E4M3_MAX, E4M3_MAX).masked_fill(~finite, float("nan"))
+    return quotient.to(torch.float8_e4m3fn), scale
+
+
+def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
+    torch.ops.barrow.check_quant.default(x)
+    q, scale = _quantize(x, 1, use_ue8m0)
+    return q, scale.new_empty_strided(scale.shape, token_scale_strides(x.shape[0])).copy_(scale)
+
+
+def _per_block_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
+    torch.ops.barrow.check_quant.default(x)
+    return _quantize(x, SCALE_BLOCK, use_ue8m0)
+
+
+def register() -> None:
+    """Register the implementations for CPU tensors with torch; called once, at import."""
+    _library.impl("fp8_gemm_nt", _fp8_gemm_nt, "CPU")
+    _library.impl("fp8_gemm_nt.out", _fp8_gemm_nt_out, "CPU")
+    _library.impl("per_token_group_quant_fp8", _per_token_group_quant_fp8, "CPU")
+    _library.impl("per_block_quant_fp8", _per_block_quant_fp8, "CPU")

@@ -1,0 +1,60 @@
+"""FP8 GEMM with block scales."""
+
+import torch
+from torch import Tensor
+
+import barrow.launcher  # noqa: F401  (its library defines the operators)
+from barrow.ops.grad import refuse_grad
+
+# The overloads themselves: going through the packet costs a lookup on every call.
+_gemm = torch.ops.barrow.fp8_gemm_nt.default
+_gemm_out = torch.ops.barrow.fp8_gemm_nt.out
+
+
+def fp8_gemm_nt(
+    a: Tensor,
+    a_scale: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    *,
+    out: Tensor | None = None,
+    out_dtype: torch.dtype = torch.bfloat16,
+) -> Tensor:
+    """Multiply two block-scaled FP8 matrices: D[M, N] = A[M, K] x B[N, K]^T.
+
+    With `ka = k // 128` and `nb = n // 128`, every 128 of K accumulated apart and added up in float32:
+
+        D[m, n] = sum_k  a[m, k] * a_scale[m, ka]  *  b[n, k] * b_scale[nb, ka]
+
+    This is the scaling of DeepSeek-V3 (arXiv:2412.19437, section 3.3). M, N and K are free: none needs to be a
+    multiple of anything, and each may be 0 (K = 0 gives zeros).
+
+    Args:
+        a: [M, K] float8_e4m3fn; last stride 1, any row stride.
+        a_scale: [M, ceil(K / 128)] float32, any strides. As `per_token_group_quant_fp8` returns it is fastest.
+        b: [N, K] float8_e4m3fn; last stride 1, any row stride.
+        b_scale: [ceil(N / 128), ceil(K / 128)] float32, any strides.
+        out: [M, N] bfloat16 or float32 to write to; last stride 1, no overlap with an input. Its dtype counts, and
+            `out_dtype` is ignored.
+        out_dtype: torch.bfloat16 or torch.float32, the dtype of a new result.
+
+    Returns:
+        `out`, or a new contiguous [M, N] tensor on the device of `a`.
+
+    Raises:
+        RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
+            mode is on, or if the GPU or its driver cannot run the kernels.
+    """
+    if torch.is_grad_enabled() and (
+        a.requires_grad
+        or a_scale.requires_grad
+        or b.requires_grad
+        or b_scale.requires_grad
+        or (out is not None and out.requires_grad)
+    ):
+        refuse_grad("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+    if out is None:
+        result: Tensor = _gemm(a, a_scale, b, b_scale, out_dtype)
+        return result
+    _gemm_out(a, a_scale, b, b_scale, out=out)
+    return out

@@ -1,0 +1,16 @@
+"""Shapes and strides that the operators' implementations share. Sizes may be symbolic."""
+
+# Edge of a scale block of B, and the length of K that one scale of A covers.
+SCALE_BLOCK = 128
+# The kernel reads the scales of four rows of A at once, so that columns of scales start 16 bytes apart.
+SCALE_ROWS = 4
+
+
+def scale_blocks(size: int) -> int:
+    """Scale blocks along a dimension of `size` elements, the last one possibly partial."""
+    return (size + SCALE_BLOCK - 1) // SCALE_BLOCK
+
+
+def token_scale_strides(rows: int) -> tuple[int, int]:
+    """Strides of the scale tensor that `per_token_group_quant_fp8` returns: K blocks outermost, rows padded to 4."""
+    return (1, (rows + SCALE_ROWS - 1) // SCALE_ROWS * SCALE_ROWS)

@@ -1,0 +1,37 @@
+"""Meta implementations: shapes, dtypes and strides of the results, also for symbolic sizes.
+
+They check nothing: the launcher's checks, which every real implementation calls, are the one copy of the rules.
+"""
+
+import torch
+from torch import Tensor
+
+from barrow.ops.layout import scale_blocks, token_scale_strides
+
+
+def _fp8_gemm_nt(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype) -> Tensor:
+    return a.new_empty((a.shape[0], b.shape[0]), dtype=out_dtype)
+
+
+def _fp8_gemm_nt_out(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, *, out: Tensor) -> None:
+    pass
+
+
+def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
+    rows, k = x.shape
+    scale = x.new_empty_strided((rows, scale_blocks(k)), token_scale_strides(rows), dtype=torch.float32)
+    return x.new_empty((rows, k), dtype=torch.float8_e4m3fn), scale
+
+
+def _per_block_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
+    rows, k = x.shape
+    scale = x.new_empty((scale_blocks(rows), scale_blocks(k)), dtype=torch.float32)
+    return x.new_empty((rows, k), dtype=torch.float8_e4m3fn), scale
+
+
+def register() -> None:
+    """Register the meta implementations with torch; called once, at import."""
+    torch.library.register_fake("barrow::fp8_gemm_nt", _fp8_gemm_nt)
+    torch.library.register_fake("barrow::fp8_gemm_nt.out", _fp8_gemm_nt_out)
+    torch.library.register_fake("barrow::per_token_group_quant_fp8", _per_token_group_quant_fp8)
+    torch.library.register_fake("barrow::per_block_quant_fp8", _per_block_quant_fp8)
