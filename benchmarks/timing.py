@@ -1,0 +1,84 @@
+"""The one way these benchmarks time GPU work.
+
+Launches sit back to back in a CUDA graph, as in serving, so that the host plays no part. They walk through more bytes
+of weights than the L2 cache holds, so every launch reads its weights from memory. Competitors take turns within one
+round, so a clock that drifts meets all of them alike; the median of the rounds is what counts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+Call = Callable[[], object]
+
+# Four times the 50 MB of an H100's L2 cache, over three times an H200's.
+ROTATED_BYTES = 200 * 2**20
+MOST_COPIES = 16
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Microseconds of one launch, one sample per round; or why there are none."""
+
+    samples: tuple[float, ...] = ()
+    failure: str = ""
+
+    @property
+    def us(self) -> float | None:
+        return median(self.samples) if self.samples else None
+
+
+def copies_for(weight_bytes: int) -> int:
+    """How many weights to rotate over so that none is still in the L2 cache when its turn comes again."""
+    return max(2, min(MOST_COPIES, -(-ROTATED_BYTES // weight_bytes)))
+
+
+def capture(calls: Sequence[Call], launches: int) -> tuple[torch.cuda.CUDAGraph, int]:
+    """A graph of at least `launches` calls in whole rounds over `calls`, and how many there are."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for call in calls:
+            call()
+    torch.cuda.current_stream().wait_stream(stream)
+    torch.cuda.synchronize()
+    rounds = -(-launches // len(calls))
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(rounds):
+            for call in calls:
+                call()
+    return graph, rounds * len(calls)
+
+
+def replay_us(graph: torch.cuda.CUDAGraph, launches: int) -> float:
+    """Microseconds per launch of one replay."""
+    start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    graph.replay()
+    stop.record()
+    stop.synchronize()
+    return float(start.elapsed_time(stop)) * 1e3 / launches
+
+
+def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int = 32, rounds: int = 7) -> dict[str, Timing]:
+    """Time each contender's calls, all contenders in turn within every round. One that raises gets the reason."""
+    graphs: dict[str, tuple[torch.cuda.CUDAGraph, int]] = {}
+    failures: dict[str, str] = {}
+    for name, calls in contenders.items():
+        try:
+            graphs[name] = capture(calls, launches)
+        except (RuntimeError, ValueError, AssertionError) as error:
+            failures[name] = f"{type(error).__name__}: {error}"[:200]
+    for graph, count in graphs.values():
+        replay_us(graph, count)
+    samples: dict[str, list[float]] = {name: [] for name in graphs}
+    for _ in range(rounds):
+        for name, (graph, count) in graphs.items():
+            samples[name].append(replay_us(graph, count))
+    return {
+        name: Timing(failure=failures[name]) if name in failures else Timing(tuple(samples[name]))
+        for name in contenders
+    }

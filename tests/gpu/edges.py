@@ -1,0 +1,68 @@
+"""Shapes at which a kernel's indexing can go wrong."""
+
+from exact import OUT_LAYOUTS, SCALE_BLOCK, SCALE_LAYOUTS, Case
+from gemm_kernels import Kernel
+
+# N x K of DeepSeek-V3's dense projections.
+DEEPSEEK_NK = [(2112, 7168), (576, 7168), (24576, 1536), (32768, 512), (7168, 16384), (4096, 7168), (7168, 2048)]
+
+# (pad, offset) in bytes: as torch allocates; a padded pitch; pitch, base, and both out of the copy engine's reach.
+ROW_LAYOUTS = [(0, 0), (16, 0), (5, 0), (0, 1), (3, 7)]
+
+
+def _around(*edges: int) -> set[int]:
+    return {e + d for e in edges for d in (-1, 0, 1)}
+
+
+def edge_cases(kernel: Kernel) -> list[Case]:
+    """M, N and K around every boundary of the kernel's tile, cluster, pipeline and scale block, with 0, 1 and primes.
+
+    Every pair of M and N is met, each with four values of K, and memory layouts take turns.
+    """
+    ms = sorted(
+        {0, 1, 7, 67, 2 * kernel.block_m * kernel.cluster_m + 1}
+        | _around(kernel.block_m, kernel.block_m * kernel.cluster_m)
+    )
+    ns = sorted(
+        {0, 1, 8, 131, 2 * kernel.block_n * kernel.cluster_n + 1}
+        | _around(kernel.block_n, kernel.block_n * kernel.cluster_n, SCALE_BLOCK)
+    )
+    ring = SCALE_BLOCK * kernel.stages
+    ks = sorted(
+        {0, 1, 16, 131, 2 * SCALE_BLOCK, ring + SCALE_BLOCK * kernel.warpgroups_k + 48} | _around(SCALE_BLOCK, ring)
+    )
+    cases = []
+    for m in ms:
+        for n in ns:
+            for _ in range(4):
+                i = len(cases)
+                a_pad, a_offset = ROW_LAYOUTS[i // 7 % 5]
+                b_pad, b_offset = ROW_LAYOUTS[i // 11 % 5]
+                cases.append(
+                    Case(
+                        m,
+                        n,
+                        ks[i % len(ks)],
+                        a_pad,
+                        a_offset,
+                        b_pad,
+                        b_offset,
+                        SCALE_LAYOUTS[i // 3 % 5],
+                        SCALE_LAYOUTS[i // 13 % 5],
+                        OUT_LAYOUTS[i // 2 % 3],
+                    )
+                )
+    return cases
+
+
+def wave_cases(kernel: Kernel, num_sms: int) -> list[Case]:
+    """More tiles than the GPU has SMs, along N, along M and both: a CTA must carry its pipeline from tile to tile."""
+    k = SCALE_BLOCK * kernel.stages + 16
+    along_n, along_m = kernel.block_n * (num_sms + 5) + 1, kernel.block_m * (num_sms + 5) + 1
+    square = int(num_sms**0.5) + 3
+    return [
+        Case(kernel.block_m + 3, along_n, k, out="aligned"),
+        Case(along_m, kernel.block_n + 3, k, out="odd"),
+        Case(kernel.block_m * square, kernel.block_n * square, k),
+        Case(kernel.block_m * 2 * square - 5, kernel.block_n * square + 8, SCALE_BLOCK - 8, a_scale="row_major"),
+    ]

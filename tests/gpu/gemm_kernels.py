@@ -1,0 +1,41 @@
+"""The catalogue as the tests see it, and a call that names its kernel."""
+
+from dataclasses import dataclass
+
+import torch
+from exact import Operands
+
+from barrow import launcher
+
+DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One GEMM kernel; `index` is what the operator `fp8_gemm_nt_with` takes."""
+
+    index: int
+    name: str
+    out: str
+    block_m: int
+    block_n: int
+    stages: int
+    cluster_m: int
+    cluster_n: int
+    warpgroups_k: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return DTYPES[self.out]
+
+    def run(self, x: Operands) -> None:
+        torch.ops.barrow.fp8_gemm_nt_with(x.a, x.a_scale, x.b, x.b_scale, self.index, out=x.out)
+
+
+def all_kernels() -> list[Kernel]:
+    fields = [f for f in Kernel.__dataclass_fields__ if f != "index"]
+    return [Kernel(i, **{f: row[f] for f in fields}) for i, row in enumerate(launcher.kernels())]
+
+
+def of_dtype(dtype: torch.dtype) -> list[Kernel]:
+    return [k for k in all_kernels() if k.dtype is dtype]
