@@ -1,1 +1,1 @@
-"""Turns the catalogue into what the wheel carries: cubins in one pack, their manifest, the launcher's table of kernels."""
+"""Turns the catalogue into what the wheel carries: a pack of cubins, its manifest, the launcher's table."""

@@ -33,18 +33,16 @@ def configure(args: argparse.Namespace) -> None:
 def build(args: argparse.Namespace) -> None:
     """Write kernels.pack, manifest.json, catalogue.cpp and their depfile to `args.out`."""
     archs = [arch for arch in args.archs.split(",") if arch]
-    kernels, inputs, toolchain = (), (), None
     if archs:
         # Imported here, because a build without kernels needs no NVRTC.
         from barrow_build.aot.catalogue import compile_catalogue
 
         compiled = compile_catalogue(archs, args.sources, args.cache, args.jobs)
-        kernels, inputs, toolchain = compiled.kernels, compiled.inputs, compiled.toolchain
-    content, placed = pack(kernels)
+    content, placed = pack(compiled.kernels)
     _write(args.out / PACK, content)
-    _write(args.out / MANIFEST, manifest(placed, toolchain).encode())
+    _write(args.out / MANIFEST, manifest(placed, compiled.toolchain).encode())
     _write(args.out / "catalogue.cpp", table(placed, len(content)).encode())
-    read = [*inputs, *sorted(_PACKAGE.rglob("*.py"))]
+    read = [*compiled.inputs, *sorted(_PACKAGE.rglob("*.py"))]
     (args.out / "kernels.d").write_text(f"{PACK}: " + " ".join(str(path).replace(" ", "\\ ") for path in read) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The environment variables of a build. An empty variable means unset; a wrong one is an error that says what is right."""
+"""The environment variables of a build: an empty one means unset, a wrong one is an error that says what is right."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from barrow_build.config import ARCHS
 
-# The most memory that one job was seen to take, with room to spare: the compiler on a file that includes torch's headers.
+# The most memory that one job takes, with room to spare: the C++ compiler on a file that includes torch's headers.
 JOB_BYTES = 1 << 30
 
 
@@ -35,7 +35,8 @@ def _device(env: Mapping[str, str]) -> str:
     device = env.get("BARROW_TARGET_DEVICE") or "cuda"
     if device not in ("cuda", "cpu"):
         raise BuildError(
-            f"BARROW_TARGET_DEVICE is {device!r}; it must be 'cuda' (kernels are built in, the default) or 'cpu' (none are)"
+            f"BARROW_TARGET_DEVICE is {device!r}; "
+            "it must be 'cuda' (the default: kernels are built in) or 'cpu' (no kernels)"
         )
     return device
 
@@ -71,7 +72,7 @@ def _jobs(env: Mapping[str, str]) -> int:
 
 
 def available_memory(root: Path = Path("/")) -> int:
-    """Bytes that may still be taken: what the machine has left, or the control group of this process if that is less."""
+    """Bytes that may still be taken: what the machine has left, or this control group if that is less."""
     lines = (line.split() for line in (root / "proc/meminfo").read_text().splitlines())
     machine = next(int(line[1]) * 1024 for line in lines if line[0] == "MemAvailable:")
     group = root / "sys/fs/cgroup"

@@ -51,7 +51,7 @@ def options(spec: GemmSpec | AuxSpec) -> tuple[str, ...]:
 
 
 def compile_kernel(spec: GemmSpec | AuxSpec, sources: Mapping[str, bytes]) -> Cubin:
-    """Compile a kernel from exactly `sources`. Raises BuildError with the compiler's log for an error or any warning."""
+    """Compile a kernel from exactly `sources`. Raises BuildError with the log for an error or a warning."""
     headers = {name.encode(): text for name, text in sources.items() if name != spec.source}
     result, program = nvrtc.nvrtcCreateProgram(
         sources[spec.source], spec.source.encode(), len(headers), list(headers.values()), list(headers)

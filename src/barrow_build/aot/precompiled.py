@@ -13,7 +13,7 @@ PACK = "kernels.pack"
 
 
 def unpack(wheel: Path, version: str, folder: Path) -> tuple[str, ...]:
-    """Write the binaries of `wheel` into `folder` and return their names; the pack is missing from a wheel without kernels.
+    """Write the binaries of `wheel` into `folder` and return their names. A wheel without kernels has no pack.
 
     Raises BuildError when the file is not a wheel of barrow, or of another version than `version`.
     """
