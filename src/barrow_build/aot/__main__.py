@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from barrow_build.aot.environment import BuildError, Settings
+from barrow_build.aot.kernel import Compiled
 from barrow_build.aot.pack import manifest, pack
 from barrow_build.aot.precompiled import MANIFEST, PACK, unpack
 from barrow_build.aot.table import table
@@ -33,9 +34,10 @@ def configure(args: argparse.Namespace) -> None:
 def build(args: argparse.Namespace) -> None:
     """Write kernels.pack, manifest.json, catalogue.cpp and their depfile to `args.out`."""
     archs = [arch for arch in args.archs.split(",") if arch]
+    compiled = Compiled()
     if archs:
         # Imported here, because a build without kernels needs no NVRTC.
-        from barrow_build.aot.catalogue import compile_catalogue
+        from barrow_build.aot.compile import compile_catalogue
 
         compiled = compile_catalogue(archs, args.sources, args.cache, args.jobs)
     content, placed = pack(compiled.kernels)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from barrow_build.aot.nvrtc import Cubin
+from barrow_build.aot.kernel import Cubin
 
 
 def content_key(toolchain: str, options: Sequence[str], sources: Mapping[str, bytes]) -> str:

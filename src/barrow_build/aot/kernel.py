@@ -26,7 +26,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Compiled:
-    """The catalogue, in its own order, with the files that were read for it and the compiler; all empty without kernels."""
+    """The catalogue in its own order, the files that were read for it, the compiler; nothing without kernels."""
 
     kernels: tuple[Kernel, ...] = ()
     inputs: tuple[Path, ...] = ()

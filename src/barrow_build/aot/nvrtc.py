@@ -2,25 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import metadata
 
 from cuda.bindings import nvrtc
 
 from barrow_build.aot.environment import BuildError
+from barrow_build.aot.kernel import Cubin
 from barrow_build.config import AuxSpec, GemmSpec
 
 _DISTRIBUTION = "nvidia-cuda-nvrtc-cu12"
-
-
-@dataclass(frozen=True)
-class Cubin:
-    """One compiled kernel and what it takes of a multiprocessor: registers a thread, bytes of static shared memory."""
-
-    image: bytes
-    registers: int
-    spill_bytes: int
-    static_smem_bytes: int
 
 
 def toolchain() -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from barrow_build.aot.catalogue import Kernel
+from barrow_build.aot.kernel import Kernel
 from barrow_build.config import GemmSpec
 
 MAGIC = b"BARROWPK"

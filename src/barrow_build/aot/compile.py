@@ -4,33 +4,16 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TextIO
 
 from barrow_build.aot import cache
 from barrow_build.aot.environment import BuildError
-from barrow_build.aot.nvrtc import Cubin, compile_kernel, options, toolchain
+from barrow_build.aot.kernel import Compiled, Cubin, Kernel
+from barrow_build.aot.nvrtc import compile_kernel, options, toolchain
 from barrow_build.aot.sources import read_with_headers
 from barrow_build.config import AuxSpec, GemmSpec, catalogue
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A spec of the catalogue and what it was compiled to."""
-
-    spec: GemmSpec | AuxSpec
-    cubin: Cubin
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """The whole catalogue, in its own order, with the paths of all files that were read for it."""
-
-    kernels: tuple[Kernel, ...]
-    inputs: tuple[Path, ...]
-    toolchain: str
 
 
 def compile_catalogue(archs: Sequence[str], root: Path, store: Path, jobs: int) -> Compiled:
