@@ -1,0 +1,32 @@
+// Every rule about arguments, once. The rules look at metadata and addresses alone, so they hold for a tensor on any
+// device; each throws with the argument, what it got and what it needs.
+#pragma once
+
+#include <cstdint>
+
+#include "catalogue.h"
+#include "tensor.h"
+
+namespace barrow {
+
+struct GemmArgs {
+    TensorView a;
+    TensorView a_scale;
+    TensorView b;
+    TensorView b_scale;
+};
+
+struct GemmShape {
+    int64_t m;
+    int64_t n;
+    int64_t k;
+    Dtype out;
+};
+
+// Rules of fp8_gemm_nt. `out` may be null: a fresh tensor of dtype `out_dtype`.
+GemmShape check_gemm(const GemmArgs& args, const TensorView* out, int32_t out_dtype);
+
+// Rules of both quantizers. Returns the dtype of x.
+Dtype check_quant(const TensorView& x);
+
+}  // namespace barrow

@@ -1,0 +1,43 @@
+// Which kernel runs a shape: a pure function of the shape and the GPU's SM count, the same in every process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "catalogue.h"
+
+namespace barrow {
+
+// Compute capability that the kernels are for: Hopper.
+constexpr int kArch = 90;
+
+// The largest M, N or K: tensor map coordinates are signed 32-bit.
+constexpr int64_t kMaxDim = INT32_MAX;
+
+// M, N, K from 1 to kMaxDim.
+struct GemmProblem {
+    int64_t m;
+    int64_t n;
+    int64_t k;
+    Dtype out;
+    int arch;
+    int num_sms;
+};
+
+struct Candidate {
+    const GemmKernel* kernel;
+    double predicted_us;
+};
+
+// Clusters that cover D with one tile per CTA, and clusters that run at once.
+int64_t tile_clusters(const GemmKernel& kernel, int64_t m, int64_t n);
+int resident_clusters(const GemmKernel& kernel, int num_sms);
+
+// Fills `candidates` (room for kGemmKernelCount) with the kernels that can run the problem, the fastest predicted
+// first, table order among equals. Returns how many.
+size_t rank(const GemmProblem& problem, Candidate* candidates);
+
+// The first that rank() would give, or null when no kernel can run the problem.
+const GemmKernel* best(const GemmProblem& problem);
+
+}  // namespace barrow

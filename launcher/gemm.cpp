@@ -1,0 +1,108 @@
+#include "gemm.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "../kernels/params.h"
+#include "aux_kernels.h"
+#include "choice.h"
+#include "error.h"
+#include "launch.h"
+#include "tma.h"
+
+namespace barrow {
+namespace {
+
+using namespace cuda;
+
+// Rows of a box of the map that stores D: those of one wgmma.
+constexpr int kStoreRows = 64;
+// Columns of such a box at most: a swizzle span of 128 bytes of bfloat16.
+constexpr int kMaxStoreCols = 64;
+
+// An operand as the copy engine can address it, and the copy that this took, if any.
+struct Operand {
+    TmaMatrix matrix;
+    Tensor copy;
+};
+
+Operand addressable(const TensorView& tensor, const LaunchScope& scope) {
+    const int64_t rows = tensor.sizes[0], k = tensor.sizes[1];
+    // The stride of a single row is never used but has to be a legal one.
+    const int64_t stride = rows > 1 ? tensor.strides[0] : tma_round_up(k);
+    const void* data = tensor.data();
+    if (tma_aligned(data) && tma_aligned(stride) && stride >= k) return {{data, rows, k, stride}, nullptr};
+
+    const int64_t pitch = tma_round_up(k);
+    Tensor copy = empty_strided(rows, pitch, pitch, 1, tensor.dtype, tensor);
+    void* target = view("workspace", copy).mutable_data();
+    PadRowsParams params{};
+    params.src = static_cast<const uint8_t*>(data);
+    params.dst = static_cast<uint8_t*>(target);
+    params.src_stride = tensor.strides[0];
+    params.dst_stride = pitch;
+    params.row_bytes = k;
+    params.rows = rows;
+    void* pointers[] = {&params};
+    scope.launch(pad_rows_kernel(), std::min<int64_t>(rows, kPadMaxBlocks), kPadThreads, pointers);
+    return {{target, rows, k, pitch}, std::move(copy)};
+}
+
+bool storable_by_tma(const GemmShape& shape, const void* d, int64_t stride_bytes) {
+    return shape.out == Dtype::bf16 && tma_aligned(d) && tma_aligned(stride_bytes);
+}
+
+const GemmKernel& choose(const GemmShape& shape, const Device& device) {
+    const GemmProblem problem{shape.m, shape.n, shape.k, shape.out, device.capability, device.num_sms};
+    const GemmKernel* kernel = best(problem);
+    if (kernel == nullptr) {
+        fail("barrow.fp8_gemm_nt: this build has no kernel for GPU %d (%s); install a build with kernels",
+             device.index, device.name);
+    }
+    return *kernel;
+}
+
+}  // namespace
+
+void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out) {
+    if (shape.m == 0 || shape.n == 0) return;
+    if (shape.k == 0) return fill_zero(out);
+
+    const LaunchScope scope(args.a);
+    const GemmKernel& kernel = choose(shape, scope.device());
+    const Operand a = addressable(args.a, scope);
+    const Operand b = addressable(args.b, scope);
+    const TensorView d = view("out", out);
+
+    GemmParams params{};
+    params.a_scale = static_cast<const float*>(args.a_scale.data());
+    params.b_scale = static_cast<const float*>(args.b_scale.data());
+    params.d = d.mutable_data();
+    params.a_scale_stride_m = args.a_scale.strides[0];
+    params.a_scale_stride_k = args.a_scale.strides[1];
+    params.b_scale_stride_n = args.b_scale.strides[0];
+    params.b_scale_stride_k = args.b_scale.strides[1];
+    params.d_stride_m = d.strides[0];
+    params.m = shape.m;
+    params.n = shape.n;
+    params.k = shape.k;
+
+    const int64_t d_stride_bytes = shape.m > 1 ? d.strides[0] * 2 : tma_round_up(shape.n * 2);
+    params.d_by_tma = storable_by_tma(shape, params.d, d_stride_bytes);
+
+    CUtensorMap a_map = tensor_map_fp8(a.matrix, kernel.block_m / kernel.cluster_n, kScaleBlock, "a");
+    CUtensorMap b_map = tensor_map_fp8(b.matrix, kernel.block_n / kernel.cluster_m, kScaleBlock, "b");
+    // Without bulk stores the kernel never reads this map; any valid one will do.
+    CUtensorMap d_map = params.d_by_tma
+                            ? tensor_map_bf16({params.d, shape.m, shape.n, d_stride_bytes}, kStoreRows,
+                                              std::gcd(kernel.block_n, kMaxStoreCols), "out")
+                            : a_map;
+
+    const int cluster = kernel.cluster_m * kernel.cluster_n;
+    const int64_t clusters = std::min<int64_t>(tile_clusters(kernel, shape.m, shape.n),
+                                               resident_clusters(kernel, scope.device().num_sms));
+    void* pointers[] = {&a_map, &b_map, &d_map, &params};
+    scope.launch(kernel, clusters * cluster, cluster, pointers);
+}
+
+}  // namespace barrow

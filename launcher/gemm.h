@@ -1,0 +1,10 @@
+#pragma once
+
+#include "checks.h"
+
+namespace barrow {
+
+// out = a x b^T with block scales, on the GPU and current stream of a. The arguments have passed check_gemm.
+void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out);
+
+}  // namespace barrow

@@ -1,0 +1,58 @@
+#include "launch.h"
+
+#include "choice.h"
+#include "driver.h"
+#include "error.h"
+#include "kernel_cache.h"
+
+namespace barrow {
+namespace {
+
+using namespace cuda;
+
+const Device& supported_device(int index) {
+    const Device& found = device(index);
+    if (found.capability != kArch) {
+        fail("barrow: GPU %d (%s) has compute capability %d.%d but the kernels need %d.%d (Hopper: H100, H200, GH200); "
+             "move the tensors to such a GPU",
+             index, found.name, found.capability / 10, found.capability % 10, kArch / 10, kArch % 10);
+    }
+    return found;
+}
+
+void enqueue(CUkernel kernel, const char* name, int64_t grid, int threads, int cluster, int smem_bytes,
+             CUstream stream, void** params) {
+    CUlaunchAttribute cluster_size{};
+    cluster_size.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+    cluster_size.value.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
+    CUlaunchConfig config{};
+    config.gridDimX = static_cast<unsigned>(grid);
+    config.gridDimY = config.gridDimZ = 1;
+    config.blockDimX = threads;
+    config.blockDimY = config.blockDimZ = 1;
+    config.sharedMemBytes = smem_bytes;
+    config.hStream = stream;
+    config.attrs = &cluster_size;
+    config.numAttrs = cluster > 1 ? 1 : 0;
+    // The driver takes a CUkernel where it takes a CUfunction, and finds the function of the current context itself.
+    driver_check(driver().cuLaunchKernelEx(&config, reinterpret_cast<CUfunction>(kernel), params, nullptr),
+                 "cuLaunchKernelEx", name);
+}
+
+}  // namespace
+
+LaunchScope::LaunchScope(const TensorView& tensor)
+    : device_(supported_device(tensor.device_index)),
+      context_(device_),
+      stream_(static_cast<CUstream>(current_stream(tensor.device_index))) {}
+
+void LaunchScope::launch(const GemmKernel& kernel, int64_t grid, int cluster, void** params) const {
+    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, cluster, kernel.smem_bytes, stream_,
+            params);
+}
+
+void LaunchScope::launch(const AuxKernel& kernel, int64_t grid, int threads, void** params) const {
+    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, threads, 1, 0, stream_, params);
+}
+
+}  // namespace barrow

@@ -1,0 +1,189 @@
+// The Python module _C: importing it registers the operators; its functions answer questions on the host.
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "choice.h"
+#include "device.h"
+#include "driver.h"
+#include "error.h"
+#include "ops.h"
+#include "pack.h"
+
+#if Py_LIMITED_API != 0x030A0000
+#error "compile with -DPy_LIMITED_API=0x030A0000: one extension serves CPython 3.10 and later"
+#endif
+
+namespace barrow {
+namespace {
+
+struct DecRef {
+    void operator()(PyObject* object) const { Py_DECREF(object); }
+};
+using Object = std::unique_ptr<PyObject, DecRef>;
+
+// Thrown with the Python error already set.
+struct PythonError {};
+
+Object checked(PyObject* object) {
+    if (object == nullptr) throw PythonError{};
+    return Object(object);
+}
+
+Object build_list() { return checked(PyList_New(0)); }
+
+void append(const Object& list, const Object& item) {
+    if (PyList_Append(list.get(), item.get()) != 0) throw PythonError{};
+}
+
+// Runs the body of a module function and turns its exceptions into Python's.
+template <typename Body>
+PyObject* guarded(Body body) {
+    try {
+        return body().release();
+    } catch (const PythonError&) {
+    } catch (const std::invalid_argument& error) {
+        PyErr_SetString(PyExc_ValueError, error.what());
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+    }
+    return nullptr;
+}
+
+const char* name_of(Dtype dtype) { return dtype == Dtype::bf16 ? "bf16" : dtype == Dtype::f16 ? "f16" : "f32"; }
+
+Dtype out_dtype_of(const std::string& name) {
+    for (Dtype dtype : {Dtype::bf16, Dtype::f32}) {
+        if (name == name_of(dtype)) return dtype;
+    }
+    throw std::invalid_argument("choose: out_dtype is \"" + name + "\" but needs \"bf16\" or \"f32\"");
+}
+
+int64_t in_range(const char* name, long long value, int64_t most) {
+    if (value >= 1 && value <= most) return value;
+    throw std::invalid_argument("choose: " + std::string(name) + " is " + std::to_string(value) +
+                                " but needs to be from 1 to " + std::to_string(most));
+}
+
+PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
+    return guarded([&] {
+        static const char* names[] = {"m", "n", "k", "out_dtype", "num_sms", nullptr};
+        long long m, n, k, num_sms;
+        const char* out_dtype;
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL:choose", const_cast<char**>(names), &m, &n, &k, &out_dtype,
+                                         &num_sms)) {
+            throw PythonError{};
+        }
+        const GemmProblem problem{in_range("m", m, kMaxDim),
+                                  in_range("n", n, kMaxDim),
+                                  in_range("k", k, kMaxDim),
+                                  out_dtype_of(out_dtype),
+                                  kArch,
+                                  static_cast<int>(in_range("num_sms", num_sms, INT32_MAX))};
+        const std::unique_ptr<Candidate[]> candidates(new Candidate[kGemmKernelCount]);
+        const size_t count = rank(problem, candidates.get());
+        Object list = build_list();
+        for (size_t i = 0; i < count; ++i) {
+            append(list, checked(Py_BuildValue("{s:s,s:d}", "kernel", candidates[i].kernel->name, "predicted_us",
+                                               candidates[i].predicted_us)));
+        }
+        return list;
+    });
+}
+
+Object image_size(const Image& image) { return checked(PyLong_FromUnsignedLongLong(image.size)); }
+
+PyObject* kernels(PyObject*, PyObject*) {
+    return guarded([] {
+        Object list = build_list();
+        for (size_t i = 0; i < kGemmKernelCount; ++i) {
+            const GemmKernel& k = kGemmKernels[i];
+            append(list, checked(Py_BuildValue(
+                             "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:O}", "name", k.name, "kind", "gemm",
+                             "arch", k.arch, "out", name_of(k.out), "block_m", k.block_m, "block_n", k.block_n,
+                             "stages", k.stages, "cluster_m", k.cluster_m, "cluster_n", k.cluster_n, "warpgroups_m",
+                             k.warpgroups_m, "warpgroups_k", k.warpgroups_k, "threads", k.threads, "smem_bytes",
+                             k.smem_bytes, "size", image_size(k.image).get())));
+        }
+        for (size_t i = 0; i < kAuxKernelCount; ++i) {
+            const AuxKernel& k = kAuxKernels[i];
+            append(list, checked(Py_BuildValue("{s:s,s:s,s:s,s:O}", "name", k.name, "kind", "aux", "symbol", k.symbol,
+                                               "size", image_size(k.image).get())));
+        }
+        return list;
+    });
+}
+
+PyObject* pack_path_py(PyObject*, PyObject*) {
+    return guarded([] { return checked(PyUnicode_DecodeFSDefault(pack_path().c_str())); });
+}
+
+PyObject* verify_pack_py(PyObject*, PyObject* args) {
+    return guarded([&] {
+        PyObject* encoded = nullptr;
+        if (!PyArg_ParseTuple(args, "O&:verify_pack", PyUnicode_FSConverter, &encoded)) throw PythonError{};
+        const Object path(encoded);
+        const char* text = PyBytes_AsString(path.get());
+        if (text == nullptr) throw PythonError{};
+        verify_pack(text);
+        return checked(Py_BuildValue(""));
+    });
+}
+
+Object build_devices() {
+    Object list = build_list();
+    int count = 0;
+    driver_check(barrow::driver().cuDeviceGetCount(&count), "cuDeviceGetCount", "this machine");
+    for (int i = 0; i < count; ++i) {
+        const Device device = query_device(i);
+        append(list, checked(Py_BuildValue("{s:i,s:s,s:[ii],s:i}", "index", device.index, "name", device.name,
+                                           "capability", device.capability / 10, device.capability % 10, "num_sms",
+                                           device.num_sms)));
+    }
+    return list;
+}
+
+PyObject* driver_py(PyObject*, PyObject*) {
+    return guarded([] {
+        Object devices = build_list();
+        std::string error;
+        int version = 0;
+        try {
+            version = driver_version();
+            devices = build_devices();
+        } catch (const std::exception& raised) {
+            error = raised.what();
+        }
+        const Object version_or_none =
+            checked(version == 0 ? Py_BuildValue("") : PyLong_FromLong(version));
+        return checked(Py_BuildValue("{s:O,s:O,s:z,s:O}", "available", error.empty() ? Py_True : Py_False, "version",
+                                     version_or_none.get(), "error", error.empty() ? nullptr : error.c_str(), "devices",
+                                     devices.get()));
+    });
+}
+
+// clang-format off
+PyMethodDef methods[] = {
+    {"choose", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(choose)), METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"kernels", kernels, METH_NOARGS, nullptr},
+    {"pack_path", pack_path_py, METH_NOARGS, nullptr},
+    {"verify_pack", verify_pack_py, METH_VARARGS, nullptr},
+    {"driver", driver_py, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+// clang-format on
+
+PyModuleDef module_def = {PyModuleDef_HEAD_INIT, "_C", nullptr, -1, methods, nullptr, nullptr, nullptr, nullptr};
+
+}  // namespace
+}  // namespace barrow
+
+PyMODINIT_FUNC PyInit__C() {
+    return barrow::guarded([] {
+        barrow::register_operators();
+        return barrow::checked(PyModule_Create(&barrow::module_def));
+    });
+}

@@ -1,0 +1,135 @@
+// The operators as torch sees them: schemas, and kernels that take their arguments off torch's stack.
+#include "ops.h"
+
+#include <torch/csrc/stable/c/shim.h>
+
+#include <cstring>
+#include <memory>
+
+#include "checks.h"
+#include "gemm.h"
+#include "quant.h"
+#include "tensor.h"
+
+static_assert(TORCH_FEATURE_VERSION == TORCH_VERSION_2_10_0,
+              "compile with -DTORCH_TARGET_VERSION=0x020a000000000000: the wheel promises torch 2.10");
+
+namespace barrow {
+namespace {
+
+// torch's stable calling convention (torch/csrc/stable/stableivalue_conversions.h): every argument is 64 bits on the
+// stack. A tensor is a handle that the callee owns; a scalar lies in the low bytes; an optional is null or an owned
+// heap cell with the value.
+
+template <typename T>
+T scalar(StableIValue value) {
+    T result;
+    memcpy(&result, &value, sizeof(result));
+    return result;
+}
+
+Tensor take_tensor(StableIValue value) { return Tensor(scalar<AtenTensorHandle>(value)); }
+
+Tensor take_optional_tensor(StableIValue value) {
+    const std::unique_ptr<StableIValue> cell(scalar<StableIValue*>(value));
+    return cell == nullptr ? nullptr : take_tensor(*cell);
+}
+
+StableIValue give_tensor(Tensor tensor) { return reinterpret_cast<StableIValue>(tensor.release()); }
+
+struct GemmTensors {
+    explicit GemmTensors(const StableIValue* stack)
+        : a(take_tensor(stack[0])),
+          a_scale(take_tensor(stack[1])),
+          b(take_tensor(stack[2])),
+          b_scale(take_tensor(stack[3])) {}
+
+    GemmArgs views() const {
+        return {view("a", a), view("a_scale", a_scale), view("b", b), view("b_scale", b_scale)};
+    }
+
+    Tensor a;
+    Tensor a_scale;
+    Tensor b;
+    Tensor b_scale;
+};
+
+void fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
+    const GemmTensors tensors(stack);
+    const auto out_dtype = scalar<int32_t>(stack[4]);
+    const GemmArgs args = tensors.views();
+    const GemmShape shape = check_gemm(args, nullptr, out_dtype);
+    Tensor out = empty_strided(shape.m, shape.n, shape.n, 1, out_dtype, args.a);
+    run_gemm(args, shape, out);
+    stack[0] = give_tensor(std::move(out));
+}
+
+void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
+    const GemmTensors tensors(stack);
+    const Tensor out = take_tensor(stack[4]);
+    const GemmArgs args = tensors.views();
+    const TensorView out_view = view("out", out);
+    run_gemm(args, check_gemm(args, &out_view, out_view.dtype), out);
+}
+
+void check_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
+    const GemmTensors tensors(stack);
+    const Tensor out = take_optional_tensor(stack[4]);
+    const auto out_dtype = scalar<int32_t>(stack[5]);
+    if (out == nullptr) {
+        check_gemm(tensors.views(), nullptr, out_dtype);
+    } else {
+        const TensorView out_view = view("out", out);
+        check_gemm(tensors.views(), &out_view, out_dtype);
+    }
+}
+
+using Quantizer = Quantized(const TensorView& x, bool use_ue8m0);
+
+template <Quantizer quantizer>
+void quant(StableIValue* stack, uint64_t, uint64_t) {
+    const Tensor x = take_tensor(stack[0]);
+    Quantized result = quantizer(view("x", x), scalar<bool>(stack[1]));
+    stack[0] = give_tensor(std::move(result.q));
+    stack[1] = give_tensor(std::move(result.scale));
+}
+
+void check_quant_op(StableIValue* stack, uint64_t, uint64_t) {
+    const Tensor x = take_tensor(stack[0]);
+    check_quant(view("x", x));
+}
+
+constexpr const char* kLibrary = "barrow";
+
+}  // namespace
+
+void register_operators() {
+    // The libraries live as long as the process: deleting one would take its operators with it.
+    TorchLibraryHandle library = nullptr;
+    torch_check(aoti_torch_library_init_def(kLibrary, kLibrary, 0, &library), "registration of library barrow");
+    for (const char* schema : {
+             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, ScalarType out_dtype) -> Tensor",
+             "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, *, Tensor(a!) out) -> ()",
+             "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
+             "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
+             "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out, "
+             "ScalarType out_dtype) -> ()",
+             "check_quant(Tensor x) -> ()",
+         }) {
+        torch_check(aoti_torch_library_def(library, schema), schema);
+    }
+
+    const auto implement = [](const char* key, const char* name, void (*kernel)(StableIValue*, uint64_t, uint64_t)) {
+        TorchLibraryHandle handle = nullptr;
+        torch_check(aoti_torch_library_init_impl(kLibrary, key, kLibrary, 0, &handle), name);
+        torch_check(torch_library_impl(handle, name, kernel, TORCH_FEATURE_VERSION), name);
+    };
+    implement("CUDA", "fp8_gemm_nt", fp8_gemm_nt);
+    implement("CUDA", "fp8_gemm_nt.out", fp8_gemm_nt_out);
+    implement("CUDA", "per_token_group_quant_fp8", quant<per_token_group_quant>);
+    implement("CUDA", "per_block_quant_fp8", quant<per_block_quant>);
+    implement("CompositeExplicitAutograd", "check_fp8_gemm_nt", check_fp8_gemm_nt);
+    implement("CompositeExplicitAutograd", "check_quant", check_quant_op);
+}
+
+}  // namespace barrow

@@ -1,0 +1,110 @@
+"""The compiled extension: importing this registers the operators `torch.ops.barrow.*`; the functions ask about the host."""
+
+from os import PathLike
+from typing import Literal, TypedDict
+
+import torch
+
+MIN_TORCH = (2, 10)
+
+if tuple(int(part) for part in torch.__version__.split(".")[:2]) < MIN_TORCH:
+    # The dynamic linker would say "undefined symbol", which helps nobody.
+    raise ImportError(f"barrow needs torch {'.'.join(map(str, MIN_TORCH))} or newer but found {torch.__version__}")
+
+# After torch: the extension's symbols come from the libraries that torch has loaded.
+from barrow.launcher import _C  # noqa: E402
+
+__all__ = [
+    "AuxKernel",
+    "Candidate",
+    "Device",
+    "DriverInfo",
+    "GemmKernel",
+    "choose",
+    "driver",
+    "kernels",
+    "pack_path",
+    "verify_pack",
+]
+
+
+class Candidate(TypedDict):
+    """A kernel that can run a shape, and how long the cost model says it takes."""
+
+    kernel: str
+    predicted_us: float
+
+
+class GemmKernel(TypedDict):
+    """A GEMM kernel of this build. `smem_bytes` is dynamic shared memory, `size` the bytes of its cubin."""
+
+    name: str
+    kind: Literal["gemm"]
+    arch: int
+    out: Literal["bf16", "f32"]
+    block_m: int
+    block_n: int
+    stages: int
+    cluster_m: int
+    cluster_n: int
+    warpgroups_m: int
+    warpgroups_k: int
+    threads: int
+    smem_bytes: int
+    size: int
+
+
+class AuxKernel(TypedDict):
+    """A kernel around the GEMM: a quantizer, or the copy of rows that TMA cannot address."""
+
+    name: str
+    kind: Literal["aux"]
+    symbol: str
+    size: int
+
+
+class Device(TypedDict):
+    """A GPU as the driver describes it; `capability` is [major, minor]."""
+
+    index: int
+    name: str
+    capability: list[int]
+    num_sms: int
+
+
+class DriverInfo(TypedDict):
+    """What the NVIDIA driver says. `version` is the newest CUDA it supports, as 1000 * major + 10 * minor."""
+
+    available: bool
+    version: int | None
+    error: str | None
+    devices: list[Device]
+
+
+def choose(m: int, n: int, k: int, out_dtype: Literal["bf16", "f32"], num_sms: int) -> list[Candidate]:
+    """Return every kernel that can run `D[m,n] = A[m,k] x B[n,k]^T` on a GPU of `num_sms` SMs, the chosen one first.
+
+    Pure: needs no GPU, and the operator takes the first one for the same arguments.
+    Raises ValueError for a dimension or SM count below 1 or above 2^31 - 1, or another `out_dtype`.
+    """
+    return _C.choose(m, n, k, out_dtype, num_sms)
+
+
+def kernels() -> list[GemmKernel | AuxKernel]:
+    """Return the kernels of this build; an empty list when it was built without any."""
+    return _C.kernels()
+
+
+def pack_path() -> str:
+    """Return where the file of compiled kernels lies, whether or not it is there."""
+    return _C.pack_path()
+
+
+def verify_pack(path: str | PathLike[str]) -> None:
+    """Check the size, header and every kernel's CRC-32 of a pack; raise RuntimeError saying what is wrong with it."""
+    _C.verify_pack(path)
+
+
+def driver() -> DriverInfo:
+    """Describe the NVIDIA driver and its GPUs. Never raises and never creates a CUDA context."""
+    return _C.driver()
