@@ -11,6 +11,7 @@ from barrow_build.aot.pack import manifest, pack
 from barrow_build.aot.precompiled import MANIFEST, PACK, unpack
 from barrow_build.aot.table import table
 from barrow_build.aot.torch_headers import torch_folder
+from barrow_build.config import catalogue
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -33,13 +34,13 @@ def configure(args: argparse.Namespace) -> None:
 
 def build(args: argparse.Namespace) -> None:
     """Write kernels.pack, manifest.json, catalogue.cpp and their depfile to `args.out`."""
-    archs = [arch for arch in args.archs.split(",") if arch]
+    specs = [spec for arch in args.archs.split(",") for spec in catalogue(arch)]
     compiled = Compiled()
-    if archs:
+    if specs:
         # Imported here, because a build without kernels needs no NVRTC.
-        from barrow_build.aot.compile import compile_catalogue
+        from barrow_build.aot.compile import compile_kernels
 
-        compiled = compile_catalogue(archs, args.sources, args.cache, args.jobs)
+        compiled = compile_kernels(specs, args.sources, args.cache, args.jobs)
     content, placed = pack(compiled.kernels)
     _write(args.out / PACK, content)
     _write(args.out / MANIFEST, manifest(placed, compiled.toolchain).encode())

@@ -13,15 +13,14 @@ from barrow_build.aot.environment import BuildError
 from barrow_build.aot.kernel import Compiled, Cubin, Kernel
 from barrow_build.aot.nvrtc import compile_kernel, options, toolchain
 from barrow_build.aot.sources import read_with_headers
-from barrow_build.config import AuxSpec, GemmSpec, catalogue
+from barrow_build.config import AuxSpec, GemmSpec
 
 
-def compile_catalogue(archs: Sequence[str], root: Path, store: Path, jobs: int) -> Compiled:
-    """Compile the kernels of `archs` from the sources under `root`, keeping cubins in the folder `store`.
+def compile_kernels(specs: Sequence[GemmSpec | AuxSpec], root: Path, store: Path, jobs: int) -> Compiled:
+    """Compile `specs` from the sources under `root`, keeping cubins in the folder `store`.
 
     Raises BuildError that names every kernel that failed, the compiler's log with it.
     """
-    specs = [spec for arch in archs for spec in catalogue(arch)]
     sources = {name: read_with_headers(root, name) for name in sorted({spec.source for spec in specs})}
     compiler = toolchain()
     keys = {spec: cache.content_key(compiler, options(spec), sources[spec.source]) for spec in specs}
@@ -29,7 +28,7 @@ def compile_catalogue(archs: Sequence[str], root: Path, store: Path, jobs: int) 
     missing = [spec for spec in specs if spec not in done]
 
     jobs = max(1, min(jobs, len(missing)))
-    progress = _Progress(len(missing), sys.stdout)
+    progress = Progress(len(missing), sys.stdout)
     progress.say(f"kernels: {len(specs)}, unchanged {len(done)}, to compile {len(missing)} in {jobs} jobs")
     failures = []
     # Processes and not threads: NVRTC compiles one program at a time in a process.
@@ -63,7 +62,7 @@ def _timed(spec: GemmSpec | AuxSpec, sources: dict[str, bytes]) -> tuple[Cubin, 
     return compile_kernel(spec, sources), time.perf_counter() - start
 
 
-class _Progress:
+class Progress:
     """One line for each kernel; below them, on a terminal, a bar."""
 
     def __init__(self, total: int, out: TextIO) -> None:
