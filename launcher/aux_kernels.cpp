@@ -15,7 +15,9 @@ const AuxKernel& find(const char* symbol) {
 }
 
 // The symbol of a kernel that exists once per input dtype.
-const AuxKernel& find(const char* const (&symbols)[3], Dtype dtype) { return find(symbols[static_cast<int>(dtype)]); }
+const AuxKernel& find(const char* const (&symbols)[3], Dtype dtype) {
+    return find(symbols[static_cast<int>(dtype)]);
+}
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// The table of kernels in this build. The build generates the definitions from the catalogue of specs, so that
-// tiles, shared memory and costs are written once.
+// The table of kernels in this build. The build generates the definitions from the catalogue of specs, so
+// that tiles, shared memory and costs are written once.
 #pragma once
 
 #include <cstddef>

@@ -16,7 +16,8 @@ int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) 
 
 void check_rank(const char* op, const TensorView& tensor, const char* shape, const char* advice) {
     if (tensor.rank == 2) return;
-    fail("%s: %s has %" PRId64 " dimensions but needs 2, %s; %s", op, tensor.name, tensor.rank, shape, advice);
+    fail("%s: %s has %" PRId64 " dimensions but needs 2, %s; %s", op, tensor.name, tensor.rank, shape,
+         advice);
 }
 
 void check_dtype(const char* op, const TensorView& tensor, int32_t dtype, const char* advice) {
@@ -34,8 +35,8 @@ void check_device(const TensorView& tensor, const TensorView& a) {
 void check_dims(const char* op, const TensorView& tensor, const char* rows, const char* cols) {
     for (int i = 0; i < 2; ++i) {
         if (tensor.sizes[i] <= kMaxDim) continue;
-        fail("%s: %s has %s = %" PRId64 " but at most %" PRId64 " can be addressed; split the call along it", op,
-             tensor.name, i == 0 ? rows : cols, tensor.sizes[i], kMaxDim);
+        fail("%s: %s has %s = %" PRId64 " but at most %" PRId64 " can be addressed; split the call along it",
+             op, tensor.name, i == 0 ? rows : cols, tensor.sizes[i], kMaxDim);
     }
 }
 
@@ -49,7 +50,8 @@ void check_alignment(const char* op, const TensorView& tensor) {
     const auto address = reinterpret_cast<uintptr_t>(tensor.data());
     const size_t needed = aoti_torch_dtype_element_size(tensor.dtype);
     if (address % needed == 0) return;
-    fail("%s: %s starts at address 0x%" PRIxPTR " but needs a multiple of its element size, %zu; pass a copy made by "
+    fail("%s: %s starts at address 0x%" PRIxPTR
+         " but needs a multiple of its element size, %zu; pass a copy made by "
          "clone()",
          op, tensor.name, address, needed);
 }
@@ -60,13 +62,13 @@ void check_operand(const TensorView& tensor, const char* shape, const char* quan
     check_last_stride(kGemm, tensor, "K must be contiguous: pass a copy made by contiguous()");
 }
 
-void check_scale(const TensorView& scale, const TensorView& of, int64_t rows, int64_t k_blocks, const char* shape,
-                 const char* granularity) {
+void check_scale(const TensorView& scale, const TensorView& of, int64_t rows, int64_t k_blocks,
+                 const char* shape, const char* granularity) {
     check_rank(kGemm, scale, shape, "pass the scales as the quantizers return them");
     check_dtype(kGemm, scale, aoti_torch_dtype_float32(), "pass the scales as the quantizers return them");
     if (scale.sizes[0] != rows || scale.sizes[1] != k_blocks) {
-        fail("%s: %s has shape [%" PRId64 ", %" PRId64 "] but needs [%" PRId64 ", %" PRId64 "], %s, for %s of shape [%" PRId64
-             ", %" PRId64 "]; pass one scale per %s",
+        fail("%s: %s has shape [%" PRId64 ", %" PRId64 "] but needs [%" PRId64 ", %" PRId64
+             "], %s, for %s of shape [%" PRId64 ", %" PRId64 "]; pass one scale per %s",
              kGemm, scale.name, scale.sizes[0], scale.sizes[1], rows, k_blocks, shape, of.name, of.sizes[0],
              of.sizes[1], granularity);
     }
@@ -80,8 +82,8 @@ void check_disjoint(const TensorView& out, const TensorView& input) {
     const auto in_begin = reinterpret_cast<uintptr_t>(input.data());
     const uintptr_t out_end = out_begin + out.extent_bytes(), in_end = in_begin + input.extent_bytes();
     if (out_begin >= in_end || in_begin >= out_end) return;
-    fail("%s: out overlaps %s in memory (bytes 0x%" PRIxPTR " to 0x%" PRIxPTR " and 0x%" PRIxPTR " to 0x%" PRIxPTR
-         ") but needs memory of its own; pass another out, or none",
+    fail("%s: out overlaps %s in memory (bytes 0x%" PRIxPTR " to 0x%" PRIxPTR " and 0x%" PRIxPTR
+         " to 0x%" PRIxPTR ") but needs memory of its own; pass another out, or none",
          kGemm, input.name, out_begin, out_end, in_begin, in_end);
 }
 
@@ -101,7 +103,8 @@ void check_out(const GemmArgs& args, const TensorView& out, const GemmShape& sha
              kGemm, out.strides[0], shape.n);
     }
     check_alignment(kGemm, out);
-    for (const TensorView* input : {&args.a, &args.a_scale, &args.b, &args.b_scale}) check_disjoint(out, *input);
+    for (const TensorView* input : {&args.a, &args.a_scale, &args.b, &args.b_scale})
+        check_disjoint(out, *input);
 }
 
 Dtype check_out_dtype(int32_t dtype) {
@@ -118,8 +121,8 @@ GemmShape check_gemm(const GemmArgs& args, const TensorView* out, int32_t out_dt
     check_operand(a, "[M, K]", "quantize it with barrow.per_token_group_quant_fp8");
     check_operand(b, "[N, K]", "quantize it with barrow.per_block_quant_fp8");
     if (b.sizes[1] != a.sizes[1]) {
-        fail("%s: b has K = %" PRId64 " but a has K = %" PRId64 "; pass b as [N, K] with a's K", kGemm, b.sizes[1],
-             a.sizes[1]);
+        fail("%s: b has K = %" PRId64 " but a has K = %" PRId64 "; pass b as [N, K] with a's K", kGemm,
+             b.sizes[1], a.sizes[1]);
     }
     check_dims(kGemm, a, "M", "K");
     check_dims(kGemm, b, "N", "K");
@@ -133,6 +136,22 @@ GemmShape check_gemm(const GemmArgs& args, const TensorView* out, int32_t out_dt
     return shape;
 }
 
+const GemmKernel& check_kernel(int64_t row, const GemmShape& shape) {
+    if (row < 0 || row >= static_cast<int64_t>(kGemmKernelCount)) {
+        fail("%s_with: kernel is %" PRId64 " but needs to be from 0 to %" PRId64
+             ", a row of barrow.launcher.kernels() of kind gemm",
+             kGemm, row, static_cast<int64_t>(kGemmKernelCount) - 1);
+    }
+    const GemmKernel& kernel = kGemmKernels[row];
+    if (kernel.out != shape.out) {
+        fail(
+            "%s_with: kernel %s does not write the dtype of out; choose a row of barrow.launcher.kernels() "
+            "that does",
+            kGemm, kernel.name);
+    }
+    return kernel;
+}
+
 Dtype check_quant(const TensorView& x) {
     check_rank(kQuant, x, "rows and K", "flatten the leading dimensions with reshape(-1, K)");
     check_dims(kQuant, x, "rows", "K");
@@ -141,8 +160,8 @@ Dtype check_quant(const TensorView& x) {
     if (x.dtype == aoti_torch_dtype_bfloat16()) return Dtype::bf16;
     if (x.dtype == aoti_torch_dtype_float16()) return Dtype::f16;
     if (x.dtype == aoti_torch_dtype_float32()) return Dtype::f32;
-    fail("%s: x has dtype %s but needs bfloat16, float16 or float32; convert it with x.to(torch.bfloat16)", kQuant,
-         dtype_name(x.dtype).c_str());
+    fail("%s: x has dtype %s but needs bfloat16, float16 or float32; convert it with x.to(torch.bfloat16)",
+         kQuant, dtype_name(x.dtype).c_str());
 }
 
 }  // namespace barrow

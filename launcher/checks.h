@@ -1,5 +1,5 @@
-// Every rule about arguments, once. The rules look at metadata and addresses alone, so they hold for a tensor on any
-// device; each throws with the argument, what it got and what it needs.
+// Every rule about arguments, once. The rules look at metadata and addresses alone, so they hold for a tensor
+// on any device; each throws with the argument, what it got and what it needs.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,9 @@ struct GemmShape {
 
 // Rules of fp8_gemm_nt. `out` may be null: a fresh tensor of dtype `out_dtype`.
 GemmShape check_gemm(const GemmArgs& args, const TensorView* out, int32_t out_dtype);
+
+// The GEMM kernel with this row of the table, which has to write the output's dtype.
+const GemmKernel& check_kernel(int64_t row, const GemmShape& shape);
 
 // Rules of both quantizers. Returns the dtype of x.
 Dtype check_quant(const TensorView& x);

@@ -7,14 +7,11 @@
 namespace barrow {
 namespace {
 
-// 32-bit: this runs for every kernel of the catalogue at every call, and a 64-bit division costs several times more.
+// 32-bit: this runs for every kernel of the catalogue at every call, and a 64-bit division costs several
+// times more.
 uint32_t ceil_div(uint32_t value, uint32_t divisor) { return (value + divisor - 1) / divisor; }
 
-bool can_run(const GemmKernel& kernel, const GemmProblem& problem) {
-    return kernel.out == problem.out && kernel.arch == problem.arch &&
-           resident_clusters(kernel, problem.num_sms) > 0;
-}
-
+// fixed_us + waves * (tile_us + ceil(K / 128) * k_block_us), waves = ceil(tile clusters / resident clusters).
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
     const int64_t waves = (tile_clusters(kernel, problem.m, problem.n) + resident - 1) / resident;
@@ -31,6 +28,11 @@ int64_t tile_clusters(const GemmKernel& kernel, int64_t m, int64_t n) {
 
 int resident_clusters(const GemmKernel& kernel, int num_sms) {
     return num_sms / (kernel.cluster_m * kernel.cluster_n);
+}
+
+bool can_run(const GemmKernel& kernel, const GemmProblem& problem) {
+    return kernel.out == problem.out && kernel.arch == problem.arch &&
+           resident_clusters(kernel, problem.num_sms) > 0;
 }
 
 size_t rank(const GemmProblem& problem, Candidate* candidates) {

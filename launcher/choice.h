@@ -33,8 +33,11 @@ struct Candidate {
 int64_t tile_clusters(const GemmKernel& kernel, int64_t m, int64_t n);
 int resident_clusters(const GemmKernel& kernel, int num_sms);
 
-// Fills `candidates` (room for kGemmKernelCount) with the kernels that can run the problem, the fastest predicted
-// first, table order among equals. Returns how many.
+// Whether the kernel is for the problem's GPU and output, and one cluster of it fits the GPU.
+bool can_run(const GemmKernel& kernel, const GemmProblem& problem);
+
+// Fills `candidates` (room for kGemmKernelCount) with the kernels that can run the problem, the fastest
+// predicted first, table order among equals. Returns how many.
 size_t rank(const GemmProblem& problem, Candidate* candidates);
 
 // The first that rank() would give, or null when no kernel can run the problem.

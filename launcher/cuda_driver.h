@@ -1,6 +1,7 @@
-// The part of the CUDA driver's C interface that the launcher calls, as of CUDA 12.0, so that building needs no CUDA
-// header. Names, values and layouts: CUDA Driver API reference manual, sections "Data types used by CUDA driver",
-// "Library Management", "Execution Control", "Tensor Map Object Management" and "Driver Entry Point Access".
+// The part of the CUDA driver's C interface that the launcher calls, as of CUDA 12.0, so that building needs
+// no CUDA header. Names, values and layouts: CUDA Driver API reference manual, sections "Data types used by
+// CUDA driver", "Library Management", "Execution Control", "Tensor Map Object Management" and "Driver Entry
+// Point Access".
 #pragma once
 
 #include <cstddef>
@@ -88,18 +89,19 @@ using cuCtxPushCurrent_t = CUresult(CUcontext context);
 using cuCtxPopCurrent_t = CUresult(CUcontext* context);
 using cuThreadExchangeStreamCaptureMode_t = CUresult(CUstreamCaptureMode* mode);
 using cuLibraryLoadData_t = CUresult(CUlibrary* library, const void* code, void* jit_options,
-                                     void** jit_option_values, unsigned int num_jit_options, void* library_options,
-                                     void** library_option_values, unsigned int num_library_options);
+                                     void** jit_option_values, unsigned int num_jit_options,
+                                     void* library_options, void** library_option_values,
+                                     unsigned int num_library_options);
 using cuLibraryGetKernel_t = CUresult(CUkernel* kernel, CUlibrary library, const char* name);
 using cuKernelGetFunction_t = CUresult(CUfunction* function, CUkernel kernel);
 using cuKernelSetAttribute_t = CUresult(CUfunction_attribute attribute, int value, CUkernel kernel,
                                         CUdevice device);
 using cuLaunchKernelEx_t = CUresult(const CUlaunchConfig* config, CUfunction function, void** kernel_params,
                                     void** extra);
-using cuTensorMapEncodeTiled_t = CUresult(CUtensorMap* map, CUtensorMapDataType type, uint32_t rank, void* address,
-                                          const uint64_t* dims, const uint64_t* strides, const uint32_t* box,
-                                          const uint32_t* element_strides, CUtensorMapInterleave interleave,
-                                          CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion,
-                                          CUtensorMapFloatOOBfill fill);
+using cuTensorMapEncodeTiled_t = CUresult(CUtensorMap* map, CUtensorMapDataType type, uint32_t rank,
+                                          void* address, const uint64_t* dims, const uint64_t* strides,
+                                          const uint32_t* box, const uint32_t* element_strides,
+                                          CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+                                          CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill);
 
 }  // namespace barrow::cuda

@@ -39,7 +39,8 @@ Device query_device(int index) {
     char subject[32];
     snprintf(subject, sizeof(subject), "GPU %d", index);
     driver_check(api.cuDeviceGet(&device.handle, index), "cuDeviceGet", subject);
-    driver_check(api.cuDeviceGetName(device.name, sizeof(device.name), device.handle), "cuDeviceGetName", subject);
+    driver_check(api.cuDeviceGetName(device.name, sizeof(device.name), device.handle), "cuDeviceGetName",
+                 subject);
     auto attribute = [&](CUdevice_attribute which) {
         int value = 0;
         driver_check(api.cuDeviceGetAttribute(&value, which, device.handle), "cuDeviceGetAttribute", subject);
@@ -52,7 +53,8 @@ Device query_device(int index) {
 }
 
 const Device& device(int index) {
-    if (index < 0 || index >= kMaxDevices) fail("barrow: GPU index %d is out of range; at most %d", index, kMaxDevices);
+    if (index < 0 || index >= kMaxDevices)
+        fail("barrow: GPU index %d is out of range; at most %d", index, kMaxDevices);
     if (const Device* known = devices[index].load(std::memory_order_acquire)) return *known;
     std::lock_guard lock(mutex);
     const Device* known = devices[index].load(std::memory_order_relaxed);

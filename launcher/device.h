@@ -20,9 +20,9 @@ Device query_device(int index);
 // The same, asked once per GPU and process.
 const Device& device(int index);
 
-// Makes a context of `device` current on this thread for as long as the object lives. A context that is already
-// current is used as it is; otherwise (a fresh host thread, or one that last used another GPU) it is the primary one,
-// which torch uses too.
+// Makes a context of `device` current on this thread for as long as the object lives. A context that is
+// already current is used as it is; otherwise (a fresh host thread, or one that last used another GPU) it is
+// the primary one, which torch uses too.
 class ContextScope {
 public:
     explicit ContextScope(const Device& device);

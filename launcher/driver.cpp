@@ -17,7 +17,8 @@ constexpr int kMinVersion = 12000;
 void* open_library() {
     void* library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
-        fail("barrow: no NVIDIA driver: %s; running on a GPU needs the driver, version 525 or newer", dlerror());
+        fail("barrow: no NVIDIA driver: %s; running on a GPU needs the driver, version 525 or newer",
+             dlerror());
     }
     return library;
 }
@@ -26,7 +27,8 @@ template <typename Function>
 Function* symbol(void* library, const char* name) {
     auto* function = reinterpret_cast<Function*>(dlsym(library, name));
     if (function == nullptr) {
-        fail("barrow: the NVIDIA driver's %s has no %s; update the driver to version 525 or newer", kLibrary, name);
+        fail("barrow: the NVIDIA driver's %s has no %s; update the driver to version 525 or newer", kLibrary,
+             name);
     }
     return function;
 }
@@ -44,9 +46,11 @@ Driver open_driver() {
     Driver driver{};
     driver.version = version_of(library);
     if (driver.version < kMinVersion) {
-        fail("barrow: the NVIDIA driver supports CUDA up to %d.%d but the kernels need %d.%d; update the driver to "
-             "version 525 or newer",
-             driver.version / 1000, driver.version % 1000 / 10, kMinVersion / 1000, kMinVersion % 1000 / 10);
+        fail(
+            "barrow: the NVIDIA driver supports CUDA up to %d.%d but the kernels need %d.%d; update the "
+            "driver to "
+            "version 525 or newer",
+            driver.version / 1000, driver.version % 1000 / 10, kMinVersion / 1000, kMinVersion % 1000 / 10);
     }
     driver_check(symbol<cuInit_t>(library, "cuInit")(0), "cuInit", "the driver");
 

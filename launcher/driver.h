@@ -26,8 +26,8 @@ struct Driver {
     cuda::cuTensorMapEncodeTiled_t* cuTensorMapEncodeTiled;
 };
 
-// Opens and initializes the driver at first use; creates no context. Throws when there is no driver, when it is older
-// than CUDA 12.0, or when it finds no GPU; the next call tries again. Safe to call from any thread.
+// Opens and initializes the driver at first use; creates no context. Throws when there is no driver, when it
+// is older than CUDA 12.0, or when it finds no GPU; the next call tries again. Safe to call from any thread.
 const Driver& driver();
 
 // The driver's version without the demand that it be new enough; 0 when there is none.
@@ -40,8 +40,8 @@ inline void driver_check(cuda::CUresult result, const char* call, const char* su
     if (__builtin_expect(result != cuda::CUDA_SUCCESS, 0)) driver_failed(result, call, subject);
 }
 
-// Lets this thread load code while a stream is being captured into a CUDA graph: loading enqueues nothing on the
-// captured stream, yet the default capture mode forbids it.
+// Lets this thread load code while a stream is being captured into a CUDA graph: loading enqueues nothing on
+// the captured stream, yet the default capture mode forbids it.
 class RelaxedCapture {
 public:
     RelaxedCapture();

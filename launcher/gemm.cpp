@@ -52,24 +52,26 @@ bool storable_by_tma(const GemmShape& shape, const void* d, int64_t stride_bytes
     return shape.out == Dtype::bf16 && tma_aligned(d) && tma_aligned(stride_bytes);
 }
 
-const GemmKernel& choose(const GemmShape& shape, const Device& device) {
+const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const Device& device) {
     const GemmProblem problem{shape.m, shape.n, shape.k, shape.out, device.capability, device.num_sms};
-    const GemmKernel* kernel = best(problem);
-    if (kernel == nullptr) {
-        fail("barrow.fp8_gemm_nt: this build has no kernel for GPU %d (%s); install a build with kernels",
-             device.index, device.name);
+    if (wanted != nullptr) {
+        if (can_run(*wanted, problem)) return *wanted;
+        fail("barrow.fp8_gemm_nt_with: kernel %s cannot run on GPU %d (%s) with this out; choose another",
+             wanted->name, device.index, device.name);
     }
-    return *kernel;
+    if (const GemmKernel* chosen = best(problem)) return *chosen;
+    fail("barrow.fp8_gemm_nt: this build has no kernel for GPU %d (%s); install a build with kernels",
+         device.index, device.name);
 }
 
 }  // namespace
 
-void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out) {
+void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, const GemmKernel* wanted) {
     if (shape.m == 0 || shape.n == 0) return;
     if (shape.k == 0) return fill_zero(out);
 
     const LaunchScope scope(args.a);
-    const GemmKernel& kernel = choose(shape, scope.device());
+    const GemmKernel& kernel = choose(shape, wanted, scope.device());
     const Operand a = addressable(args.a, scope);
     const Operand b = addressable(args.b, scope);
     const TensorView d = view("out", out);

@@ -4,7 +4,9 @@
 
 namespace barrow {
 
-// out = a x b^T with block scales, on the GPU and current stream of a. The arguments have passed check_gemm.
-void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out);
+// out = a x b^T with block scales, on the GPU and current stream of a, by `wanted` or, when that is null, by
+// the one that best() names. The arguments have passed check_gemm.
+void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out,
+              const GemmKernel* wanted = nullptr);
 
 }  // namespace barrow

@@ -1,6 +1,6 @@
-// glibc 2.34 moved libdl into libc and gave its functions a new symbol version. Asking for the old version, which
-// every glibc still exports, lets a build on a newer system run on manylinux_2_28 (glibc 2.28).
-// Include this wherever one of these functions is called.
+// glibc 2.34 moved libdl into libc and gave its functions a new symbol version. Asking for the old version,
+// which every glibc still exports, lets a build on a newer system run on manylinux_2_28 (glibc 2.28). Include
+// this wherever one of these functions is called.
 #pragma once
 
 #include <dlfcn.h>

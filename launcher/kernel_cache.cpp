@@ -44,18 +44,20 @@ CUkernel load(Entry& entry, const char* name, const Image& image, int smem_bytes
     const RelaxedCapture relaxed;
     if (entry.kernel == nullptr) entry.kernel = load_image(name, image);
     if (smem_bytes > 0) {
-        driver_check(driver().cuKernelSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, smem_bytes,
-                                                   entry.kernel, device.handle),
+        driver_check(driver().cuKernelSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                                   smem_bytes, entry.kernel, device.handle),
                      "cuKernelSetAttribute", name);
     }
-    // Loading is lazy by default and would otherwise happen inside the launch, outside the relaxed capture mode.
+    // Loading is lazy by default and would otherwise happen inside the launch, outside the relaxed capture
+    // mode.
     CUfunction function;
     driver_check(driver().cuKernelGetFunction(&function, entry.kernel), "cuKernelGetFunction", name);
     ready.store(entry.kernel, std::memory_order_release);
     return entry.kernel;
 }
 
-CUkernel find_or_load(size_t index, const char* name, const Image& image, int smem_bytes, const Device& device) {
+CUkernel find_or_load(size_t index, const char* name, const Image& image, int smem_bytes,
+                      const Device& device) {
     Entry& slot = entry(index);
     if (CUkernel kernel = slot.ready[device.index].load(std::memory_order_acquire)) return kernel;
     return load(slot, name, image, smem_bytes, device);

@@ -13,9 +13,11 @@ using namespace cuda;
 const Device& supported_device(int index) {
     const Device& found = device(index);
     if (found.capability != kArch) {
-        fail("barrow: GPU %d (%s) has compute capability %d.%d but the kernels need %d.%d (Hopper: H100, H200, GH200); "
-             "move the tensors to such a GPU",
-             index, found.name, found.capability / 10, found.capability % 10, kArch / 10, kArch % 10);
+        fail(
+            "barrow: GPU %d (%s) has compute capability %d.%d but the kernels need %d.%d (Hopper: H100, "
+            "H200, GH200); "
+            "move the tensors to such a GPU",
+            index, found.name, found.capability / 10, found.capability % 10, kArch / 10, kArch % 10);
     }
     return found;
 }
@@ -34,7 +36,8 @@ void enqueue(CUkernel kernel, const char* name, int64_t grid, int threads, int c
     config.hStream = stream;
     config.attrs = &cluster_size;
     config.numAttrs = cluster > 1 ? 1 : 0;
-    // The driver takes a CUkernel where it takes a CUfunction, and finds the function of the current context itself.
+    // The driver takes a CUkernel where it takes a CUfunction, and finds the function of the current context
+    // itself.
     driver_check(driver().cuLaunchKernelEx(&config, reinterpret_cast<CUfunction>(kernel), params, nullptr),
                  "cuLaunchKernelEx", name);
 }
@@ -47,8 +50,8 @@ LaunchScope::LaunchScope(const TensorView& tensor)
       stream_(static_cast<CUstream>(current_stream(tensor.device_index))) {}
 
 void LaunchScope::launch(const GemmKernel& kernel, int64_t grid, int cluster, void** params) const {
-    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, cluster, kernel.smem_bytes, stream_,
-            params);
+    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, cluster, kernel.smem_bytes,
+            stream_, params);
 }
 
 void LaunchScope::launch(const AuxKernel& kernel, int64_t grid, int threads, void** params) const {

@@ -9,16 +9,16 @@
 
 namespace barrow {
 
-// Where the kernels of one call run: the GPU of its tensors, with a context of it current on this thread, and the
-// stream that torch enqueues on. Throws when the GPU is not one that the kernels are for.
+// Where the kernels of one call run: the GPU of its tensors, with a context of it current on this thread, and
+// the stream that torch enqueues on. Throws when the GPU is not one that the kernels are for.
 class LaunchScope {
 public:
     explicit LaunchScope(const TensorView& tensor);
 
     const Device& device() const { return device_; }
 
-    // Enqueues `kernel` with its one parameter struct, or with the parameters that `params` points to. The only
-    // launch in the project. `grid` counts blocks; a cluster is `cluster` of them.
+    // Enqueues `kernel` with its one parameter struct, or with the parameters that `params` points to. The
+    // only launch in the project. `grid` counts blocks; a cluster is `cluster` of them.
     void launch(const GemmKernel& kernel, int64_t grid, int cluster, void** params) const;
     void launch(const AuxKernel& kernel, int64_t grid, int threads, void** params) const;
 

@@ -53,7 +53,9 @@ PyObject* guarded(Body body) {
     return nullptr;
 }
 
-const char* name_of(Dtype dtype) { return dtype == Dtype::bf16 ? "bf16" : dtype == Dtype::f16 ? "f16" : "f32"; }
+const char* name_of(Dtype dtype) {
+    return dtype == Dtype::bf16 ? "bf16" : dtype == Dtype::f16 ? "f16" : "f32";
+}
 
 Dtype out_dtype_of(const std::string& name) {
     for (Dtype dtype : {Dtype::bf16, Dtype::f32}) {
@@ -73,8 +75,8 @@ PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
         static const char* names[] = {"m", "n", "k", "out_dtype", "num_sms", nullptr};
         long long m, n, k, num_sms;
         const char* out_dtype;
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL:choose", const_cast<char**>(names), &m, &n, &k, &out_dtype,
-                                         &num_sms)) {
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL:choose", const_cast<char**>(names), &m, &n, &k,
+                                         &out_dtype, &num_sms)) {
             throw PythonError{};
         }
         const GemmProblem problem{in_range("m", m, kMaxDim),
@@ -87,11 +89,16 @@ PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
         const size_t count = rank(problem, candidates.get());
         Object list = build_list();
         for (size_t i = 0; i < count; ++i) {
-            append(list, checked(Py_BuildValue("{s:s,s:d}", "kernel", candidates[i].kernel->name, "predicted_us",
-                                               candidates[i].predicted_us)));
+            append(list, checked(Py_BuildValue("{s:s,s:d}", "kernel", candidates[i].kernel->name,
+                                               "predicted_us", candidates[i].predicted_us)));
         }
         return list;
     });
+}
+
+Object build_cost(const CostModel& cost) {
+    return checked(Py_BuildValue("{s:f,s:f,s:f}", "fixed_us", double{cost.fixed_us}, "tile_us",
+                                 double{cost.tile_us}, "k_block_us", double{cost.k_block_us}));
 }
 
 Object image_size(const Image& image) { return checked(PyLong_FromUnsignedLongLong(image.size)); }
@@ -102,16 +109,17 @@ PyObject* kernels(PyObject*, PyObject*) {
         for (size_t i = 0; i < kGemmKernelCount; ++i) {
             const GemmKernel& k = kGemmKernels[i];
             append(list, checked(Py_BuildValue(
-                             "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:O}", "name", k.name, "kind", "gemm",
-                             "arch", k.arch, "out", name_of(k.out), "block_m", k.block_m, "block_n", k.block_n,
-                             "stages", k.stages, "cluster_m", k.cluster_m, "cluster_n", k.cluster_n, "warpgroups_m",
-                             k.warpgroups_m, "warpgroups_k", k.warpgroups_k, "threads", k.threads, "smem_bytes",
-                             k.smem_bytes, "size", image_size(k.image).get())));
+                             "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:O,s:O}", "name", k.name,
+                             "kind", "gemm", "arch", k.arch, "out", name_of(k.out), "block_m", k.block_m,
+                             "block_n", k.block_n, "stages", k.stages, "cluster_m", k.cluster_m, "cluster_n",
+                             k.cluster_n, "warpgroups_m", k.warpgroups_m, "warpgroups_k", k.warpgroups_k,
+                             "threads", k.threads, "smem_bytes", k.smem_bytes, "cost",
+                             build_cost(k.cost).get(), "size", image_size(k.image).get())));
         }
         for (size_t i = 0; i < kAuxKernelCount; ++i) {
             const AuxKernel& k = kAuxKernels[i];
-            append(list, checked(Py_BuildValue("{s:s,s:s,s:s,s:O}", "name", k.name, "kind", "aux", "symbol", k.symbol,
-                                               "size", image_size(k.image).get())));
+            append(list, checked(Py_BuildValue("{s:s,s:s,s:s,s:O}", "name", k.name, "kind", "aux", "symbol",
+                                               k.symbol, "size", image_size(k.image).get())));
         }
         return list;
     });
@@ -140,8 +148,8 @@ Object build_devices() {
     for (int i = 0; i < count; ++i) {
         const Device device = query_device(i);
         append(list, checked(Py_BuildValue("{s:i,s:s,s:[ii],s:i}", "index", device.index, "name", device.name,
-                                           "capability", device.capability / 10, device.capability % 10, "num_sms",
-                                           device.num_sms)));
+                                           "capability", device.capability / 10, device.capability % 10,
+                                           "num_sms", device.num_sms)));
     }
     return list;
 }
@@ -157,11 +165,10 @@ PyObject* driver_py(PyObject*, PyObject*) {
         } catch (const std::exception& raised) {
             error = raised.what();
         }
-        const Object version_or_none =
-            checked(version == 0 ? Py_BuildValue("") : PyLong_FromLong(version));
-        return checked(Py_BuildValue("{s:O,s:O,s:z,s:O}", "available", error.empty() ? Py_True : Py_False, "version",
-                                     version_or_none.get(), "error", error.empty() ? nullptr : error.c_str(), "devices",
-                                     devices.get()));
+        const Object version_or_none = checked(version == 0 ? Py_BuildValue("") : PyLong_FromLong(version));
+        return checked(Py_BuildValue("{s:O,s:O,s:z,s:O}", "available", error.empty() ? Py_True : Py_False,
+                                     "version", version_or_none.get(), "error",
+                                     error.empty() ? nullptr : error.c_str(), "devices", devices.get()));
     });
 }
 
@@ -176,7 +183,8 @@ PyMethodDef methods[] = {
 };
 // clang-format on
 
-PyModuleDef module_def = {PyModuleDef_HEAD_INIT, "_C", nullptr, -1, methods, nullptr, nullptr, nullptr, nullptr};
+PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT, "_C", nullptr, -1, methods, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 }  // namespace barrow

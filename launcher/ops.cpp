@@ -17,9 +17,9 @@ static_assert(TORCH_FEATURE_VERSION == TORCH_VERSION_2_10_0,
 namespace barrow {
 namespace {
 
-// torch's stable calling convention (torch/csrc/stable/stableivalue_conversions.h): every argument is 64 bits on the
-// stack. A tensor is a handle that the callee owns; a scalar lies in the low bytes; an optional is null or an owned
-// heap cell with the value.
+// torch's stable calling convention (torch/csrc/stable/stableivalue_conversions.h): every argument is 64 bits
+// on the stack. A tensor is a handle that the callee owns; a scalar lies in the low bytes; an optional is
+// null or an owned heap cell with the value.
 
 template <typename T>
 T scalar(StableIValue value) {
@@ -72,6 +72,18 @@ void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
     run_gemm(args, check_gemm(args, &out_view, out_view.dtype), out);
 }
 
+// fp8_gemm_nt.out by a kernel that the caller names, as the row of kernels() in the module: what tests of
+// every kernel and measurements of the cost model call.
+void fp8_gemm_nt_with(StableIValue* stack, uint64_t, uint64_t) {
+    const GemmTensors tensors(stack);
+    const auto kernel = scalar<int64_t>(stack[4]);
+    const Tensor out = take_tensor(stack[5]);
+    const GemmArgs args = tensors.views();
+    const TensorView out_view = view("out", out);
+    const GemmShape shape = check_gemm(args, &out_view, out_view.dtype);
+    run_gemm(args, shape, out, &check_kernel(kernel, shape));
+}
+
 void check_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
     const Tensor out = take_optional_tensor(stack[4]);
@@ -106,10 +118,14 @@ constexpr const char* kLibrary = "barrow";
 void register_operators() {
     // The libraries live as long as the process: deleting one would take its operators with it.
     TorchLibraryHandle library = nullptr;
-    torch_check(aoti_torch_library_init_def(kLibrary, kLibrary, 0, &library), "registration of library barrow");
+    torch_check(aoti_torch_library_init_def(kLibrary, kLibrary, 0, &library),
+                "registration of library barrow");
     for (const char* schema : {
-             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, ScalarType out_dtype) -> Tensor",
+             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, ScalarType out_dtype) -> "
+             "Tensor",
              "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, *, Tensor(a!) out) -> ()",
+             "fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, *, Tensor(a!) "
+             "out) -> ()",
              "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
              "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
              "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out, "
@@ -119,13 +135,15 @@ void register_operators() {
         torch_check(aoti_torch_library_def(library, schema), schema);
     }
 
-    const auto implement = [](const char* key, const char* name, void (*kernel)(StableIValue*, uint64_t, uint64_t)) {
+    const auto implement = [](const char* key, const char* name,
+                              void (*kernel)(StableIValue*, uint64_t, uint64_t)) {
         TorchLibraryHandle handle = nullptr;
         torch_check(aoti_torch_library_init_impl(kLibrary, key, kLibrary, 0, &handle), name);
         torch_check(torch_library_impl(handle, name, kernel, TORCH_FEATURE_VERSION), name);
     };
     implement("CUDA", "fp8_gemm_nt", fp8_gemm_nt);
     implement("CUDA", "fp8_gemm_nt.out", fp8_gemm_nt_out);
+    implement("CUDA", "fp8_gemm_nt_with", fp8_gemm_nt_with);
     implement("CUDA", "per_token_group_quant_fp8", quant<per_token_group_quant>);
     implement("CUDA", "per_block_quant_fp8", quant<per_block_quant>);
     implement("CompositeExplicitAutograd", "check_fp8_gemm_nt", check_fp8_gemm_nt);

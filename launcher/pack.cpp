@@ -47,7 +47,9 @@ class PackFile {
 public:
     explicit PackFile(const std::string& path) : path_(path.c_str()) {
         if (kPackSize == 0) {
-            fail("barrow: this build carries no kernels (BARROW_TARGET_DEVICE=cpu); install a build with kernels");
+            fail(
+                "barrow: this build carries no kernels (BARROW_TARGET_DEVICE=cpu); install a build with "
+                "kernels");
         }
         fd_ = open(path_, O_RDONLY | O_CLOEXEC);
         if (fd_ < 0) fail("barrow: cannot open the kernels in %s: %s; %s", path_, strerror(errno), kAdvice);
@@ -68,7 +70,8 @@ public:
             const ssize_t got = pread(fd_, bytes, size, static_cast<off_t>(offset));
             if (got < 0 && errno == EINTR) continue;
             if (got < 0) fail("barrow: cannot read %s: %s; %s", path_, strerror(errno), kAdvice);
-            if (got == 0) fail("barrow: %s ends at byte %" PRIu64 "; it is truncated: %s", path_, offset, kAdvice);
+            if (got == 0)
+                fail("barrow: %s ends at byte %" PRIu64 "; it is truncated: %s", path_, offset, kAdvice);
             bytes += got;
             size -= got;
             offset += got;
@@ -79,8 +82,8 @@ public:
         std::unique_ptr<unsigned char[]> bytes(new unsigned char[image.size]);
         read(bytes.get(), image.size, image.offset);
         if (const uint32_t crc = crc32(bytes.get(), image.size); crc != image.crc32) {
-            fail("barrow: %s is damaged: kernel %s has CRC-32 %08" PRIx32 " but %08" PRIx32 " was built; %s", path_,
-                 kernel, crc, image.crc32, kAdvice);
+            fail("barrow: %s is damaged: kernel %s has CRC-32 %08" PRIx32 " but %08" PRIx32 " was built; %s",
+                 path_, kernel, crc, image.crc32, kAdvice);
         }
         return bytes;
     }
@@ -91,8 +94,9 @@ private:
         const off_t size = lseek(fd_, 0, SEEK_END);
         if (size < 0) fail("barrow: cannot read %s: %s; %s", path_, strerror(errno), kAdvice);
         if (static_cast<uint64_t>(size) != kPackSize) {
-            fail("barrow: %s has %" PRId64 " bytes but %" PRIu64 " were built; it is %s: %s", path_, int64_t{size},
-                 kPackSize, static_cast<uint64_t>(size) < kPackSize ? "truncated" : "not of this build", kAdvice);
+            fail("barrow: %s has %" PRId64 " bytes but %" PRIu64 " were built; it is %s: %s", path_,
+                 int64_t{size}, kPackSize,
+                 static_cast<uint64_t>(size) < kPackSize ? "truncated" : "not of this build", kAdvice);
         }
         Header header;
         read(&header, sizeof(header), 0);
@@ -100,8 +104,8 @@ private:
             fail("barrow: %s does not start with BARROWPK; it is not a pack of kernels: %s", path_, kAdvice);
         }
         if (header.version != kVersion) {
-            fail("barrow: %s has format %" PRIu32 " but this build reads %" PRIu32 "; %s", path_, header.version,
-                 kVersion, kAdvice);
+            fail("barrow: %s has format %" PRIu32 " but this build reads %" PRIu32 "; %s", path_,
+                 header.version, kVersion, kAdvice);
         }
         if (header.count != kGemmKernelCount + kAuxKernelCount) {
             fail("barrow: %s holds %" PRIu32 " kernels but this build has %zu; %s", path_, header.count,
@@ -131,7 +135,8 @@ std::unique_ptr<unsigned char[]> read_image(const std::string& path, const char*
 
 void verify_pack(const std::string& path) {
     const PackFile file(path);
-    for (size_t i = 0; i < kGemmKernelCount; ++i) file.read_image(kGemmKernels[i].name, kGemmKernels[i].image);
+    for (size_t i = 0; i < kGemmKernelCount; ++i)
+        file.read_image(kGemmKernels[i].name, kGemmKernels[i].image);
     for (size_t i = 0; i < kAuxKernelCount; ++i) file.read_image(kAuxKernels[i].name, kAuxKernels[i].image);
 }
 

@@ -10,7 +10,8 @@
 namespace barrow {
 namespace {
 
-// 16 bytes of float32: the granularity at which peers that load scales by tensor map need each K block to start.
+// 16 bytes of float32: the granularity at which peers that load scales by tensor map need each K block to
+// start.
 constexpr int64_t kScaleRowAlignment = 4;
 
 int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
@@ -31,7 +32,8 @@ Quantized quantize(const Scheme& scheme, const TensorView& x, bool use_ue8m0) {
     const int64_t rows = x.sizes[0], k = x.sizes[1];
     const int64_t scale_rows = ceil_div(rows, scheme.rows_per_scale), k_blocks = ceil_div(k, kScaleBlock);
     const int64_t stride_m = scheme.k_major ? 1 : std::max<int64_t>(k_blocks, 1);
-    const int64_t stride_k = scheme.k_major ? ceil_div(scale_rows, kScaleRowAlignment) * kScaleRowAlignment : 1;
+    const int64_t stride_k =
+        scheme.k_major ? ceil_div(scale_rows, kScaleRowAlignment) * kScaleRowAlignment : 1;
 
     Quantized result;
     result.q = empty_strided(rows, k, std::max<int64_t>(k, 1), 1, aoti_torch_dtype_float8_e4m3fn(), x);
@@ -51,13 +53,16 @@ Quantized quantize(const Scheme& scheme, const TensorView& x, bool use_ue8m0) {
     params.use_ue8m0 = use_ue8m0;
     void* pointers[] = {&params};
     const LaunchScope scope(x);
-    scope.launch(scheme.kernel(dtype), ceil_div(rows, scheme.rows_per_block) * k_blocks, kQuantThreads, pointers);
+    scope.launch(scheme.kernel(dtype), ceil_div(rows, scheme.rows_per_block) * k_blocks, kQuantThreads,
+                 pointers);
     return result;
 }
 
 }  // namespace
 
-Quantized per_token_group_quant(const TensorView& x, bool use_ue8m0) { return quantize(kTokenGroup, x, use_ue8m0); }
+Quantized per_token_group_quant(const TensorView& x, bool use_ue8m0) {
+    return quantize(kTokenGroup, x, use_ue8m0);
+}
 
 Quantized per_block_quant(const TensorView& x, bool use_ue8m0) { return quantize(kBlock, x, use_ue8m0); }
 

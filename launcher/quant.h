@@ -9,8 +9,8 @@ struct Quantized {
     Tensor scale;  // float32
 };
 
-// x [M, K] to float8_e4m3fn with one scale per row and 128 of K, on the GPU and current stream of x. The scales
-// [M, ceil(K / 128)] have strides (1, M rounded up to 4): rows adjacent, as the GEMM reads them.
+// x [M, K] to float8_e4m3fn with one scale per row and 128 of K, on the GPU and current stream of x. The
+// scales [M, ceil(K / 128)] have strides (1, M rounded up to 4): rows adjacent, as the GEMM reads them.
 Quantized per_token_group_quant(const TensorView& x, bool use_ue8m0);
 
 // x [N, K] to float8_e4m3fn with one scale per 128 x 128 block; the scales are row-major.

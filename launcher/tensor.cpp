@@ -6,11 +6,16 @@
 
 // Lives in libtorch_cuda, which a CPU-only torch lacks: weak, so that the extension loads there all the same.
 extern "C" __attribute__((weak)) AOTITorchError aoti_torch_get_current_cuda_stream(int32_t, void**);
+// Since torch 2.13.
+extern "C" __attribute__((weak)) const char* torch_exception_get_what_without_backtrace();
 
 namespace barrow {
 
 void torch_check(AOTITorchError error, const char* call) {
-    if (__builtin_expect(error != 0, 0)) fail("barrow: torch's %s failed; see its message on stderr", call);
+    if (__builtin_expect(error == 0, 1)) return;
+    const bool has_text = torch_exception_get_what_without_backtrace != nullptr;
+    fail("barrow: torch failed in %s: %s", call,
+         has_text ? torch_exception_get_what_without_backtrace() : "its message is on stderr");
 }
 
 #define BARROW_TORCH(function, ...) torch_check(function(__VA_ARGS__), #function)
@@ -59,7 +64,8 @@ Tensor empty_strided(int64_t rows, int64_t cols, int64_t row_stride, int64_t col
     const int64_t sizes[] = {rows, cols};
     const int64_t strides[] = {row_stride, col_stride};
     AtenTensorHandle tensor = nullptr;
-    BARROW_TORCH(aoti_torch_empty_strided, 2, sizes, strides, dtype, like.device_type, like.device_index, &tensor);
+    BARROW_TORCH(aoti_torch_empty_strided, 2, sizes, strides, dtype, like.device_type, like.device_index,
+                 &tensor);
     return Tensor(tensor);
 }
 
@@ -67,7 +73,9 @@ void fill_zero(const Tensor& tensor) { BARROW_TORCH(aoti_torch_zero_, tensor.get
 
 void* current_stream(int32_t device_index) {
     if (aoti_torch_get_current_cuda_stream == nullptr) {
-        fail("barrow: the tensor is on a GPU but this torch was built without CUDA; install a CUDA build of torch");
+        fail(
+            "barrow: the tensor is on a GPU but this torch was built without CUDA; install a CUDA build of "
+            "torch");
     }
     void* stream = nullptr;
     BARROW_TORCH(aoti_torch_get_current_cuda_stream, device_index, &stream);

@@ -1,5 +1,6 @@
-// torch tensors through the C functions of its stable ABI. The C++ wrappers in torch's headers would work too, but
-// they allocate a control block per tensor and call and bring string streams that manylinux_2_28's libstdc++ lacks.
+// torch tensors through the C functions of its stable ABI. The C++ wrappers in torch's headers would work
+// too, but they allocate a control block per tensor and call and bring string streams that manylinux_2_28's
+// libstdc++ lacks.
 #pragma once
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -48,7 +49,7 @@ void* current_stream(int32_t device_index);
 std::string dtype_name(int32_t dtype);
 std::string device_name(const TensorView& tensor);
 
-// Throws when a function of torch's C interface reports failure; torch has printed its own text to stderr by then.
+// Throws when a function of torch's C interface reports failure, with its text where torch gives it.
 void torch_check(AOTITorchError error, const char* call);
 
 }  // namespace barrow

@@ -13,8 +13,8 @@ CUtensorMapSwizzle swizzle_of(int row_bytes) {
                              : CU_TENSOR_MAP_SWIZZLE_32B;
 }
 
-CUtensorMap encode(const TmaMatrix& matrix, CUtensorMapDataType type, int element_bytes, int box_rows, int box_cols,
-                   const char* name) {
+CUtensorMap encode(const TmaMatrix& matrix, CUtensorMapDataType type, int element_bytes, int box_rows,
+                   int box_cols, const char* name) {
     const uint64_t dims[] = {static_cast<uint64_t>(matrix.cols), static_cast<uint64_t>(matrix.rows)};
     const uint64_t strides[] = {static_cast<uint64_t>(matrix.row_stride_bytes)};
     const uint32_t box[] = {static_cast<uint32_t>(box_cols), static_cast<uint32_t>(box_rows)};

@@ -9,9 +9,13 @@ namespace barrow {
 // Address and row stride granularity of a tensor map, in bytes.
 constexpr int64_t kTmaAlignment = 16;
 
-inline bool tma_aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % kTmaAlignment == 0; }
+inline bool tma_aligned(const void* address) {
+    return reinterpret_cast<uintptr_t>(address) % kTmaAlignment == 0;
+}
 inline bool tma_aligned(int64_t bytes) { return bytes % kTmaAlignment == 0; }
-inline int64_t tma_round_up(int64_t bytes) { return (bytes + kTmaAlignment - 1) / kTmaAlignment * kTmaAlignment; }
+inline int64_t tma_round_up(int64_t bytes) {
+    return (bytes + kTmaAlignment - 1) / kTmaAlignment * kTmaAlignment;
+}
 
 // A row-major matrix of `rows` x `cols` elements in global memory.
 struct TmaMatrix {
@@ -21,8 +25,9 @@ struct TmaMatrix {
     int64_t row_stride_bytes;
 };
 
-// Tensor map over `matrix` for boxes of `box_rows` x `box_cols`; out-of-bounds elements read as zero and are not
-// written. The swizzle is the one whose span is the box's row. `name` is the argument that an error names.
+// Tensor map over `matrix` for boxes of `box_rows` x `box_cols`; out-of-bounds elements read as zero and are
+// not written. The swizzle is the one whose span is the box's row. `name` is the argument that an error
+// names.
 cuda::CUtensorMap tensor_map_fp8(const TmaMatrix& matrix, int box_rows, int box_cols, const char* name);
 cuda::CUtensorMap tensor_map_bf16(const TmaMatrix& matrix, int box_rows, int box_cols, const char* name);
 

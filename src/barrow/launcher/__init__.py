@@ -1,4 +1,4 @@
-"""The compiled extension: importing this registers the operators `torch.ops.barrow.*`; the functions ask about the host."""
+"""The compiled extension: importing it registers the operators `torch.ops.barrow.*`; its functions ask about the host."""
 
 from os import PathLike
 from typing import Literal, TypedDict
@@ -17,6 +17,7 @@ from barrow.launcher import _C  # noqa: E402
 __all__ = [
     "AuxKernel",
     "Candidate",
+    "Cost",
     "Device",
     "DriverInfo",
     "GemmKernel",
@@ -35,6 +36,14 @@ class Candidate(TypedDict):
     predicted_us: float
 
 
+class Cost(TypedDict):
+    """Microseconds of one launch: `fixed_us + waves * (tile_us + ceil(K / 128) * k_block_us)`."""
+
+    fixed_us: float
+    tile_us: float
+    k_block_us: float
+
+
 class GemmKernel(TypedDict):
     """A GEMM kernel of this build. `smem_bytes` is dynamic shared memory, `size` the bytes of its cubin."""
 
@@ -51,6 +60,7 @@ class GemmKernel(TypedDict):
     warpgroups_k: int
     threads: int
     smem_bytes: int
+    cost: Cost
     size: int
 
 
@@ -91,7 +101,7 @@ def choose(m: int, n: int, k: int, out_dtype: Literal["bf16", "f32"], num_sms: i
 
 
 def kernels() -> list[GemmKernel | AuxKernel]:
-    """Return the kernels of this build; an empty list when it was built without any."""
+    """Return the kernels of this build in the order of its table, GEMM kernels first; empty when built without any."""
     return _C.kernels()
 
 
