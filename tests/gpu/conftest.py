@@ -1,4 +1,4 @@
-"""What every GPU test needs: a Hopper GPU, or a failure that says so, for a skipped test would look like a passed one."""
+"""What every GPU test needs: a Hopper GPU, or a failure that says so. Skipped tests would look like passed ones."""
 
 import pytest
 import torch

@@ -1,7 +1,8 @@
 """Shapes at which a kernel's indexing can go wrong."""
 
-from exact import OUT_LAYOUTS, SCALE_BLOCK, SCALE_LAYOUTS, Case
+from exact import OUT_LAYOUTS, SCALE_LAYOUTS, Case
 from gemm_kernels import Kernel
+from reference import BLOCK
 
 # N x K of DeepSeek-V3's dense projections.
 DEEPSEEK_NK = [(2112, 7168), (576, 7168), (24576, 1536), (32768, 512), (7168, 16384), (4096, 7168), (7168, 2048)]
@@ -25,12 +26,10 @@ def edge_cases(kernel: Kernel) -> list[Case]:
     )
     ns = sorted(
         {0, 1, 8, 131, 2 * kernel.block_n * kernel.cluster_n + 1}
-        | _around(kernel.block_n, kernel.block_n * kernel.cluster_n, SCALE_BLOCK)
+        | _around(kernel.block_n, kernel.block_n * kernel.cluster_n, BLOCK)
     )
-    ring = SCALE_BLOCK * kernel.stages
-    ks = sorted(
-        {0, 1, 16, 131, 2 * SCALE_BLOCK, ring + SCALE_BLOCK * kernel.warpgroups_k + 48} | _around(SCALE_BLOCK, ring)
-    )
+    ring = BLOCK * kernel.stages
+    ks = sorted({0, 1, 16, 131, 2 * BLOCK, ring + BLOCK * kernel.warpgroups_k + 48} | _around(BLOCK, ring))
     cases = []
     for m in ms:
         for n in ns:
@@ -57,12 +56,12 @@ def edge_cases(kernel: Kernel) -> list[Case]:
 
 def wave_cases(kernel: Kernel, num_sms: int) -> list[Case]:
     """More tiles than the GPU has SMs, along N, along M and both: a CTA must carry its pipeline from tile to tile."""
-    k = SCALE_BLOCK * kernel.stages + 16
+    k = BLOCK * kernel.stages + 16
     along_n, along_m = kernel.block_n * (num_sms + 5) + 1, kernel.block_m * (num_sms + 5) + 1
     square = int(num_sms**0.5) + 3
     return [
         Case(kernel.block_m + 3, along_n, k, out="aligned"),
         Case(along_m, kernel.block_n + 3, k, out="odd"),
         Case(kernel.block_m * square, kernel.block_n * square, k),
-        Case(kernel.block_m * 2 * square - 5, kernel.block_n * square + 8, SCALE_BLOCK - 8, a_scale="row_major"),
+        Case(kernel.block_m * 2 * square - 5, kernel.block_n * square + 8, BLOCK - 8, a_scale="row_major"),
     ]

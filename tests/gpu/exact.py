@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from reference import Problem, blocks, product
 
-import barrow  # noqa: F401  (registers the operators)
-
-SCALE_BLOCK = 128
 # An e4m3 NaN in the gaps of A and B, a float NaN in those of the scales: whoever reads a gap shows it in the result.
 E4M3_NAN = 0x7F
 # `out` starts as NaN, so that an element nobody wrote shows; what lies around it as this value, exact in every dtype.
@@ -131,42 +129,29 @@ def guarded_out(
 def operands(case: Case, out_dtype: torch.dtype, device: torch.device, seed: int = 0) -> Operands:
     """Fresh exact operands for `case`, drawn on `device`."""
     g = torch.Generator(device=device).manual_seed(seed)
-    k_blocks = ceil_div(case.k, SCALE_BLOCK)
     powers = torch.tensor([0.5, 1.0, 2.0], device=device)
 
     def integers(rows: int) -> torch.Tensor:
         return torch.randint(-2, 3, (rows, case.k), generator=g, device=device, dtype=torch.float32)
 
     def scales(rows: int) -> torch.Tensor:
-        return powers[torch.randint(0, 3, (rows, k_blocks), generator=g, device=device)]
+        return powers[torch.randint(0, 3, (rows, blocks(case.k)), generator=g, device=device)]
 
     out, guard = guarded_out(case.m, case.n, out_dtype, case.out, device)
     return Operands(
         fp8_rows(integers(case.m), case.a_pad, case.a_offset),
         laid_out_scale(scales(case.m), case.a_scale),
         fp8_rows(integers(case.n), case.b_pad, case.b_offset),
-        laid_out_scale(scales(ceil_div(case.n, SCALE_BLOCK)), case.b_scale),
+        laid_out_scale(scales(blocks(case.n)), case.b_scale),
         out,
         guard,
     )
 
 
-def dequantised(q: torch.Tensor, scale: torch.Tensor, block_rows: int) -> torch.Tensor:
-    """float64 values of `q` [rows, K] under `scale`, one per `block_rows` rows and 128 of K."""
-    rows, k = q.shape
-    full = scale.double().repeat_interleave(block_rows, 0)[:rows].repeat_interleave(SCALE_BLOCK, 1)[:, :k]
-    return q.float().double() * full
-
-
-def product(a: torch.Tensor, a_scale: torch.Tensor, b: torch.Tensor, b_scale: torch.Tensor) -> torch.Tensor:
-    """The float64 product of the dequantised operands."""
-    return dequantised(a, a_scale, 1) @ dequantised(b, b_scale, SCALE_BLOCK).t()
-
-
 def expected(x: Operands) -> torch.Tensor:
     """The one right result for exact operands, rounded once to out's dtype."""
     # Exact in float32, so the only rounding is the last one, to nearest even, as in the kernels.
-    return product(x.a, x.a_scale, x.b, x.b_scale).float().to(x.out.dtype)
+    return product(Problem(x.a, x.a_scale, x.b, x.b_scale)).float().to(x.out.dtype)
 
 
 def wrong_values(out: torch.Tensor, want: torch.Tensor) -> str | None:
