@@ -34,8 +34,7 @@ add_custom_command(
     USES_TERMINAL VERBATIM)
 
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/launcher/*.cpp)
-python_add_library(_C MODULE USE_SABI 3.10 WITH_SOABI
-    ${sources} ${kernels}/catalogue.cpp ${PROJECT_SOURCE_DIR}/cmake/manylinux_2_28.cpp)
+python_add_library(_C MODULE USE_SABI 3.10 WITH_SOABI ${sources} ${kernels}/catalogue.cpp)
 target_include_directories(_C PRIVATE ${PROJECT_SOURCE_DIR}/launcher ${PROJECT_SOURCE_DIR}/kernels)
 target_include_directories(_C SYSTEM PRIVATE ${BARROW_TORCH}/include)
 target_compile_definitions(_C PRIVATE

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from barrow_build.config import ARCHS
 
-# The most memory that one job takes, with room to spare: the C++ compiler on a file that includes torch's headers.
-JOB_BYTES = 1 << 30
+# What one job may take. NVRTC and the C++ compiler were seen to take 120 MiB; a sanitizer or a debug build takes more.
+JOB_BYTES = 512 << 20
 
 
 class BuildError(Exception):
