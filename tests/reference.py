@@ -137,8 +137,8 @@ def judge(out: Tensor, p: Problem, *, accumulation: float = FLOAT32_ACCUMULATION
 
 def _tiles(indices: Tensor) -> list[tuple[int, int]]:
     """The first few 128 x 128 tiles that hold one of the [count, 2] indices."""
-    tiles = (indices // BLOCK).unique(dim=0)[:8].tolist()
-    return [(row, column) for row, column in tiles]
+    tiles = {(row // BLOCK, column // BLOCK) for row, column in indices.tolist()}
+    return sorted(tiles)[:8]
 
 
 def _e4m3_values() -> list[float]:

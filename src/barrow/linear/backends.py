@@ -39,7 +39,7 @@ def _no_kernels(device: torch.device) -> str | None:
         return "this build of barrow carries no kernels"
     driver = launcher.driver()
     if not driver["available"]:
-        return str(driver["error"])
+        return str(driver["error"]).removeprefix("barrow: ")
     if not torch.cuda.is_available():
         return f"torch {torch.__version__} sees no CUDA device"
     capability = torch.cuda.get_device_capability(device)
@@ -75,6 +75,7 @@ BACKENDS = (
     Backend("cpu", "barrow's CPU implementation, activations in FP8", _no_cpu, _quantized_matmul),
     Backend("torch", "torch's matmul on dequantised weights", _no_dequantized, _dequantized_matmul),
 )
+BY_NAME = {backend.name: backend for backend in BACKENDS}
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def choose(device: torch.device) -> Choice:
         elif chosen is None:
             chosen = backend
         else:
-            others[backend.name] = f"{chosen.name} comes before it"
+            others[backend.name] = f"it could, but {chosen.name} comes first"
     if chosen is None:
         raise RuntimeError(f"barrow.linear: no backend can run on {device}: {others}")
     return Choice(chosen, others)

@@ -1,6 +1,7 @@
 """Which backend and which kernel a linear layer gets, in words; asks nothing of a GPU."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -41,13 +42,15 @@ class Explanation:
 def _explain_kernel(m: int, n: int, k: int, dtype: torch.dtype, num_sms: int) -> tuple[str | None, str]:
     if m == 0 or n == 0 or k == 0:
         return None, "a dimension is 0: no kernel is launched"
-    out = "bf16" if backends.GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
+    out: Literal["bf16", "f32"] = "bf16" if backends.GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
     candidates = launcher.choose(m, n, k, out, num_sms)
     if not candidates:
         return None, f"this build of barrow carries no kernel with {out} output"
     best, *rest = candidates
-    table = {kernel["name"]: kernel for kernel in launcher.kernels()}
-    block_m, block_n = table[best["kernel"]]["block_m"], table[best["kernel"]]["block_n"]
+    spec = next(
+        kernel for kernel in launcher.kernels() if kernel["kind"] == "gemm" and kernel["name"] == best["kernel"]
+    )
+    block_m, block_n = spec["block_m"], spec["block_n"]
     tiles = -(-m // block_m) * -(-n // block_n)
     reason = f"{tiles} tiles of {block_m}x{block_n} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
     if rest:

@@ -18,9 +18,6 @@ def _backend_name(device: torch.device) -> str:
     return backends.choose(device).backend.name
 
 
-_MATMUL = {backend.name: backend.matmul for backend in backends.BACKENDS}
-
-
 class Fp8Linear(nn.Module):
     """y = x W^T + bias with W in float8_e4m3fn, one float32 scale per 128 x 128 block, for inference.
 
@@ -92,14 +89,15 @@ class Fp8Linear(nn.Module):
                 f"barrow.Fp8Linear: x is {x.dtype} of shape {tuple(x.shape)}; pass bfloat16, float16 or float32 "
                 f"of shape [..., {self.in_features}]"
             )
-        matmul = _MATMUL[_backend_name(self.weight.device)]
+        matmul = backends.BY_NAME[_backend_name(self.weight.device)].matmul
         rows = x.reshape(-1, self.in_features) if self.in_features else x.new_empty((x.shape[:-1].numel(), 0))
         if rows.stride(1) != 1:
             rows = rows.contiguous()
         y = matmul(rows, self.weight, self.weight_scale_inv, self.use_ue8m0)
         if self.bias is not None:
             y = y + self.bias
-        return y.to(x.dtype).view(*x.shape[:-1], self.out_features)
+        result: Tensor = y.to(x.dtype).view(*x.shape[:-1], self.out_features)
+        return result
 
     def explain(
         self,
@@ -133,7 +131,8 @@ class Fp8Linear(nn.Module):
                 return tensor.to(moved.device)
             return moved
 
-        return super()._apply(move, recurse)
+        super()._apply(move, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _load_from_state_dict(
         self,

@@ -1,0 +1,5 @@
+"""The `barrow` command."""
+
+from barrow.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,18 @@
+"""Arguments of the `barrow` command."""
+
+import argparse
+from collections.abc import Sequence
+
+import barrow
+from barrow.cli import info
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with `arguments` (sys.argv if None); return its exit status."""
+    parser = argparse.ArgumentParser(prog="barrow", description=barrow.__doc__)
+    parser.add_argument("--version", action="version", version=f"barrow {barrow.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    info.add_to(commands)
+    options = parser.parse_args(arguments)
+    status: int = options.run(options)
+    return status
