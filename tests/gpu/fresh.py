@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 
 
 def run_fresh(code: str, *args: str, env: dict[str, str] | None = None) -> str:
-    """Run `code` in a new Python that can import this folder's modules; its output, or AssertionError with all of it."""
+    """Run `code` in a new Python that can import this folder's modules. Returns its output; raises AssertionError."""
     # Beside what the caller's Python can import: barrow may come from PYTHONPATH.
     path = os.pathsep.join([str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(

@@ -33,8 +33,10 @@ class Kernel:
 
 
 def all_kernels() -> list[Kernel]:
+    """The GEMM kernels of the installed wheel. They come first in the table, so a position in it is the index."""
     fields = [f for f in Kernel.__dataclass_fields__ if f != "index"]
-    return [Kernel(i, **{f: row[f] for f in fields}) for i, row in enumerate(launcher.kernels())]
+    rows = [row for row in launcher.kernels() if row["kind"] == "gemm"]
+    return [Kernel(i, **{f: row[f] for f in fields}) for i, row in enumerate(rows)]
 
 
 def of_dtype(dtype: torch.dtype) -> list[Kernel]:

@@ -1,4 +1,4 @@
-"""The quantizers on the GPU give the bits of the CPU implementation, in every dtype, shape, stride and special value."""
+"""The quantizers on the GPU give the bits of the CPU implementation: all dtypes, shapes, strides, special values."""
 
 from collections.abc import Callable
 
