@@ -1,4 +1,4 @@
-"""The compiled extension: importing it registers the operators `torch.ops.barrow.*`; its functions ask about the host."""
+"""The compiled extension: importing it registers `torch.ops.barrow.*`; its functions describe the host."""
 
 from os import PathLike
 from typing import Literal, TypedDict

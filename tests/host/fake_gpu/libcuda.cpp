@@ -1,0 +1,310 @@
+// A libcuda.so.1 for tests without a GPU: one device whose memory is the host's. It refuses what the CUDA
+// Driver API reference forbids, runs the GEMM and pad_rows in plain loops from nothing but what the launcher
+// handed over, and writes one line of JSON per launch to $FAKE_CUDA_LOG. FAKE_CUDA_VERSION, FAKE_CUDA_INIT,
+// FAKE_CUDA_CAPABILITY and FAKE_CUDA_LOAD choose the driver's version, the result of cuInit, the device and
+// the result of loading a library.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "../../../kernels/params.h"
+#include "../../../launcher/cuda_driver.h"
+
+using namespace barrow;
+using namespace barrow::cuda;
+
+namespace {
+
+constexpr auto kInvalidValue = CUresult(1);
+constexpr auto kInvalidContext = CUresult(201);
+constexpr auto kNotFound = CUresult(500);
+constexpr auto kCaptureUnsupported = CUresult(900);
+constexpr int kDefaultSmem = 48 * 1024;
+constexpr int kSms = 132;
+
+int setting(const char* name, int otherwise) {
+    const char* text = getenv(name);
+    return text == nullptr ? otherwise : atoi(text);
+}
+
+struct Kernel {
+    std::string name;
+    int max_smem = kDefaultSmem;
+    bool loaded = false;
+};
+
+std::mutex mutex;
+std::map<std::string, Kernel> kernels;
+thread_local int current_device = -1;
+thread_local CUstreamCaptureMode capture_mode{};
+
+// What the fake keeps in the opaque words of a tensor map.
+struct Map {
+    char* address;
+    uint64_t cols, rows, stride;
+    uint32_t box_cols, box_rows;
+    int element_bytes, swizzle;
+};
+static_assert(sizeof(Map) <= sizeof(CUtensorMap));
+
+Map read_map(const void* parameter) {
+    Map map;
+    memcpy(&map, parameter, sizeof(map));
+    return map;
+}
+
+std::string describe(const Map& map) {
+    char text[256];
+    snprintf(text, sizeof(text),
+             "{\"cols\": %lu, \"rows\": %lu, \"stride\": %lu, \"box\": [%u, %u], \"element_bytes\": %d, "
+             "\"swizzle\": %d}",
+             map.cols, map.rows, map.stride, map.box_cols, map.box_rows, map.element_bytes, map.swizzle);
+    return text;
+}
+
+void log_line(const std::string& line) {
+    if (const char* path = getenv("FAKE_CUDA_LOG")) {
+        FILE* file = fopen(path, "a");
+        fprintf(file, "%s\n", line.c_str());
+        fclose(file);
+    }
+}
+
+float e4m3(uint8_t bits) {
+    const int exponent = bits >> 3 & 15, mantissa = bits & 7;
+    const float magnitude =
+        exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+    return bits & 0x80 ? -magnitude : magnitude;
+}
+
+uint16_t bf16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+void run_gemm(const std::string& name, const Map& a, const Map& b, const Map& d, const GemmParams& p) {
+    const bool is_bf16 = name.find("_bf16_") != std::string::npos;
+    for (int64_t m = 0; m < p.m; ++m) {
+        for (int64_t n = 0; n < p.n; ++n) {
+            float sum = 0;
+            for (int64_t k = 0; k < p.k; ++k) {
+                sum += e4m3(a.address[m * a.stride + k]) * e4m3(b.address[n * b.stride + k]) *
+                       p.a_scale[m * p.a_scale_stride_m + k / 128 * p.a_scale_stride_k] *
+                       p.b_scale[n / 128 * p.b_scale_stride_n + k / 128 * p.b_scale_stride_k];
+            }
+            if (p.d_by_tma) {
+                reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = bf16(sum);
+            } else if (is_bf16) {
+                static_cast<uint16_t*>(p.d)[m * p.d_stride_m + n] = bf16(sum);
+            } else {
+                static_cast<float*>(p.d)[m * p.d_stride_m + n] = sum;
+            }
+        }
+    }
+}
+
+std::string run(const std::string& name, void** parameters) {
+    char text[512] = "";
+    if (name.rfind("fp8_gemm_nt", 0) == 0) {
+        const Map a = read_map(parameters[0]), b = read_map(parameters[1]), d = read_map(parameters[2]);
+        const auto& p = *static_cast<GemmParams*>(parameters[3]);
+        run_gemm(name, a, b, d, p);
+        snprintf(text, sizeof(text), "\"m\": %u, \"n\": %u, \"k\": %u, \"d_by_tma\": %u", p.m, p.n, p.k,
+                 p.d_by_tma);
+        return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d);
+    }
+    if (name.rfind("pad_rows", 0) == 0) {
+        const auto& p = *static_cast<PadRowsParams*>(parameters[0]);
+        for (int64_t row = 0; row < p.rows; ++row) {
+            memcpy(p.dst + row * p.dst_stride, p.src + row * p.src_stride, p.row_bytes);
+        }
+        snprintf(text, sizeof(text), "\"rows\": %u, \"row_bytes\": %ld, \"dst_stride\": %ld", p.rows,
+                 p.row_bytes, p.dst_stride);
+        return text;
+    }
+    const auto& p = *static_cast<QuantParams*>(parameters[0]);
+    snprintf(text, sizeof(text),
+             "\"m\": %u, \"k\": %u, \"use_ue8m0\": %u, \"x_stride_m\": %ld, \"q_stride_m\": %ld, "
+             "\"scale_stride_m\": %ld, "
+             "\"scale_stride_k\": %ld",
+             p.m, p.k, p.use_ue8m0, p.x_stride_m, p.q_stride_m, p.scale_stride_m, p.scale_stride_k);
+    return text;
+}
+
+}  // namespace
+
+extern "C" {
+
+CUresult cuInit(unsigned int) { return CUresult(setting("FAKE_CUDA_INIT", 0)); }
+
+CUresult cuDriverGetVersion(int* version) {
+    *version = setting("FAKE_CUDA_VERSION", 12020);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuGetErrorName(CUresult error, const char** name) {
+    *name = error == 100   ? "CUDA_ERROR_NO_DEVICE"
+            : error == 209 ? "CUDA_ERROR_NO_BINARY_FOR_GPU"
+                           : "CUDA_ERROR_OTHER";
+    return CUDA_SUCCESS;
+}
+
+CUresult cuGetErrorString(CUresult error, const char** text) {
+    *text = error == 100 ? "no CUDA-capable device is detected" : "something else";
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetCount(int* count) {
+    *count = 1;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGet(CUdevice* device, int ordinal) {
+    *device = ordinal;
+    return ordinal == 0 ? CUDA_SUCCESS : CUresult(101);
+}
+
+CUresult cuDeviceGetName(char* name, int length, CUdevice) {
+    snprintf(name, length, "Fake GPU");
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
+    const int capability = setting("FAKE_CUDA_CAPABILITY", 90);
+    *value = attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT       ? kSms
+             : attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? capability / 10
+                                                                         : capability % 10;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
+    *context = reinterpret_cast<CUcontext>(intptr_t{device} + 1);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxGetDevice(CUdevice* device) {
+    *device = current_device;
+    return current_device < 0 ? kInvalidContext : CUDA_SUCCESS;
+}
+
+CUresult cuCtxPushCurrent(CUcontext context) {
+    current_device = static_cast<int>(reinterpret_cast<intptr_t>(context) - 1);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxPopCurrent(CUcontext*) {
+    current_device = -1;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
+    std::swap(*mode, capture_mode);
+    return CUDA_SUCCESS;
+}
+
+// As if a stream were being captured all the time: loading is refused unless the thread has relaxed its mode.
+CUresult cuLibraryLoadData(CUlibrary* library, const void*, void*, void**, unsigned int, void*, void**,
+                           unsigned int) {
+    if (capture_mode != CU_STREAM_CAPTURE_MODE_RELAXED) return kCaptureUnsupported;
+    log_line("{\"load\": true}");
+    *library = reinterpret_cast<CUlibrary>(intptr_t{1});
+    return CUresult(setting("FAKE_CUDA_LOAD", 0));
+}
+
+CUresult cuLibraryGetKernel(CUkernel* kernel, CUlibrary, const char* name) {
+    std::lock_guard lock(mutex);
+    Kernel& found = kernels[name];
+    found.name = name;
+    *kernel = reinterpret_cast<CUkernel>(&found);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice) {
+    if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value > 227 * 1024)
+        return kInvalidValue;
+    reinterpret_cast<Kernel*>(kernel)->max_smem = value;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuKernelGetFunction(CUfunction* function, CUkernel kernel) {
+    if (current_device < 0) return kInvalidContext;
+    if (capture_mode != CU_STREAM_CAPTURE_MODE_RELAXED) return kCaptureUnsupported;
+    reinterpret_cast<Kernel*>(kernel)->loaded = true;
+    *function = reinterpret_cast<CUfunction>(kernel);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, uint32_t rank, void* address,
+                                const uint64_t* dims, const uint64_t* strides, const uint32_t* box,
+                                const uint32_t* steps, CUtensorMapInterleave interleave,
+                                CUtensorMapSwizzle swizzle, CUtensorMapL2promotion,
+                                CUtensorMapFloatOOBfill fill) {
+    const int element_bytes = type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 ? 2 : 1;
+    const uint32_t span = 16u << swizzle;
+    const bool legal = rank == 2 && reinterpret_cast<uintptr_t>(map) % 64 == 0 &&
+                       reinterpret_cast<uintptr_t>(address) % 16 == 0 && dims[0] > 0 && dims[1] > 0 &&
+                       dims[0] <= 1ull << 32 && dims[1] <= 1ull << 32 && strides[0] % 16 == 0 &&
+                       strides[0] < 1ull << 40 && strides[0] >= dims[0] * element_bytes && box[0] > 0 &&
+                       box[0] <= 256 && box[1] > 0 && box[1] <= 256 && box[0] * element_bytes % 16 == 0 &&
+                       box[0] * element_bytes <= span && steps[0] == 1 && steps[1] == 1 && interleave == 0 &&
+                       fill == 0;
+    if (!legal) return kInvalidValue;
+    const Map stored{
+        static_cast<char*>(address), dims[0], dims[1], strides[0], box[0], box[1], element_bytes, swizzle};
+    memcpy(map, &stored, sizeof(stored));
+    return CUDA_SUCCESS;
+}
+
+CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** parameters,
+                          void** extra) {
+    if (current_device < 0) return kInvalidContext;
+    const auto* kernel = reinterpret_cast<Kernel*>(function);
+    const unsigned cluster = config->numAttrs == 0 ? 1 : config->attrs[0].value.clusterDim.x;
+    const bool legal =
+        kernel->loaded && extra == nullptr && config->gridDimX > 0 && config->gridDimX <= INT32_MAX &&
+        config->gridDimX % cluster == 0 && config->blockDimX > 0 && config->blockDimX <= 1024 &&
+        config->sharedMemBytes <= static_cast<unsigned>(kernel->max_smem) &&
+        (config->numAttrs == 0 || config->attrs[0].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
+    if (!legal) return kInvalidValue;
+    char text[256];
+    snprintf(text, sizeof(text),
+             "\"grid\": %u, \"block\": %u, \"cluster\": %u, \"smem\": %u, \"stream\": %ld, ",
+             config->gridDimX, config->blockDimX, cluster, config->sharedMemBytes,
+             reinterpret_cast<intptr_t>(config->hStream));
+    log_line("{\"kernel\": \"" + kernel->name + "\", " + text + run(kernel->name, parameters) + "}");
+    return CUDA_SUCCESS;
+}
+
+CUresult cuGetProcAddress_v2(const char* symbol, void** function, int, uint64_t, int*) {
+    const std::map<std::string, void*> functions = {
+#define FUNCTION(name) {#name, reinterpret_cast<void*>(name)}
+        FUNCTION(cuGetErrorName),
+        FUNCTION(cuGetErrorString),
+        FUNCTION(cuDeviceGetCount),
+        FUNCTION(cuDeviceGet),
+        FUNCTION(cuDeviceGetName),
+        FUNCTION(cuDeviceGetAttribute),
+        FUNCTION(cuCtxGetDevice),
+        FUNCTION(cuDevicePrimaryCtxRetain),
+        FUNCTION(cuCtxPushCurrent),
+        FUNCTION(cuCtxPopCurrent),
+        FUNCTION(cuLibraryLoadData),
+        FUNCTION(cuLibraryGetKernel),
+        FUNCTION(cuKernelGetFunction),
+        FUNCTION(cuKernelSetAttribute),
+        FUNCTION(cuLaunchKernelEx),
+        FUNCTION(cuTensorMapEncodeTiled),
+        FUNCTION(cuThreadExchangeStreamCaptureMode),
+#undef FUNCTION
+    };
+    const auto found = functions.find(symbol);
+    *function = found == functions.end() ? nullptr : found->second;
+    return found == functions.end() ? kNotFound : CUDA_SUCCESS;
+}
+
+}  // extern "C"
