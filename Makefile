@@ -22,6 +22,7 @@ $(1)/bin/python -c "import build; print(*build.ProjectBuilder('.').build_system_
 	| $(1)/bin/python -m pip install --quiet -r /dev/stdin
 endef
 
+.DELETE_ON_ERROR:
 .PHONY: help wheel develop test test-gpu demo lint format clean
 help:
 	@echo 'make wheel     build the wheel into dist/'
@@ -41,7 +42,7 @@ $(VENV)/installed: pyproject.toml
 wheel: $(VENV)/installed
 	rm -rf dist build/linux-wheel
 	$(BIN)/python -m build --wheel --no-isolation --outdir build/linux-wheel
-	$(BIN)/auditwheel repair --plat manylinux_2_28_x86_64 --only-plat --exclude libtorch.so \
+	umask 022; PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --plat manylinux_2_28_x86_64 --only-plat --exclude libtorch.so \
 		--wheel-dir dist build/linux-wheel/*.whl
 
 develop: $(VENV)/installed
@@ -53,10 +54,11 @@ test-env: wheel
 	rm -rf $(TEST_ENV)
 	$(PYTHON) -m venv $(TEST_ENV)
 	$(call install,$(TEST_ENV),wheel test)
-	$(TEST_ENV)/bin/python -m pip install --quiet dist/*.whl ./wheeltool
+	$(TEST_ENV)/bin/python -m pip install --quiet dist/*.whl "./wheeltool[test]"
 
 test: test-env
-	$(TEST_ENV)/bin/python -m pytest tests/host tests/wheel wheeltool/tests
+	$(TEST_ENV)/bin/python -m pytest --junitxml=build/test-results/barrow.xml
+	$(TEST_ENV)/bin/python -m pytest --junitxml=build/test-results/wheeltool.xml wheeltool/tests
 
 test-gpu: test-env
 	$(TEST_ENV)/bin/python -m pytest tests/gpu
