@@ -32,14 +32,14 @@ constexpr uint32_t kStoreWidth = kBlockN % 64 == 0   ? 64
 // map: the 16-byte pieces of a row are permuted by the row, so that eight rows of one matrix fall into eight
 // banks.
 template <uint32_t kBlockN>
-__device__ __forceinline__ void stage_bf16(uint8_t* smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
+__device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
     constexpr uint32_t kWidth = kStoreWidth<kBlockN>;
     constexpr uint32_t kRowBytes = kWidth * 2;
     constexpr uint32_t kPieces = kRowBytes / 16;
     const uint32_t lane = thread % kWarp;
     const uint32_t row = thread / kWarp * 16 + lane % 16;  // the row whose address this lane gives
     const uint32_t swizzle = row * kRowBytes / 128 % kPieces;
-    const uint32_t base = smem_address(smem) + row * kRowBytes;
+    const uint32_t base = smem + row * kRowBytes;
 #pragma unroll
     for (uint32_t j = 0; j < kBlockN / 8; j += 2) {
         const uint32_t column = (j + lane / 16) * 8;
@@ -52,7 +52,7 @@ __device__ __forceinline__ void stage_bf16(uint8_t* smem, const float (&sum)[kBl
 
 // Hands the staged rows to the copy engine; call from one thread, after the warpgroup has written them.
 template <uint32_t kBlockN>
-__device__ __forceinline__ void store_staged(const uint8_t* smem, const CUtensorMap* map, uint32_t row,
+__device__ __forceinline__ void store_staged(uint32_t smem, const CUtensorMap* map, uint32_t row,
                                              uint32_t column, uint32_t columns) {
     constexpr uint32_t kWidth = kStoreWidth<kBlockN>;
 #pragma unroll

@@ -43,25 +43,30 @@ constexpr uint32_t kEntryRegisters = 65536 / kThreads / 8 * 8;
 constexpr uint32_t kMathRegisters =
     (kEntryRegisters * kThreads - kProducerRegisters * kWarpgroup) / kMathThreads / 8 * 8;
 
+// Shared memory, as 32-bit addresses.
 struct Shared {
-    uint8_t* a;       // [kStages] tiles, 128-byte swizzle
-    uint8_t* b;       // [kStages] tiles, 128-byte swizzle
-    uint8_t* staged;  // the tile of D on its way out
-    float* partial;   // sums of math warpgroups 1.. along K
-    float* scales;    // [kStages][kScales]: rows of A, then kScalesB of B
-    uint64_t* full;   // [kStages] tiles and scales have landed
-    uint64_t* empty;  // [kStages] every reader in the cluster is done
+    uint32_t a;        // [kStages] tiles, 128-byte swizzle
+    uint32_t b;        // [kStages] tiles, 128-byte swizzle
+    uint32_t staged;   // the tile of D on its way out
+    uint32_t partial;  // float sums of math warpgroups 1.. along K
+    uint32_t scales;   // [kStages][kScales] floats: rows of A, then kScalesB of B
+    uint32_t full;     // [kStages] barriers: tiles and scales have landed
+    uint32_t empty;    // [kStages] barriers: every reader in the cluster is done
 
-    __device__ __forceinline__ explicit Shared(uint8_t* base) {
-        a = base;
-        b = a + kStages * kTileBytesA;
-        staged = b + kStages * kTileBytesB;
-        partial = reinterpret_cast<float*>(staged + kStagedBytes);
-        scales = partial + (kGroupsK - 1) * kBlockM * kBlockN;
-        full = reinterpret_cast<uint64_t*>(scales + kStages * kScales);
-        empty = full + kStages;
-    }
+    __device__ __forceinline__ explicit Shared(uint32_t base)
+        : a(base),
+          b(a + kStages * kTileBytesA),
+          staged(b + kStages * kTileBytesB),
+          partial(staged + kStagedBytes),
+          scales(partial + (kGroupsK - 1) * kBlockM * kBlockN * 4),
+          full(scales + kStages * kScales * 4),
+          empty(full + kStages * 8) {}
+
+    __device__ __forceinline__ uint32_t full_at(uint32_t stage) const { return full + stage * 8; }
+    __device__ __forceinline__ uint32_t empty_at(uint32_t stage) const { return empty + stage * 8; }
 };
+
+__device__ __forceinline__ uint32_t blocks_of(uint32_t k) { return k / kScaleBlock + (k % kScaleBlock != 0); }
 
 using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterM, kClusterN>;
 using StageRing = Ring<kStages>;
@@ -70,20 +75,24 @@ using StageRing = Ring<kStages>;
 __device__ __forceinline__ void produce_tiles(const Shared& shared, const CUtensorMap& a_map,
                                               const CUtensorMap& b_map, const GemmParams& params,
                                               uint32_t cluster_m, uint32_t cluster_n) {
-    constexpr uint32_t kShareA = kBlockM / kClusterN, kShareB = kBlockN / kClusterM;
+    constexpr uint32_t kShareB = kBlockN / kClusterM;
+    const uint32_t share_a = params.a_box_rows;
+    const uint32_t stage_bytes = share_a * kClusterN * kScaleBlock + kTileBytesB;
     uint16_t mask_a = 0, mask_b = 0;
     for (uint32_t i = 0; i < kClusterN; ++i) mask_a |= 1u << (cluster_m + i * kClusterM);
     for (uint32_t i = 0; i < kClusterM; ++i) mask_b |= 1u << (cluster_n * kClusterM + i);
-    Scheduler scheduler(params.m, params.n);
+    const uint32_t k_blocks = blocks_of(params.k);
+    Scheduler scheduler(params.m, params.n, k_blocks);
     StageRing ring;
     for (Tile tile; scheduler.next(cluster_m, cluster_n, tile);) {
-        for (uint32_t k = 0; k < params.k; k += kScaleBlock, ring.advance()) {
-            uint64_t* full = &shared.full[ring.stage];
-            mbarrier_wait(&shared.empty[ring.stage], ring.parity ^ 1);
-            mbarrier_arrive_expect_bytes(full, kTileBytesA + kTileBytesB);
-            uint8_t* a = shared.a + ring.stage * kTileBytesA + cluster_n * kShareA * kScaleBlock;
-            uint8_t* b = shared.b + ring.stage * kTileBytesB + cluster_m * kShareB * kScaleBlock;
-            const uint32_t row_a = tile.m + cluster_n * kShareA, row_b = tile.n + cluster_m * kShareB;
+        const uint32_t row_a = tile.m + cluster_n * share_a, row_b = tile.n + cluster_m * kShareB;
+        uint32_t kb = tile.first_kb;
+        for (uint32_t i = 0; i < k_blocks; ++i, ring.advance()) {
+            const uint32_t k = kb * kScaleBlock, full = shared.full_at(ring.stage);
+            const uint32_t a = shared.a + ring.stage * kTileBytesA + cluster_n * share_a * kScaleBlock;
+            const uint32_t b = shared.b + ring.stage * kTileBytesB + cluster_m * kShareB * kScaleBlock;
+            mbarrier_wait(shared.empty_at(ring.stage), ring.parity ^ 1);
+            mbarrier_arrive_expect_bytes(full, stage_bytes);
             if constexpr (kClusterM > 1)
                 tma_load_multicast(b, &b_map, full, k, row_b, mask_b);
             else
@@ -92,6 +101,7 @@ __device__ __forceinline__ void produce_tiles(const Shared& shared, const CUtens
                 tma_load_multicast(a, &a_map, full, k, row_a, mask_a);
             else
                 tma_load(a, &a_map, full, k, row_a);
+            kb = kb + 1 < k_blocks ? kb + 1 : 0;
         }
     }
 }
@@ -99,26 +109,28 @@ __device__ __forceinline__ void produce_tiles(const Shared& shared, const CUtens
 // The warp that copies scales. Rows and columns beyond D get scale zero, so that nothing of them can be NaN.
 __device__ __forceinline__ void produce_scales(const Shared& shared, const GemmParams& params,
                                                uint32_t cluster_m, uint32_t cluster_n, uint32_t lane) {
-    Scheduler scheduler(params.m, params.n);
+    const uint32_t k_blocks = blocks_of(params.k);
+    Scheduler scheduler(params.m, params.n, k_blocks);
     StageRing ring;
     for (Tile tile; scheduler.next(cluster_m, cluster_n, tile);) {
         const uint32_t column = tile.n + lane * kScaleWidth;
         const bool has_b = lane < kScalesB && column < params.n;
-        const float* b = params.b_scale + (has_b ? column / kScaleBlock * params.b_scale_stride_n : 0);
-        const float* a = params.a_scale;
-        for (uint32_t k = 0; k < params.k; k += kScaleBlock, ring.advance()) {
-            float* scales = shared.scales + ring.stage * kScales;
-            mbarrier_wait(&shared.empty[ring.stage], ring.parity ^ 1);
-#pragma unroll
-            for (uint32_t i = lane; i < kBlockM; i += kWarp) {
-                const bool valid = tile.m + i < params.m;
-                const int64_t row = valid ? tile.m + i : 0;
-                cp_async_float(scales + i, a + row * params.a_scale_stride_m, valid);
+        const float* b_row = params.b_scale + (has_b ? column / kScaleBlock * params.b_scale_stride_n : 0);
+        uint32_t kb = tile.first_kb;
+        for (uint32_t i = 0; i < k_blocks; ++i, ring.advance()) {
+            const uint32_t scales = shared.scales + ring.stage * (kScales * 4);
+            const float* a = params.a_scale + kb * params.a_scale_stride_k;
+            const float* b = b_row + kb * params.b_scale_stride_k;
+            mbarrier_wait(shared.empty_at(ring.stage), ring.parity ^ 1);
+#pragma unroll 4  // of a taller tile's eight, the row addresses would spill
+            for (uint32_t row = lane; row < kBlockM; row += kWarp) {
+                const bool valid = tile.m + row < params.m;
+                const int64_t offset = valid ? (tile.m + row) * params.a_scale_stride_m : 0;
+                cp_async_float(scales + row * 4, a + offset, valid);
             }
-            if (lane < kScalesB) cp_async_float(scales + kBlockM + lane, b, has_b);
-            cp_async_arrive(&shared.full[ring.stage]);
-            a += params.a_scale_stride_k;
-            b += params.b_scale_stride_k;
+            if (lane < kScalesB) cp_async_float(scales + (kBlockM + lane) * 4, b, has_b);
+            cp_async_arrive(shared.full_at(ring.stage));
+            kb = kb + 1 < k_blocks ? kb + 1 : 0;
         }
     }
 }
@@ -131,17 +143,19 @@ __device__ __forceinline__ void multiply(const Shared& shared, StageRing ring, u
     const uint32_t row = group_m * kWaves * kWgmmaM + thread / kWarp * 16 + lane / 4;
     ring.skip(group_k);
     for (uint32_t kb = group_k; kb < k_blocks; kb += kGroupsK, ring.advance(kGroupsK)) {
-        mbarrier_wait(&shared.full[ring.stage], ring.parity);
-        const float* scales = shared.scales + ring.stage * kScales;
+        const uint32_t scales = shared.scales + ring.stage * (kScales * 4);
+        const uint32_t a_tile =
+            shared.a + ring.stage * kTileBytesA + group_m * kWaves * kWgmmaM * kScaleBlock;
+        const uint64_t b = wgmma_descriptor(shared.b + ring.stage * kTileBytesB);
+        mbarrier_wait(shared.full_at(ring.stage), ring.parity);
         float scale_b[kScalesB];
 #pragma unroll
-        for (uint32_t c = 0; c < kScalesB; ++c) scale_b[c] = scales[kBlockM + c];
+        for (uint32_t c = 0; c < kScalesB; ++c) scale_b[c] = load_shared(scales + (kBlockM + c) * 4);
 #pragma unroll
         for (uint32_t wave = 0; wave < kWaves; ++wave) {
-            const float scale_a[2] = {scales[row + wave * kWgmmaM], scales[row + wave * kWgmmaM + 8]};
-            const uint64_t a = wgmma_descriptor(shared.a + ring.stage * kTileBytesA +
-                                                (group_m * kWaves + wave) * kWgmmaM * kScaleBlock);
-            const uint64_t b = wgmma_descriptor(shared.b + ring.stage * kTileBytesB);
+            const uint32_t row_scale = scales + (row + wave * kWgmmaM) * 4;
+            const float scale_a[2] = {load_shared(row_scale), load_shared(row_scale + 8 * 4)};
+            const uint64_t a = wgmma_descriptor(a_tile + wave * kWgmmaM * kScaleBlock);
             float part[kSums];
             wgmma_fence();
 #pragma unroll
@@ -154,9 +168,9 @@ __device__ __forceinline__ void multiply(const Shared& shared, StageRing ring, u
                 // The stage has been read to the end by this warp: tell every CTA that writes into it.
                 __syncwarp();
                 if constexpr (kCluster > 1) {
-                    if (lane < kCluster) mbarrier_arrive_remote(&shared.empty[ring.stage], lane);
+                    if (lane < kCluster) mbarrier_arrive_remote(shared.empty_at(ring.stage), lane);
                 } else {
-                    if (lane == 0) mbarrier_arrive(&shared.empty[ring.stage]);
+                    if (lane == 0) mbarrier_arrive(shared.empty_at(ring.stage));
                 }
             }
 #pragma unroll
@@ -175,16 +189,17 @@ __device__ __forceinline__ void multiply(const Shared& shared, StageRing ring, u
 }
 
 // Adds the sums of all warpgroups along K into the first one's, always in the same order.
-__device__ __forceinline__ void reduce_groups(float* partial, uint32_t group_m, uint32_t group_k,
+__device__ __forceinline__ void reduce_groups(uint32_t partial, uint32_t group_m, uint32_t group_k,
                                               uint32_t thread, float (&sum)[kWaves][kSums]) {
-    constexpr uint32_t kGroupFloats = kWaves * kSums * kWarpgroup;
     constexpr uint32_t kBarrier = 1 + kGroupsM;
-    float* mine = partial + group_m * kGroupFloats + thread;
-    constexpr uint32_t kNext = kGroupsM * kGroupFloats;
+    // Thread-major, so that a warp touches 32 neighbours.
+    constexpr uint32_t kValueBytes = kWarpgroup * 4, kGroupBytes = kWaves * kSums * kValueBytes;
+    const uint32_t first = partial + group_m * kGroupBytes + thread * 4;
     if (group_k > 0) {
+        const uint32_t mine = first + (group_k - 1) * kGroupsM * kGroupBytes;
 #pragma unroll
         for (uint32_t i = 0; i < kWaves * kSums; ++i)
-            mine[(group_k - 1) * kNext + i * kWarpgroup] = sum[i / kSums][i % kSums];
+            store_shared(mine + i * kValueBytes, sum[i / kSums][i % kSums]);
     }
     named_barrier_sync(kBarrier, kMathThreads);
     if (group_k == 0) {
@@ -192,7 +207,8 @@ __device__ __forceinline__ void reduce_groups(float* partial, uint32_t group_m, 
         for (uint32_t i = 0; i < kWaves * kSums; ++i)
 #pragma unroll
             for (uint32_t g = 0; g + 1 < kGroupsK; ++g)
-                sum[i / kSums][i % kSums] += mine[g * kNext + i * kWarpgroup];
+                sum[i / kSums][i % kSums] +=
+                    load_shared(first + g * kGroupsM * kGroupBytes + i * kValueBytes);
     }
     named_barrier_sync(kBarrier, kMathThreads);
 }
@@ -203,7 +219,7 @@ __device__ __forceinline__ void store(const Shared& shared, const CUtensorMap& d
     const uint32_t group_row = group_m * kWaves * kWgmmaM;
     if constexpr (kBf16) {
         if (params.d_by_tma) {
-            uint8_t* staged = shared.staged + group_row * kBlockN * 2;
+            const uint32_t staged = shared.staged + group_row * kBlockN * 2;
             const uint32_t barrier = 1 + group_m;
             if (thread == 0) tma_store_wait_read();
             named_barrier_sync(barrier, kWarpgroup);
@@ -234,8 +250,8 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
                                         const GemmParams& params, uint32_t cluster_m, uint32_t cluster_n,
                                         uint32_t group, uint32_t thread) {
     const uint32_t group_m = group % kGroupsM, group_k = group / kGroupsM;
-    const uint32_t k_blocks = params.k / kScaleBlock + (params.k % kScaleBlock != 0);
-    Scheduler scheduler(params.m, params.n);
+    const uint32_t k_blocks = blocks_of(params.k);
+    Scheduler scheduler(params.m, params.n, k_blocks);
     StageRing ring;
     for (Tile tile; scheduler.next(cluster_m, cluster_n, tile); ring.skip(k_blocks)) {
         float sum[kWaves][kSums] = {};
@@ -250,7 +266,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
     KERNEL_NAME(const __grid_constant__ CUtensorMap a_map, const __grid_constant__ CUtensorMap b_map,
                 const __grid_constant__ CUtensorMap d_map, const __grid_constant__ GemmParams params) {
     extern __shared__ __align__(1024) uint8_t smem[];
-    const Shared shared(smem);
+    const Shared shared(smem_address(smem));
     // Uniform over the warp, and known to be so by the compiler: roles branch without divergence.
     const uint32_t warp = __shfl_sync(0xffffffff, threadIdx.x / kWarp, 0);
     const uint32_t lane = threadIdx.x % kWarp;
@@ -262,8 +278,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
         tma_prefetch_map(&b_map);
         if (kBf16 && params.d_by_tma) tma_prefetch_map(&d_map);
         for (uint32_t stage = 0; stage < kStages; ++stage) {
-            mbarrier_init(&shared.full[stage], 1 + kWarp);
-            mbarrier_init(&shared.empty[stage], kGroupsM * (kWarpgroup / kWarp) * kCluster);
+            mbarrier_init(shared.full_at(stage), 1 + kWarp);
+            mbarrier_init(shared.empty_at(stage), kGroupsM * (kWarpgroup / kWarp) * kCluster);
         }
         mbarrier_init_fence();
     }

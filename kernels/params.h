@@ -31,7 +31,11 @@ struct GemmParams {
     uint32_t m;
     uint32_t n;
     uint32_t k;
-    // 1 when D's address and row stride are multiples of 16 bytes, so that the copy engine can store it.
+    // Rows of A that one load brings: a tile's share per CTA, fewer when A has fewer rows than a tile. The
+    // rest of the tile stays as it is in shared memory, since rows of D beyond M are never stored.
+    uint32_t a_box_rows;
+    // 1 when D's address, row stride and row length are multiples of 16 bytes: the copy engine writes whole
+    // 16 bytes.
     uint32_t d_by_tma;
 };
 

@@ -6,8 +6,9 @@
 namespace barrow {
 
 struct Tile {
-    uint32_t m;  // first row of D of this CTA's tile
-    uint32_t n;  // first column
+    uint32_t m;         // first row of D of this CTA's tile
+    uint32_t n;         // first column
+    uint32_t first_kb;  // block of K to begin with
 };
 
 // Tiles are visited in bands of kBand rows of tiles, down a band before along it: clusters that run at the
@@ -17,9 +18,10 @@ class TileScheduler {
     static constexpr uint32_t kBand = 16 / kClusterM;
 
 public:
-    __device__ __forceinline__ TileScheduler(uint32_t m, uint32_t n)
+    __device__ __forceinline__ TileScheduler(uint32_t m, uint32_t n, uint32_t k_blocks)
         : rows_(ceil_div(m, kBlockM * kClusterM)),
           columns_(ceil_div(n, kBlockN * kClusterN)),
+          k_blocks_(k_blocks),
           next_(blockIdx.x / (kClusterM * kClusterN)) {}
 
     // Moves to this cluster's next tile; false when there is none.
@@ -29,7 +31,9 @@ public:
         const uint32_t in_band = next_ - band * kBand * columns_;
         const uint32_t height = min(kBand, rows_ - band * kBand);
         tile.m = ((band * kBand + in_band % height) * kClusterM + cluster_m) * kBlockM;
-        tile.n = ((in_band / height) * kClusterN + cluster_n) * kBlockN;
+        const uint32_t column = in_band / height;
+        tile.n = (column * kClusterN + cluster_n) * kBlockN;
+        tile.first_kb = STAGGER == 0 || (STAGGER == 2 && rows_ > 1) ? 0 : column % k_blocks_;
         next_ += gridDim.x / (kClusterM * kClusterN);
         return true;
     }
@@ -41,6 +45,7 @@ private:
 
     uint32_t rows_;
     uint32_t columns_;
+    uint32_t k_blocks_;
     uint32_t next_;  // 32 bits hold it: a tile has at least 1,024 elements, and D fits in memory
 };
 

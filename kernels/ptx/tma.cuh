@@ -15,31 +15,30 @@ __device__ __forceinline__ void tma_prefetch_map(const CUtensorMap* map) {
 }
 
 // Loads the box at (column, row) into this CTA; completes on `barrier` by bytes.
-__device__ __forceinline__ void tma_load(void* smem, const CUtensorMap* map, uint64_t* barrier,
+__device__ __forceinline__ void tma_load(uint32_t smem, const CUtensorMap* map, uint32_t barrier,
                                          uint32_t column, uint32_t row) {
     asm volatile(
         "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], "
-        "[%2];" ::"r"(smem_address(smem)),
-        "l"(map), "r"(smem_address(barrier)), "r"(column), "r"(row)
+        "[%2];" ::"r"(smem),
+        "l"(map), "r"(barrier), "r"(column), "r"(row)
         : "memory");
 }
 
 // The same box into every CTA of `mask`, each at the same place, each completing on its own barrier.
-__device__ __forceinline__ void tma_load_multicast(void* smem, const CUtensorMap* map, uint64_t* barrier,
+__device__ __forceinline__ void tma_load_multicast(uint32_t smem, const CUtensorMap* map, uint32_t barrier,
                                                    uint32_t column, uint32_t row, uint16_t mask) {
     asm volatile(
         "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
         "[%0], "
-        "[%1, {%3, %4}], [%2], %5;" ::"r"(smem_address(smem)),
-        "l"(map), "r"(smem_address(barrier)), "r"(column), "r"(row), "h"(mask)
+        "[%1, {%3, %4}], [%2], %5;" ::"r"(smem),
+        "l"(map), "r"(barrier), "r"(column), "r"(row), "h"(mask)
         : "memory");
 }
 
 // Stores a box; what lies outside the tensor is clipped.
-__device__ __forceinline__ void tma_store(const void* smem, const CUtensorMap* map, uint32_t column,
+__device__ __forceinline__ void tma_store(uint32_t smem, const CUtensorMap* map, uint32_t column,
                                           uint32_t row) {
-    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%1, {%2, %3}], [%0];" ::"r"(
-                     smem_address(smem)),
+    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%1, {%2, %3}], [%0];" ::"r"(smem),
                  "l"(map), "r"(column), "r"(row)
                  : "memory");
 }

@@ -13,10 +13,9 @@ constexpr uint32_t kWgmmaK = 32;
 
 // Matrix descriptor of a K-major tile whose rows are 128 bytes, swizzled over 128 bytes: eight rows make an
 // atom, atoms follow each other every 1024 bytes (PTX ISA, "Matrix Descriptor Format").
-__device__ __forceinline__ uint64_t wgmma_descriptor(const void* smem) {
+__device__ __forceinline__ uint64_t wgmma_descriptor(uint32_t smem) {
     constexpr uint64_t kSwizzle128 = 1, kAtomBytes = 1024;
-    return (kSwizzle128 << 62) | ((kAtomBytes >> 4) << 32) | (uint64_t{1} << 16) |
-           ((smem_address(smem) & 0x3ffff) >> 4);
+    return (kSwizzle128 << 62) | ((kAtomBytes >> 4) << 32) | (uint64_t{1} << 16) | (smem >> 4);
 }
 
 // What one step of kWgmmaK bytes along K adds to a descriptor.

@@ -132,7 +132,9 @@ class GemmSpec:
             ),
             (self.block_n % 16 == 0 and 16 <= self.block_n <= 256, "block_n must be a multiple of 16 from 16 to 256"),
             (self.stages >= 2, "stages must be at least 2, or loads and math cannot overlap"),
-            (self.stages >= self.warpgroups_k, "stages must be at least warpgroups_k"),
+            # Phases are told apart by parity: a stage read by two warpgroups in turn would let one of them, early by
+            # a round, mistake the previous phase for its own.
+            (self.stages % self.warpgroups_k == 0, "stages must be a multiple of warpgroups_k"),
             (self.warpgroups_m * self.warpgroups_k <= 4, "at most 4 math warpgroups"),
             (self.cluster_m * self.cluster_n <= 8, "a portable cluster has at most 8 CTAs"),
             (self.block_n % (8 * self.cluster_m) == 0, "each CTA of a cluster loads a multiple of 8 rows of B"),
