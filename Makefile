@@ -71,7 +71,7 @@ demo: wheel
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/ruff check $(PYTHON_FILES)
-	$(BIN)/mypy src
+	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $(SOURCES)
 
 format: $(VENV)/installed

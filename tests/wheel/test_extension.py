@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,20 +17,22 @@ TORCH = Path(torch.__file__).parent
 SYSTEM = {"libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libc.so.6", "libpthread.so.0", "libdl.so.2"}
 
 
+def section(extension: ELFFile, name: str) -> Any:
+    return extension.get_section_by_name(name)
+
+
 def symbols(extension: ELFFile, defined: bool) -> set[str]:
-    table = extension.get_section_by_name(".dynsym")
+    table = section(extension, ".dynsym")
     return {s.name for s in table.iter_symbols() if s.name and (s["st_shndx"] != "SHN_UNDEF") is defined}
 
 
 def test_links_torch_and_the_system_only(extension: ELFFile) -> None:
-    needed = {
-        tag.needed for tag in extension.get_section_by_name(".dynamic").iter_tags() if tag.entry.d_tag == "DT_NEEDED"
-    }
+    needed = {tag.needed for tag in section(extension, ".dynamic").iter_tags() if tag.entry.d_tag == "DT_NEEDED"}
     assert needed - SYSTEM == {"libtorch.so"}
 
 
 def test_has_no_search_path(extension: ELFFile) -> None:
-    tags = {tag.entry.d_tag for tag in extension.get_section_by_name(".dynamic").iter_tags()}
+    tags = {tag.entry.d_tag for tag in section(extension, ".dynamic").iter_tags()}
     assert not tags & {"DT_RPATH", "DT_RUNPATH"}
 
 
@@ -69,7 +72,7 @@ def test_every_symbol_of_torch_is_in_the_stable_interface_of_2_10(extension: ELF
         text=True,
         check=True,
     ).stdout
-    table = extension.get_section_by_name(".dynsym")
+    table = section(extension, ".dynsym")
     # What is weak is asked for before it is called.
     used = {s.name for s in table.iter_symbols() if "torch_" in s.name and s["st_info"]["bind"] == "STB_GLOBAL"}
     assert used != set()
@@ -78,9 +81,7 @@ def test_every_symbol_of_torch_is_in_the_stable_interface_of_2_10(extension: ELF
 
 def test_needs_no_newer_system_than_manylinux_2_28(extension: ELFFile) -> None:
     found = {
-        version.name
-        for _, versions in extension.get_section_by_name(".gnu.version_r").iter_versions()
-        for version in versions
+        version.name for _, versions in section(extension, ".gnu.version_r").iter_versions() for version in versions
     }
     parsed = {tuple(name.rsplit("_", 1)) for name in found}
     assert {family for family, _ in parsed} <= set(MANYLINUX_2_28)
