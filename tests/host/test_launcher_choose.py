@@ -1,0 +1,93 @@
+"""The choice of a kernel: a pure function of shape, output and SM count, explained by the cost model in the table."""
+
+import itertools
+import struct
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from barrow.launcher import GemmKernel, choose, kernels
+
+Out = Literal["bf16", "f32"]
+MAX_DIM = 2**31 - 1
+H100_SMS = 132
+GEMMS = [kernel for kernel in kernels() if kernel["kind"] == "gemm"]
+
+dims = st.integers(1, MAX_DIM) | st.integers(1, 20_000)
+outs = st.sampled_from(["bf16", "f32"])
+sms = st.integers(1, 264) | st.just(H100_SMS)
+
+
+def ceil_div(value: int, divisor: int) -> int:
+    return -(-value // divisor)
+
+
+def fits(kernel: GemmKernel, num_sms: int) -> int:
+    """Clusters that run at once."""
+    return num_sms // (kernel["cluster_m"] * kernel["cluster_n"])
+
+
+def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> float:
+    """The cost model, written once more from its description."""
+    tiles_m, tiles_n = ceil_div(m, kernel["block_m"]), ceil_div(n, kernel["block_n"])
+    clusters = ceil_div(tiles_m, kernel["cluster_m"]) * ceil_div(tiles_n, kernel["cluster_n"])
+    waves = ceil_div(clusters, fits(kernel, num_sms))
+    cost = kernel["cost"]
+    return cost["fixed_us"] + waves * (cost["tile_us"] + ceil_div(k, 128) * cost["k_block_us"])
+
+
+def test_there_are_kernels_for_both_outputs() -> None:
+    assert {kernel["out"] for kernel in GEMMS} == {"bf16", "f32"}
+
+
+@given(m=dims, n=dims, k=dims, out=outs, num_sms=sms)
+def test_candidates_are_the_kernels_that_fit_by_predicted_time(m: int, n: int, k: int, out: Out, num_sms: int) -> None:
+    candidates = choose(m, n, k, out, num_sms)
+    able = [kernel for kernel in GEMMS if kernel["out"] == out and fits(kernel, num_sms) > 0]
+    # A stable sort: table order among equals.
+    expected = sorted(able, key=lambda kernel: predicted_us(kernel, m, n, k, num_sms))
+    assert [candidate["kernel"] for candidate in candidates] == [kernel["name"] for kernel in expected]
+    for candidate, kernel in zip(candidates, expected, strict=True):
+        assert candidate["predicted_us"] == pytest.approx(predicted_us(kernel, m, n, k, num_sms), rel=1e-12)
+
+
+@given(m=dims, n=dims, k=dims, out=outs, num_sms=sms)
+def test_same_arguments_give_the_same_answer(m: int, n: int, k: int, out: Out, num_sms: int) -> None:
+    assert choose(m, n, k, out, num_sms) == choose(m, n, k, out, num_sms)
+
+
+@given(m=dims, n=dims, k=dims, out=outs)
+def test_more_work_is_never_predicted_to_be_faster(m: int, n: int, k: int, out: Out) -> None:
+    best = choose(m, n, k, out, H100_SMS)[0]["predicted_us"]
+    for more in itertools.product((m, min(2 * m, MAX_DIM)), (n, min(2 * n, MAX_DIM)), (k, min(2 * k, MAX_DIM))):
+        assert choose(*more, out, H100_SMS)[0]["predicted_us"] >= best
+
+
+def test_one_sm_still_has_a_kernel() -> None:
+    for out in ("bf16", "f32"):
+        names = {candidate["kernel"] for candidate in choose(1, 1, 1, out, 1)}
+        assert names == {kernel["name"] for kernel in GEMMS if kernel["out"] == out and fits(kernel, 1) == 1}
+        assert names
+
+
+@pytest.mark.parametrize("name", ["m", "n", "k", "num_sms"])
+@pytest.mark.parametrize("value", [0, -1, 2**31, 2**62])
+def test_a_number_out_of_range_is_named(name: str, value: int) -> None:
+    arguments = {"m": 1, "n": 1, "k": 1, "num_sms": H100_SMS, name: value}
+    with pytest.raises(ValueError, match=rf"^choose: {name} is {value} but needs to be from 1 to {MAX_DIM}$"):
+        choose(out_dtype="bf16", **arguments)
+
+
+def test_another_output_dtype_is_named() -> None:
+    with pytest.raises(ValueError, match=r'out_dtype is "f16" but needs "bf16" or "f32"'):
+        choose(1, 1, 1, "f16", H100_SMS)  # type: ignore[arg-type]
+
+
+def test_costs_are_positive_float32() -> None:
+    for kernel in GEMMS:
+        for name, value in kernel["cost"].items():
+            assert isinstance(value, float)
+            assert value > 0, (kernel["name"], name)
+            assert struct.unpack("f", struct.pack("f", value))[0] == value

@@ -1,0 +1,396 @@
+"""The launcher against a fake libcuda (fake_gpu/): every error of the driver, and every launch, without a GPU."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import barrow
+from barrow.launcher import choose, driver, kernels
+
+SOURCES = Path(__file__).parent / "fake_gpu"
+FAKE_SMS = 132
+
+# Runs in a process of its own, where the fake is the driver. CPU tensors stand for the fake GPU's.
+PREAMBLE = """
+import json, threading, torch, barrow
+from barrow import per_block_quant_fp8, per_token_group_quant_fp8
+FP8 = torch.float8_e4m3fn
+CUDA = torch._C.DispatchKeySet(torch._C.DispatchKey.CUDA)
+ops = torch.ops.barrow
+def on_gpu(op, *args, **kwargs):
+    return op.redispatch(CUDA, *args, **kwargs)
+def gemm(*args):
+    return on_gpu(ops.fp8_gemm_nt.default, *args)
+def problem(m, n, k, seed=0):
+    torch.manual_seed(seed)
+    return [*per_token_group_quant_fp8(torch.randn(m, k)), *per_block_quant_fp8(torch.randn(n, k))]
+def wrong(got, args, dtype=torch.bfloat16):
+    want = ops.fp8_gemm_nt.default(*args, torch.float32)
+    error = (got.float() - want).abs().max() / want.abs().max().clamp_min(1e-30)
+    return bool(error > (2**-8 if dtype == torch.bfloat16 else 1e-5)) if want.numel() else got.shape != want.shape
+def caught(call):
+    try:
+        return str(call())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+"""
+
+Log = list[dict[str, Any]]
+Run = Callable[..., tuple[Any, Log]]
+
+
+def compile_shared(compiler: str, source: Path, target: Path) -> None:
+    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run([compiler, *flags, "-o", str(target), str(source)], check=True)
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the fake libcuda.so.1 and the library to preload."""
+    compiler = shutil.which("c++") or shutil.which("g++")
+    if compiler is None:
+        pytest.skip("compiling the fake driver needs a C++ compiler")
+    folder = tmp_path_factory.mktemp("fake")
+    compile_shared(compiler, SOURCES / "libcuda.cpp", folder / "libcuda.so.1")
+    compile_shared(compiler, SOURCES / "torch_cuda.cpp", folder / "torch_cuda.so")
+    return folder
+
+
+@pytest.fixture
+def on_fake_gpu(fake: Path, tmp_path: Path) -> Run:
+    """Run code that leaves a value in `result`; return it, and what the fake GPU was told."""
+
+    def run(code: str, **settings: Any) -> tuple[Any, Log]:
+        log = tmp_path / "log"
+        log.write_text("")
+        environment = {
+            **os.environ,
+            "LD_LIBRARY_PATH": str(fake),
+            "LD_PRELOAD": str(fake / "torch_cuda.so"),
+            "FAKE_CUDA_LOG": str(log),
+            **{name: str(value) for name, value in settings.items()},
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", f"{PREAMBLE}\n{code}\nprint(json.dumps(result))"],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout), [json.loads(line) for line in log.read_text().splitlines()]
+
+    return run
+
+
+# What the call of QUERY runs.
+CHOSEN = choose(1, 1, 1, "bf16", FAKE_SMS)[0]["kernel"]
+QUERY = (
+    "from barrow import launcher\nresult = [launcher.driver(), caught(lambda: gemm(*problem(1, 1, 1), torch.bfloat16))]"
+)
+
+
+def test_asking_for_the_driver_never_raises() -> None:
+    info = driver()
+    assert info["available"] == (info["error"] is None)
+    assert info["available"] or info["devices"] == []
+
+
+def test_the_driver_and_its_devices_are_described(on_fake_gpu: Run) -> None:
+    (info, _), _ = on_fake_gpu(QUERY, FAKE_CUDA_VERSION=12020)
+    device = {"index": 0, "name": "Fake GPU", "capability": [9, 0], "num_sms": FAKE_SMS}
+    assert info == {"available": True, "version": 12020, "error": None, "devices": [device]}
+
+
+def test_no_driver(on_fake_gpu: Run, tmp_path: Path) -> None:
+    # A file that the dynamic linker refuses, so that a machine with a driver gives the same error.
+    (tmp_path / "libcuda.so.1").write_bytes(b"no library")
+    (info, error), _ = on_fake_gpu(QUERY, LD_LIBRARY_PATH=tmp_path)
+    assert (info["available"], info["version"], info["devices"]) == (False, None, [])
+    assert "no NVIDIA driver" in info["error"]
+    assert "525 or newer" in info["error"]
+    assert error == f"RuntimeError: {info['error']}"
+
+
+def test_a_driver_too_old(on_fake_gpu: Run) -> None:
+    (info, error), _ = on_fake_gpu(QUERY, FAKE_CUDA_VERSION=11080)
+    assert (info["available"], info["version"], info["devices"]) == (False, 11080, [])
+    assert "supports CUDA up to 11.8 but the kernels need 12.0; update the driver to version 525" in info["error"]
+    assert error == f"RuntimeError: {info['error']}"
+
+
+def test_a_driver_without_a_gpu(on_fake_gpu: Run) -> None:
+    (info, error), _ = on_fake_gpu(QUERY, FAKE_CUDA_INIT=100)
+    assert (info["available"], info["version"], info["devices"]) == (False, 12020, [])
+    assert "cuInit failed" in info["error"]
+    assert "CUDA_ERROR_NO_DEVICE (no CUDA-capable device is detected)" in info["error"]
+    assert error == f"RuntimeError: {info['error']}"
+
+
+def test_a_gpu_that_is_not_hopper(on_fake_gpu: Run) -> None:
+    (info, error), log = on_fake_gpu(QUERY, FAKE_CUDA_CAPABILITY=80)
+    assert info["devices"][0]["capability"] == [8, 0]
+    assert "GPU 0 (Fake GPU) has compute capability 8.0 but the kernels need 9.0 (Hopper" in error
+    assert log == []
+
+
+def test_a_driver_that_refuses_a_cubin(on_fake_gpu: Run) -> None:
+    (_, error), log = on_fake_gpu(QUERY, FAKE_CUDA_LOAD=209)
+    assert f"cuLibraryLoadData failed for {CHOSEN}: CUDA_ERROR_NO_BINARY_FOR_GPU" in error
+    assert not any("kernel" in line for line in log)
+
+
+def test_a_damaged_pack_never_reaches_the_driver(on_fake_gpu: Run, tmp_path: Path) -> None:
+    package = tmp_path / "barrow"
+    shutil.copytree(Path(barrow.__file__).parent, package)
+    pack = package / "launcher" / "kernels.pack"
+    pack.write_bytes(pack.read_bytes()[:64] + bytes(pack.stat().st_size - 64))
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    (_, error), log = on_fake_gpu(QUERY, PYTHONPATH=path)
+    assert f"RuntimeError: barrow: {pack} is damaged: kernel {CHOSEN}" in error
+    assert log == []
+    pack.unlink()
+    (_, error), log = on_fake_gpu(QUERY, PYTHONPATH=path)
+    assert f"cannot open the kernels in {pack}: No such file or directory" in error
+    assert log == []
+
+
+SHAPES = [(1, 1, 1), (1, 256, 512), (64, 128, 128), (65, 200, 300), (130, 17, 257), (3, 2, 16), (200, 1, 48)]
+
+
+def test_every_shape_computes_by_the_chosen_kernel(on_fake_gpu: Run) -> None:
+    code = f"""
+result = []
+for m, n, k in {SHAPES}:
+    args = problem(m, n, k)
+    for dtype in (torch.bfloat16, torch.float32):
+        got = gemm(*args, dtype)
+        result.append([wrong(got, args, dtype), str(got.dtype), list(got.shape), list(got.stride())])
+"""
+    result, log = on_fake_gpu(code)
+    shapes = [(shape, out) for shape in SHAPES for out in ("bf16", "f32")]
+    torch_name = {"bf16": "torch.bfloat16", "f32": "torch.float32"}
+    assert result == [[False, torch_name[out], [m, n], [n, 1]] for (m, n, _), out in shapes]
+    table = {kernel["name"]: kernel for kernel in kernels()}
+    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    for ((m, n, k), out), launch in zip(shapes, launches, strict=True):
+        assert launch["kernel"] == choose(m, n, k, out, FAKE_SMS)[0]["kernel"]
+        kernel = table[launch["kernel"]]
+        assert kernel["kind"] == "gemm"
+        assert (launch["m"], launch["n"], launch["k"]) == (m, n, k)
+        cluster = kernel["cluster_m"] * kernel["cluster_n"]
+        tiles_m, tiles_n = -(-m // kernel["block_m"]), -(-n // kernel["block_n"])
+        clusters = -(-tiles_m // kernel["cluster_m"]) * -(-tiles_n // kernel["cluster_n"])
+        assert launch["grid"] == min(clusters, FAKE_SMS // cluster) * cluster
+        assert (launch["cluster"], launch["block"], launch["smem"]) == (
+            cluster,
+            kernel["threads"],
+            kernel["smem_bytes"],
+        )
+        assert launch["stream"] == 77
+        for name, rows, box_rows in (
+            ("a", m, kernel["block_m"] // kernel["cluster_n"]),
+            ("b", n, kernel["block_n"] // kernel["cluster_m"]),
+        ):
+            operand = launch[name]
+            assert (operand["cols"], operand["rows"], operand["box"]) == (k, rows, [128, box_rows])
+            assert (operand["element_bytes"], operand["swizzle"]) == (1, 3)
+
+
+def test_every_kernel_can_be_named(on_fake_gpu: Run) -> None:
+    names = [kernel["name"] for kernel in kernels() if kernel["kind"] == "gemm"]
+    code = """
+from barrow.launcher import kernels
+args, result = problem(130, 136, 144), []
+for index, kernel in enumerate(kernels()):
+    if kernel["kind"] == "gemm":
+        dtype = torch.bfloat16 if kernel["out"] == "bf16" else torch.float32
+        out = torch.empty(130, 136, dtype=dtype)
+        on_gpu(ops.fp8_gemm_nt_with.default, *args, index, out=out)
+        result.append(wrong(out, args, dtype))
+out = torch.empty(130, 136)
+for index in (-1, len(kernels()), 0 if kernels()[0]["out"] == "bf16" else -2):
+    result.append(caught(lambda: on_gpu(ops.fp8_gemm_nt_with.default, *args, index, out=out)))
+"""
+    result, log = on_fake_gpu(code)
+    assert result[: len(names)] == [False] * len(names)
+    launched = [line["kernel"] for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    assert launched == names
+    last = len(names) - 1
+    assert f"kernel is -1 but needs to be from 0 to {last}" in result[-3]
+    assert f"kernel is {len(kernels())} but needs to be from 0 to {last}" in result[-2]
+    assert "does not write the dtype of out" in result[-1]
+
+
+def test_what_tma_cannot_address_is_copied_and_nothing_else(on_fake_gpu: Run) -> None:
+    code = """
+m, n, k = 20, 40, 96
+a, a_scale, b, b_scale = problem(m, n, k)
+def wide(x, columns, offset=0):
+    y = torch.zeros(x.shape[0], columns, dtype=torch.uint8).view(FP8)
+    y[:, offset:offset + x.shape[1]].copy_(x)
+    return y[:, offset:offset + x.shape[1]]
+cases = {
+    "none": (a, a_scale, b, b_scale),
+    "aligned stride": (wide(a, 112), a_scale, wide(b, 128), b_scale),
+    "odd stride of a": (wide(a, 97), a_scale, b, b_scale),
+    "odd stride of b": (a, a_scale, wide(b, 100), b_scale),
+    "odd base of a": (wide(a, 112, 1), a_scale, b, b_scale),
+    "aligned base of b": (a, a_scale, wide(b, 128, 16), b_scale),
+    "a expanded": (a[:1].expand(m, k), a_scale[:1].expand(m, 1), b, b_scale),
+    "b rows overlap": (a, a_scale, b.flatten().as_strided((n, k), (16, 1)), b_scale),
+    "one row with odd stride": (wide(a, 97)[:1], a_scale[:1], b, b_scale),
+    "one row with odd base": (wide(a, 112, 3)[:1], a_scale[:1], b, b_scale),
+    "K of 90": (wide(a[:, :90], 96), a_scale, wide(b[:, :90], 96), b_scale),
+    "scales transposed and expanded": (a, a_scale.T.contiguous().T, b, b_scale[:, :1].expand(1, 1)),
+}
+result = {}
+for name, args in cases.items():
+    open(__import__("os").environ["FAKE_CUDA_LOG"], "a").write(json.dumps({"case": name}) + "\\n")
+    result[name] = wrong(gemm(*args, torch.bfloat16), args)
+"""
+    result, log = on_fake_gpu(code)
+    assert not any(result.values()), result
+    copies: dict[str, list[int]] = {}
+    for line in log:
+        if "case" in line:
+            case = copies.setdefault(line["case"], [])
+        elif line.get("kernel", "").startswith("pad_rows"):
+            assert line["dst_stride"] == -(-line["row_bytes"] // 16) * 16
+            assert (line["grid"], line["block"]) == (line["rows"], 256)
+            case.append(line["rows"])
+    assert copies == {
+        "none": [],
+        "aligned stride": [],
+        "odd stride of a": [20],
+        "odd stride of b": [40],
+        "odd base of a": [20],
+        "aligned base of b": [],
+        "a expanded": [20],
+        "b rows overlap": [40],
+        "one row with odd stride": [],
+        "one row with odd base": [1],
+        "K of 90": [],
+        "scales transposed and expanded": [],
+    }
+
+
+def test_d_goes_by_bulk_stores_where_it_can(on_fake_gpu: Run) -> None:
+    code = """
+m, n, k = 20, 40, 128
+args, result = problem(m, n, k), []
+base = torch.empty(m * 64 + 16, dtype=torch.bfloat16)
+for rows, offset, stride in ((m, 0, 40), (m, 0, 64), (m, 8, 48), (m, 0, 41), (m, 1, 40), (1, 0, 41), (1, 3, 40)):
+    out = base.as_strided((rows, n), (stride, 1), offset)
+    some = [args[0][:rows], args[1][:rows], *args[2:]]
+    on_gpu(ops.fp8_gemm_nt.out, *some, out=out)
+    result.append(wrong(out, some))
+wide = torch.empty(m, n)
+on_gpu(ops.fp8_gemm_nt.out, *args, out=wide)
+result.append(wrong(wide, args, torch.float32))
+"""
+    result, log = on_fake_gpu(code)
+    assert result == [False] * 8
+    launches = [line for line in log if "d_by_tma" in line]
+    assert [line["d_by_tma"] for line in launches] == [1, 1, 1, 0, 0, 1, 0, 0]
+    for line in launches:
+        if line["d_by_tma"]:
+            columns = line["d"]["box"][0]
+            assert line["d"]["box"][1] == 64
+            assert (line["d"]["element_bytes"], 16 << line["d"]["swizzle"]) == (2, 2 * columns)
+
+
+def test_nothing_is_launched_for_nothing(on_fake_gpu: Run) -> None:
+    code = """
+result = []
+for m, n, k in ((0, 8, 8), (8, 0, 8), (0, 0, 0), (8, 8, 0)):
+    scales = torch.ones(m, -(-k // 128)), torch.ones(-(-n // 128), -(-k // 128))
+    a, b = (torch.zeros(rows, k, dtype=torch.uint8).view(FP8) for rows in (m, n))
+    out = torch.full((m, n), 7.0)
+    on_gpu(ops.fp8_gemm_nt.out, a, scales[0], b, scales[1], out=out)
+    result.append([list(out.shape), out.sum().item()])
+for shape in ((0, 300), (3, 0)):
+    for op in (ops.per_token_group_quant_fp8, ops.per_block_quant_fp8):
+        result.append([list(t.shape) for t in on_gpu(op.default, torch.ones(shape), False)])
+"""
+    result, log = on_fake_gpu(code)
+    assert result[:4] == [[[0, 8], 0.0], [[8, 0], 0.0], [[0, 0], 0.0], [[8, 8], 0.0]]
+    assert result[4:] == [[[0, 300], [0, 3]], [[0, 300], [0, 3]], [[3, 0], [3, 0]], [[3, 0], [1, 0]]]
+    assert log == []
+
+
+def test_quantizers_are_launched_as_the_kernels_expect(on_fake_gpu: Run) -> None:
+    code = """
+result = []
+for dtype in (torch.bfloat16, torch.float16, torch.float32):
+    x = torch.ones(70, 310, dtype=dtype)[:, :300]
+    for op in (ops.per_token_group_quant_fp8, ops.per_block_quant_fp8):
+        q, scale = on_gpu(op.default, x, dtype == torch.float16)
+        result.append([str(q.dtype), list(q.shape), list(q.stride()), list(scale.shape), list(scale.stride())])
+"""
+    result, log = on_fake_gpu(code)
+    launches = [line for line in log if "kernel" in line]
+    token = {"grid": 9, "scale_stride_m": 1, "scale_stride_k": 72}
+    block = {"grid": 3, "scale_stride_m": 3, "scale_stride_k": 1}
+    common = {
+        "block": 256,
+        "cluster": 1,
+        "smem": 0,
+        "stream": 77,
+        "m": 70,
+        "k": 300,
+        "x_stride_m": 310,
+        "q_stride_m": 300,
+    }
+    symbols = {kernel["name"]: kernel["symbol"] for kernel in kernels() if kernel["kind"] == "aux"}
+    expected = [
+        {"kernel": f"{symbol}_{dtype}", "use_ue8m0": int(dtype == "f16"), **common, **own}
+        for dtype in ("bf16", "f16", "f32")
+        for symbol, own in (("per_token_group_quant", token), ("per_block_quant", block))
+    ]
+    assert [{**line, "kernel": symbols[line["kernel"]]} for line in launches] == expected
+    shapes = ["torch.float8_e4m3fn", [70, 300], [300, 1]]
+    assert result == [[*shapes, [70, 3], [1, 72]], [*shapes, [1, 3], [3, 1]]] * 3
+
+
+def test_fresh_threads_load_a_kernel_once(on_fake_gpu: Run) -> None:
+    code = """
+args, answers, start = problem(8, 64, 128), [], threading.Barrier(8)
+def work():
+    start.wait()
+    for _ in range(20):
+        answers.append(wrong(gemm(*args, torch.bfloat16), args))
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+result = [len(answers), any(answers)]
+"""
+    result, log = on_fake_gpu(code)
+    assert result == [160, False]
+    assert len([line for line in log if "load" in line]) == 1
+    assert len([line for line in log if "kernel" in line]) == 160
+
+
+def test_the_same_rules_hold_on_the_gpu(on_fake_gpu: Run) -> None:
+    code = """
+a, a_scale, b, b_scale = problem(4, 8, 128)
+result = [
+    caught(lambda: gemm(a, a_scale, b[:, :64], b_scale, torch.bfloat16)),
+    caught(lambda: gemm(a, a_scale, b, b_scale, torch.float16)),
+    caught(lambda: on_gpu(ops.fp8_gemm_nt.out, a, a_scale, b, b_scale, out=torch.empty(8, 4))),
+    caught(lambda: on_gpu(ops.per_block_quant_fp8.default, torch.ones(3, 3).int(), False)),
+]
+"""
+    result, log = on_fake_gpu(code)
+    assert all(text.startswith("RuntimeError: barrow") for text in result)
+    for text, part in zip(
+        result, ("b has K = 64", "out_dtype is float16", "out has shape [8, 4]", "int32"), strict=True
+    ):
+        assert part in text
+    assert log == []
