@@ -1,0 +1,157 @@
+"""Runs all GPU tests and the four tools of compute-sanitizer, and writes what came out as Markdown.
+
+python tests/gpu/report.py --out docs/results/gpu-tests-h100.md
+
+The exit code is 0 if everything passed.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+from machine import Machine, this_machine
+
+HERE = Path(__file__).resolve().parent
+
+TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
+TOOL_TIMEOUT_S = 300
+# The last line that a tool prints, for instance "ERROR SUMMARY: 0 errors".
+SUMMARY = re.compile(r"(?:ERROR|RACECHECK) SUMMARY: (.*)")
+
+
+@dataclass
+class FileResult:
+    """Counts of one test file."""
+
+    passed: int = 0
+    failed: list[str] = field(default_factory=list)
+    skipped: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What one sanitizer said of the short set."""
+
+    tool: str
+    clean: bool
+    summary: str
+    seconds: float
+
+
+def run_pytest(extra: list[str]) -> dict[str, FileResult]:
+    """Run the tests, showing their output; the counts of every file."""
+    with tempfile.TemporaryDirectory() as folder:
+        xml = Path(folder) / "junit.xml"
+        command = [sys.executable, "-m", "pytest", str(HERE), "-q", "--durations=15", f"--junitxml={xml}", *extra]
+        subprocess.run(command, check=False)
+        if not xml.exists():
+            sys.exit("pytest ended without a result; its output above says why")
+        cases = ET.parse(xml).getroot().iter("testcase")
+        results: dict[str, FileResult] = defaultdict(FileResult)
+        for case in cases:
+            # Without a class the name of the module is all there is, or its path where collection failed.
+            result = results[(case.get("classname") or case.get("name", "?")).rpartition(".")[2]]
+            result.seconds += float(case.get("time", 0))
+            if case.find("failure") is not None or case.find("error") is not None:
+                result.failed.append(case.get("name", "?"))
+            elif case.find("skipped") is not None:
+                result.skipped += 1
+            else:
+                result.passed += 1
+    return dict(sorted(results.items()))
+
+
+def find_sanitizer() -> str | None:
+    toolkit = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "bin" / "compute-sanitizer"
+    return shutil.which("compute-sanitizer") or (str(toolkit) if toolkit.exists() else None)
+
+
+def run_tool(sanitizer: str, tool: str) -> ToolResult:
+    """Run the short set under one tool."""
+    # Not the errors of API calls: torch probes for functions that a driver may lack.
+    command = [sanitizer, "--tool", tool, "--report-api-errors", "no", "--print-limit", "20"]
+    started = time.perf_counter()
+    try:
+        done = subprocess.run(
+            [*command, sys.executable, str(HERE / "sanitizer_set.py")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TOOL_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return ToolResult(tool, False, f"not done after {TOOL_TIMEOUT_S} s", TOOL_TIMEOUT_S)
+    seconds = time.perf_counter() - started
+    print(f"--- {tool}, exit code {done.returncode}\n{done.stdout[-4000:]}", flush=True)
+    found = SUMMARY.findall(done.stdout)
+    if not found:
+        return ToolResult(tool, False, f"no summary, exit code {done.returncode}", seconds)
+    clean = done.returncode == 0 and re.match(r"0 (errors|hazards)", found[-1]) is not None
+    return ToolResult(tool, clean, found[-1], seconds)
+
+
+def run_tools() -> list[ToolResult]:
+    sanitizer = find_sanitizer()
+    if sanitizer is None:
+        return [ToolResult(tool, False, "compute-sanitizer is not installed", 0.0) for tool in TOOLS]
+    return [run_tool(sanitizer, tool) for tool in TOOLS]
+
+
+def markdown(machine: Machine, files: dict[str, FileResult], tools: list[ToolResult]) -> str:
+    passed, skipped = sum(f.passed for f in files.values()), sum(f.skipped for f in files.values())
+    failed = [f"{name}: {test}" for name, f in files.items() for test in f.failed]
+    lines = [
+        f"# GPU tests on {machine.gpu}",
+        "",
+        f"barrow {machine.barrow} (commit {machine.commit}), torch {machine.torch}, driver {machine.driver}, "
+        f"Python {sys.version.split()[0]}, {machine.num_sms} SMs.",
+        "",
+        f"**{passed} passed, {len(failed)} failed, {skipped} skipped.** One test covers many shapes where it says so.",
+        "",
+        "| file | passed | failed | skipped | seconds |",
+        "|---|---|---|---|---|",
+        *(f"| {name} | {f.passed} | {len(f.failed)} | {f.skipped} | {f.seconds:.1f} |" for name, f in files.items()),
+        "",
+    ]
+    if tools:
+        lines += [
+            "compute-sanitizer over every kernel (`tests/gpu/sanitizer_set.py`):",
+            "",
+            "| tool | result | seconds |",
+            "|---|---|---|",
+            *(f"| {t.tool} | {'clean' if t.clean else 'FAULT'}: {t.summary} | {t.seconds:.0f} |" for t in tools),
+            "",
+        ]
+    if failed:
+        lines += ["Failed:", "", *(f"- {name}" for name in failed), ""]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="Markdown file to write")
+    parser.add_argument("--no-sanitizer", action="store_true", help="run the tests only")
+    args, pytest_args = parser.parse_known_args()
+    machine = this_machine()
+    files = run_pytest(pytest_args)
+    tools = [] if args.no_sanitizer else run_tools()
+    text = markdown(machine, files, tools)
+    args.out.write_text(text)
+    print(text)
+    return 0 if files and all(not f.failed for f in files.values()) and all(t.clean for t in tools) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
