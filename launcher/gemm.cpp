@@ -19,6 +19,7 @@ using namespace cuda;
 constexpr int kStoreRows = 64;
 // Columns of such a box at most: a swizzle span of 128 bytes of bfloat16.
 constexpr int kMaxStoreCols = 64;
+constexpr int64_t kSwizzleRows = 8;
 
 // An operand as the copy engine can address it, and the copy that this took, if any.
 struct Operand {
@@ -48,8 +49,19 @@ Operand addressable(const TensorView& tensor, const LaunchScope& scope) {
     return {{target, rows, k, pitch}, std::move(copy)};
 }
 
+// The row length counts because the copy engine writes whole 16 bytes: it zeroes what follows a shorter end.
 bool storable_by_tma(const GemmShape& shape, const void* d, int64_t stride_bytes) {
-    return shape.out == Dtype::bf16 && tma_aligned(d) && tma_aligned(stride_bytes);
+    return shape.out == Dtype::bf16 && tma_aligned(d) && tma_aligned(stride_bytes) &&
+           tma_aligned(shape.n * 2);
+}
+
+// Rows of A that one load brings: its CTA's share of a tile, and where A has fewer rows than a tile, no more
+// than that takes. Shares of a cluster start at multiples of 8 rows, the period of the 128-byte swizzle.
+int64_t a_box_rows(const GemmKernel& kernel, int64_t m) {
+    if (m >= kernel.block_m) return kernel.block_m / kernel.cluster_n;
+    if (kernel.cluster_n == 1) return m;
+    const int64_t share = (m + kernel.cluster_n - 1) / kernel.cluster_n;
+    return (share + kSwizzleRows - 1) / kSwizzleRows * kSwizzleRows;
 }
 
 const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const Device& device) {
@@ -88,11 +100,12 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, c
     params.m = shape.m;
     params.n = shape.n;
     params.k = shape.k;
+    params.a_box_rows = a_box_rows(kernel, shape.m);
 
     const int64_t d_stride_bytes = shape.m > 1 ? d.strides[0] * 2 : tma_round_up(shape.n * 2);
     params.d_by_tma = storable_by_tma(shape, params.d, d_stride_bytes);
 
-    CUtensorMap a_map = tensor_map_fp8(a.matrix, kernel.block_m / kernel.cluster_n, kScaleBlock, "a");
+    CUtensorMap a_map = tensor_map_fp8(a.matrix, params.a_box_rows, kScaleBlock, "a");
     CUtensorMap b_map = tensor_map_fp8(b.matrix, kernel.block_n / kernel.cluster_m, kScaleBlock, "b");
     // Without bulk stores the kernel never reads this map; any valid one will do.
     CUtensorMap d_map = params.d_by_tma

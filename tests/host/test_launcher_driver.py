@@ -194,8 +194,12 @@ for m, n, k in {SHAPES}:
             kernel["smem_bytes"],
         )
         assert launch["stream"] == 77
+        # A share of a tile of A starts at a multiple of 8 rows, unless it is the only one.
+        share = -(-min(m, kernel["block_m"]) // kernel["cluster_n"])
+        a_box_rows = share if kernel["cluster_n"] == 1 else -(-share // 8) * 8
+        assert launch["a_box_rows"] == a_box_rows
         for name, rows, box_rows in (
-            ("a", m, kernel["block_m"] // kernel["cluster_n"]),
+            ("a", m, a_box_rows),
             ("b", n, kernel["block_n"] // kernel["cluster_m"]),
         ):
             operand = launch[name]
@@ -285,20 +289,25 @@ def test_d_goes_by_bulk_stores_where_it_can(on_fake_gpu: Run) -> None:
     code = """
 m, n, k = 20, 40, 128
 args, result = problem(m, n, k), []
-base = torch.empty(m * 64 + 16, dtype=torch.bfloat16)
-for rows, offset, stride in ((m, 0, 40), (m, 0, 64), (m, 8, 48), (m, 0, 41), (m, 1, 40), (1, 0, 41), (1, 3, 40)):
-    out = base.as_strided((rows, n), (stride, 1), offset)
-    some = [args[0][:rows], args[1][:rows], *args[2:]]
+for rows, columns, offset, stride in (
+    (m, n, 0, 40), (m, n, 0, 64), (m, n, 8, 48), (m, n, 0, 41), (m, n, 1, 40), (1, n, 0, 41), (1, n, 3, 40),
+    (m, 37, 0, 40), (1, 37, 0, 40), (m, 32, 0, 40),
+):
+    base = torch.full((m * 64 + 16,), 7.0, dtype=torch.bfloat16)
+    out = base.as_strided((rows, columns), (stride, 1), offset)
+    some = [args[0][:rows], args[1][:rows], args[2][:columns], args[3]]
     on_gpu(ops.fp8_gemm_nt.out, *some, out=out)
-    result.append(wrong(out, some))
+    wrong_product = wrong(out, some)
+    out.fill_(7)
+    result.append(wrong_product or bool((base != 7).any()))
 wide = torch.empty(m, n)
 on_gpu(ops.fp8_gemm_nt.out, *args, out=wide)
 result.append(wrong(wide, args, torch.float32))
 """
     result, log = on_fake_gpu(code)
-    assert result == [False] * 8
+    assert result == [False] * 11, "a wrong product, or a write outside of out"
     launches = [line for line in log if "d_by_tma" in line]
-    assert [line["d_by_tma"] for line in launches] == [1, 1, 1, 0, 0, 1, 0, 0]
+    assert [line["d_by_tma"] for line in launches] == [1, 1, 1, 0, 0, 1, 0, 0, 0, 1, 0]
     for line in launches:
         if line["d_by_tma"]:
             columns = line["d"]["box"][0]
