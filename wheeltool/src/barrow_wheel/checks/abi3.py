@@ -1,0 +1,90 @@
+"""The stable ABI: symbols against the tag, and against Requires-Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from barrow_wheel.checks.matrix import Loader, loader_of, unresolved_python_symbols
+from barrow_wheel.facts.cpython import CPython, covered, extension_name, stable_since, tag_minor
+from barrow_wheel.facts.libraries import is_python
+from barrow_wheel.findings import Finding
+from barrow_wheel.readers.wheel import Binary, Wheel
+from barrow_wheel.rules import finding
+
+
+def claims_abi3(wheel: Wheel, binary: Binary) -> bool:
+    """Whether a file is offered to several CPythons: by its own name, or as a bare .so in a wheel tagged abi3."""
+    name = extension_name(binary.path.rpartition("/")[2])
+    if binary.elf is None or name is None or loader_of(binary) is not Loader.IMPORT:
+        return False
+    return name.abi3 or (name.build is None and any(tag.abi == "abi3" for tag in wheel.tags))
+
+
+def check_abi3(wheel: Wheel) -> Iterator[Finding]:
+    tag_floor = min((m for tag in wheel.tags if tag.abi == "abi3" and (m := tag_minor(tag)) is not None), default=None)
+    pythons = covered(wheel.metadata.requires_python, free_threaded=False)
+    oldest = min((p for p in pythons if any(p.accepts(tag) for tag in wheel.tags)), default=None)
+    file_floors: list[int] = []
+    for binary in wheel.binaries:
+        if claims_abi3(wheel, binary):
+            symbols = unresolved_python_symbols(wheel, binary)
+            unstable = tuple(sorted(s for s in symbols if stable_since(s) is None))
+            if unstable:
+                yield finding(
+                    "abi3-unstable-symbol",
+                    wheel.name,
+                    binary.path,
+                    f"is offered as abi3 and uses {len(unstable)} symbol{'s' * (len(unstable) > 1)} outside of the stable ABI",
+                    evidence=unstable,
+                )
+            floor = max((since for s in symbols if (since := stable_since(s)) is not None), default=2)
+            file_floors.append(100 if unstable else floor)
+            yield from _too_new(wheel, binary, floor, symbols, tag_floor, oldest)
+        elif binary.elf is not None and loader_of(binary) is Loader.IMPORT:
+            file_floors.append(100)
+        if binary.elf is not None and loader_of(binary) is Loader.IMPORT:
+            linked = tuple(library for library in binary.elf.needed if is_python(library))
+            if linked:
+                yield finding("links-libpython", wheel.name, binary.path, f"links {linked[0]}", evidence=linked)
+    if tag_floor is not None and file_floors:
+        yield from _needlessly_high(wheel, tag_floor, max(file_floors))
+
+
+def _too_new(
+    wheel: Wheel, binary: Binary, floor: int, symbols: frozenset[str], tag_floor: int | None, oldest: CPython | None
+) -> Iterator[Finding]:
+    evidence = tuple(sorted(s for s in symbols if stable_since(s) == floor))
+    if oldest is not None and floor > oldest.minor:
+        yield finding(
+            "abi3-floor-above-requires-python",
+            wheel.name,
+            binary.path,
+            f"needs CPython 3.{floor}, but the wheel installs on {oldest}",
+            evidence=evidence,
+        )
+    elif tag_floor is not None and floor > tag_floor:
+        yield finding(
+            "abi3-floor-above-tag",
+            wheel.name,
+            binary.path,
+            f"needs CPython 3.{floor}, the tag says cp3{tag_floor}; only Requires-Python keeps older ones out",
+            evidence=evidence,
+        )
+
+
+def _needlessly_high(wheel: Wheel, tag_floor: int, needed: int) -> Iterator[Finding]:
+    if wheel.metadata.requires_python is None:
+        return
+    kept_out = [
+        python
+        for python in covered(wheel.metadata.requires_python, free_threaded=False)
+        if needed <= python.minor < tag_floor
+    ]
+    if kept_out:
+        yield finding(
+            "abi3-floor-needlessly-high",
+            wheel.name,
+            "",
+            f"the tag cp3{tag_floor} keeps out CPython {', '.join(map(str, kept_out))}, which Requires-Python allows; "
+            f"every symbol used exists since 3.{needed}",
+        )

@@ -1,0 +1,156 @@
+"""CUDA: which GPUs run the device code and how, and whether the CUDA libraries linked will be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from packaging.utils import canonicalize_name
+
+from barrow_wheel.checks.matrix import Loader, loader_of
+from barrow_wheel.checks.torch import torch_spec
+from barrow_wheel.facts.gpus import Gpu, Support, driver_floor, support
+from barrow_wheel.facts.libraries import TORCH_BRINGS, CudaLibrary, cuda_library
+from barrow_wheel.facts.torch_abi import allowed_minors, default_cuda
+from barrow_wheel.findings import Finding
+from barrow_wheel.readers.device_code import DeviceCode
+from barrow_wheel.readers.wheel import Binary, Wheel
+from barrow_wheel.rules import finding
+
+
+def cuda_files(wheel: Wheel) -> tuple[Binary, ...]:
+    return tuple(binary for binary in wheel.binaries if binary.device.cuda)
+
+
+def codes_of(binary: Binary) -> tuple[DeviceCode, ...]:
+    return tuple(code for code, _ in binary.device.cuda)
+
+
+def check_gpus(wheel: Wheel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
+    """Only GPUs that were asked for: a wheel claims none by itself."""
+    files = cuda_files(wheel)
+    for gpu in gpus:
+        levels = {binary.path: support(codes_of(binary), gpu.arch) for binary in files}
+        # Files of one cubin each are a kernel cache; together they are one offer.
+        bare = [b for b in files if b.elf is None or b.path.endswith(".cubin")]
+        uncovered = [path for path, level in levels.items() if level is Support.NONE and path not in {b.path for b in bare}]
+        covered_any = any(level is not Support.NONE for level in levels.values())
+        label = f"{gpu.name} (sm_{gpu.arch})"
+        if not covered_any:
+            found = sorted({code.name for binary in files for code in codes_of(binary)})
+            yield finding("gpu-not-covered", wheel.name, "", f"no device code runs on {label}", evidence=tuple(found) or ("no device code",))
+            continue
+        if uncovered:
+            yield finding(
+                "gpu-partly-covered", wheel.name, uncovered[0], f"{len(uncovered)} of {len(files)} files have no code for {label}",
+                evidence=tuple(f"{path}: {', '.join(c.name for b in files if b.path == path for c in codes_of(b))}" for path in uncovered),
+            )  # fmt: skip
+        for binary in files:
+            if levels[binary.path] is Support.JIT:
+                ptx = max((c for c in codes_of(binary) if c.kind == "ptx" and c.arch <= gpu.arch), key=lambda c: c.arch)
+                yield finding(
+                    "gpu-jit-only", wheel.name, binary.path, f"on {label} only through the driver's JIT from {ptx.name}",
+                    evidence=(f"PTX {ptx.ptx_isa[0]}.{ptx.ptx_isa[1]}, driver >= {driver_floor(ptx)}",),
+                )  # fmt: skip
+
+
+def linked_cuda(binary: Binary) -> tuple[CudaLibrary, ...]:
+    if binary.elf is None:
+        return ()
+    return tuple(library for soname in binary.elf.needed if (library := cuda_library(soname)) is not None)
+
+
+def check_cuda_libraries(wheel: Wheel) -> Iterator[Finding]:
+    bundled = {b.path.rpartition("/")[2] for b in wheel.binaries} | {b.elf.soname for b in wheel.binaries if b.elf}
+    required = frozenset(canonicalize_name(r.name) for r in wheel.metadata.requirements)
+    majors_of_files: dict[str, set[int]] = {}
+    undeclared: dict[str, list[CudaLibrary]] = {}
+    for binary in wheel.binaries:
+        libraries = [lib for lib in linked_cuda(binary) if lib.soname not in bundled]
+        majors = {lib.major for lib in libraries} - {0}
+        majors_of_files[binary.path] = majors
+        if len(majors) > 1:
+            yield finding(
+                "cuda-mixed-majors", wheel.name, binary.path, f"links libraries of CUDA {' and '.join(map(str, sorted(majors)))}",
+                evidence=tuple(lib.soname for lib in libraries if lib.major),
+            )  # fmt: skip
+        missing = [lib for lib in libraries if not _brought(wheel, lib, required)]
+        if missing:
+            undeclared[binary.path] = missing
+    if not undeclared or _is_choice(wheel, majors_of_files):
+        return
+    yield from _group(wheel, undeclared, required)
+
+
+def _group(wheel: Wheel, undeclared: dict[str, list[CudaLibrary]], required: frozenset[str]) -> Iterator[Finding]:
+    """One finding for all files with the same missing libraries: a maintainer fixes them in one place."""
+    groups: dict[tuple[CudaLibrary, ...], list[str]] = {}
+    for path, libraries in undeclared.items():
+        groups.setdefault(tuple(libraries), []).append(path)
+    for libraries, paths in groups.items():
+        majors = {lib.major for lib in libraries} - {0}
+        names = ", ".join(lib.soname for lib in libraries)
+        more = f" (and {len(paths) - 1} more files)" if len(paths) > 1 else ""
+        conflicts = _other_major(libraries, required)
+        if conflicts:
+            yield finding(
+                "cuda-major-conflict", wheel.name, paths[0], f"links {names}{more}, and Requires-Dist brings {', '.join(conflicts)}",
+                evidence=tuple(conflicts),
+            )  # fmt: skip
+            continue
+        because = _torch_reason(wheel, majors)
+        suffix = f"-cu{min(majors)}" if majors and min(majors) < 13 else ""
+        packages = sorted({lib.package + suffix for lib in libraries})
+        yield finding(
+            "cuda-library-undeclared", wheel.name, paths[0], f"links {names}{more}; {because}",
+            evidence=tuple(paths[1:6]),
+            remedy=f"Require {', '.join(packages)}"
+            + (f", or a torch whose wheels bring CUDA {min(majors)}" if majors and torch_spec(wheel) is not None else "")
+            + "; or link statically.",
+        )  # fmt: skip
+
+
+def _brought(wheel: Wheel, library: CudaLibrary, required: frozenset[str]) -> bool:
+    """Whether Requires-Dist brings the library for sure."""
+    if any(library.provided_by(name) for name in required) or "cuda-toolkit" in required:
+        return True
+    # A package for one CUDA major (jax-cuda12-plugin, rmm-cu12) brings that major's run time along.
+    if library.major and any(name.endswith((f"-cu{library.major}", f"cuda{library.major}", f"cuda{library.major}x")) for name in required):
+        return True
+    spec = torch_spec(wheel)
+    if spec is None or library.package not in TORCH_BRINGS:
+        return False
+    majors = {default_cuda(minor) for minor in allowed_minors(spec)}
+    return library.major == 0 or majors == {library.major}
+
+
+def _other_major(libraries: Sequence[CudaLibrary], required: frozenset[str]) -> list[str]:
+    found = set()
+    for library in libraries:
+        for other in {11, 12, 13} - {library.major}:
+            if library.major and f"{library.package}-cu{other}" in required:
+                found.add(f"{library.package}-cu{other}")
+    return sorted(found)
+
+
+def _torch_reason(wheel: Wheel, majors: set[int]) -> str:
+    spec = torch_spec(wheel)
+    if spec is None or not majors:
+        return "nothing in Requires-Dist brings it"
+    other = [minor for minor in allowed_minors(spec) if default_cuda(minor) not in majors]
+    if not other:
+        return "nothing in Requires-Dist brings it"
+    return f"torch 2.{other[-1]}, which Requires-Dist allows, brings CUDA {default_cuda(other[-1])}"
+
+
+def _is_choice(wheel: Wheel, majors_of_files: dict[str, set[int]]) -> bool:
+    """Whether the wheel ships one library per CUDA version and picks one when it runs (bitsandbytes does)."""
+    majors = set().union(*majors_of_files.values()) if majors_of_files else set()
+    if len(majors) < 2:
+        return False
+    users = [b for b in wheel.binaries if majors_of_files[b.path]]
+    return all(b.elf is not None and loader_of(b) is not Loader.IMPORT for b in users) or _same_stem(users)
+
+
+def _same_stem(users: Sequence[Binary]) -> bool:
+    """Modules that differ in digits only, such as _C_cu12 and _C_cu13."""
+    return len({"".join(c for c in b.path if not c.isdigit()) for b in users}) == 1

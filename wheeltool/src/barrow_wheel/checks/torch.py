@@ -1,0 +1,114 @@
+"""torch: its C++ ABI against its stable shim, the minimum version, and whether Requires-Dist says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.specifiers import SpecifierSet
+
+from barrow_wheel.facts.torch_abi import NEWEST_TORCH_MINOR, TorchUse, allowed_minors, is_torch_library, torch_use
+from barrow_wheel.findings import Finding
+from barrow_wheel.readers.wheel import Wheel
+from barrow_wheel.rules import finding
+
+
+@dataclass(frozen=True, slots=True)
+class TorchFile:
+    path: str
+    use: TorchUse
+
+
+def torch_files(wheel: Wheel) -> tuple[TorchFile, ...]:
+    """The files that use torch; none when the wheel is torch itself."""
+    if any(b.elf is not None and is_torch_library(b.path.rpartition("/")[2]) for b in wheel.binaries):
+        return ()
+    files = ((b.path, torch_use(b.elf.imports, b.elf.needed)) for b in wheel.binaries if b.elf is not None)
+    return tuple(TorchFile(path, use) for path, use in files if use)
+
+
+def minimum_torch(files: tuple[TorchFile, ...]) -> tuple[int, int] | None:
+    """The oldest torch that has every shim function used; None when the baseline has them all."""
+    return max((file.use.minimum for file in files if file.use.minimum is not None), default=None)
+
+
+def torch_spec(wheel: Wheel) -> SpecifierSet | None:
+    """What Requires-Dist allows; requirements of extras do not count, because nobody has to install them."""
+    plain = [r for r in wheel.metadata.requires("torch") if r.marker is None or "extra" not in str(r.marker)]
+    if not plain:
+        return None
+    # Several lines differ by marker: the widest is what some user gets.
+    return max((r.specifier for r in plain), key=lambda spec: len(allowed_minors(spec)))
+
+
+def _text(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+def check_torch(wheel: Wheel) -> Iterator[Finding]:
+    files = torch_files(wheel)
+    if not files:
+        return
+    spec = torch_spec(wheel)
+    yield from _floor(wheel, files, spec)
+    yield from _unstable(wheel, files, spec)
+    for file in files:
+        if file.use.unknown:
+            yield finding(
+                "torch-symbol-unknown",
+                wheel.name,
+                file.path,
+                f"uses {len(file.use.unknown)} function(s) newer than torch 2.{NEWEST_TORCH_MINOR}",
+                evidence=file.use.unknown,
+            )
+
+
+def _floor(wheel: Wheel, files: tuple[TorchFile, ...], spec: SpecifierSet | None) -> Iterator[Finding]:
+    minimum = minimum_torch(files)
+    if spec is None:
+        unstable = [f for f in files if f.use.unstable]
+        newest = next((f for f in files if minimum is not None and f.use.minimum == minimum), (unstable or list(files))[0])
+        needs = f"torch >= {_text(minimum)}" if minimum else "torch"
+        exactly = " of exactly the version it was built with (C++ ABI)" if unstable else ""
+        optional = wheel.metadata.requires("torch")
+        yield finding(
+            "torch-requirement-missing",
+            wheel.name,
+            newest.path,
+            f"needs {needs}{exactly}, and Requires-Dist {'names it for extras only' if optional else 'does not name torch'}",
+            evidence=newest.use.newest_functions or newest.use.unstable[:3] or ("links libtorch",),
+            remedy=f"Declare {needs.replace(' ', '')} in the project's dependencies."
+            if not unstable
+            else "Declare torch==2.X.* with the version of the build.",
+        )
+        return
+    for file in files:
+        if file.use.minimum is None:
+            continue
+        older = [minor for minor in allowed_minors(spec) if (2, minor) < file.use.minimum]
+        if older:
+            yield finding(
+                "torch-floor-too-low",
+                wheel.name,
+                file.path,
+                f"needs torch >= {_text(file.use.minimum)}, and Requires-Dist (torch{spec}) allows 2.{older[0]}",
+                evidence=file.use.newest_functions,
+            )
+
+
+def _unstable(wheel: Wheel, files: tuple[TorchFile, ...], spec: SpecifierSet | None) -> Iterator[Finding]:
+    minors = allowed_minors(spec) if spec is not None else ()
+    affected = [file for file in files if file.use.unstable]
+    # An upper bound just above the newest torch known pins as well as == does.
+    if spec is None or len(minors) <= 1 or not affected:
+        return
+    worst = max(affected, key=lambda file: len(file.use.unstable))
+    others = f" (and {len(affected) - 1} more)" if len(affected) > 1 else ""
+    yield finding(
+        "torch-unstable-abi-unpinned",
+        wheel.name,
+        worst.path,
+        f"{len(worst.use.unstable)} symbols of torch's C++ ABI{others}, and Requires-Dist allows torch "
+        f"2.{minors[0]} to 2.{minors[-1]}{' and later' if minors[-1] == NEWEST_TORCH_MINOR else ''}",
+        evidence=worst.use.unstable[:5] + tuple(f"also: {file.path}" for file in affected if file is not worst)[:10],
+    )

@@ -1,0 +1,1 @@
+"""What is known about CPython, torch, CUDA and Linux distributions, as data."""

@@ -1,0 +1,38 @@
+"""What a check returns: findings, and the report that holds them beside the facts they rest on."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Severity(enum.IntEnum):
+    """How bad: an error breaks somebody's import or call, a warning may, a note is worth knowing."""
+
+    NOTE = 1
+    WARNING = 2
+    ERROR = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One violation of one rule.
+
+    `file` is the path inside the wheel ("" for the wheel as a whole), `evidence` the symbols, sections or paths that
+    prove it, `remedy` what to do about this very case.
+    """
+
+    rule: str
+    severity: Severity
+    wheel: str
+    file: str
+    message: str
+    remedy: str
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def sort_key(self) -> tuple[int, str, str, str]:
+        return (-self.severity, self.rule, self.file, self.message)
