@@ -60,7 +60,7 @@ def out_inside(tensor: Tensor, rows: int, columns: int) -> Tensor:
     return torch.empty(0, dtype=torch.float32).set_(storage, 0, (rows, columns), (columns, 1))
 
 
-BAD_GEMM = {
+BAD_GEMM: dict[str, tuple[Any, ...]] = {
     "a rank": (lambda: arguments(a=fp8(1, M, K)), "a has 3 dimensions but needs 2, [M, K]"),
     "b rank": (lambda: arguments(b=fp8(K)), "b has 1 dimensions but needs 2, [N, K]"),
     "a_scale rank": (lambda: arguments(a_scale=torch.ones(M)), "a_scale has 1 dimensions but needs 2"),
@@ -232,7 +232,7 @@ def test_good_arguments_of_the_gemm_pass(case: str) -> None:
     check(GOOD_GEMM[case]())
 
 
-BAD_QUANT = {
+BAD_QUANT: dict[str, tuple[Any, ...]] = {
     "rank": (lambda: torch.ones(3), "x has 1 dimensions but needs 2"),
     "dtype": (lambda: torch.ones(3, 3).double(), "x has dtype float64 but needs bfloat16, float16 or float32"),
     "last stride": (lambda: torch.ones(3, 4).T, "x has stride 4 along its last dimension but needs 1"),

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,6 +16,8 @@ from barrow.launcher import choose, driver, kernels
 
 SOURCES = Path(__file__).parent / "fake_gpu"
 FAKE_SMS = 132
+
+OUTPUTS: tuple[Literal["bf16", "f32"], ...] = ("bf16", "f32")
 
 # Runs in a process of its own, where the fake is the driver. CPU tensors stand for the fake GPU's.
 PREAMBLE = """
@@ -174,7 +176,7 @@ for m, n, k in {SHAPES}:
         result.append([wrong(got, args, dtype), str(got.dtype), list(got.shape), list(got.stride())])
 """
     result, log = on_fake_gpu(code)
-    shapes = [(shape, out) for shape in SHAPES for out in ("bf16", "f32")]
+    shapes = [(shape, out) for shape in SHAPES for out in OUTPUTS]
     torch_name = {"bf16": "torch.bfloat16", "f32": "torch.float32"}
     assert result == [[False, torch_name[out], [m, n], [n, 1]] for (m, n, _), out in shapes]
     table = {kernel["name"]: kernel for kernel in kernels()}
