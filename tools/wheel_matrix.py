@@ -95,8 +95,8 @@ def table(rows: list[dict[str, Any]], wheel: Path) -> str:
         [
             "# The wheel in fresh environments",
             "",
-            "Written by `tools/wheel_matrix.py`. Each row is a new environment with the torch that pip takes. The wheel",
-            "is installed there and imported, and every operator runs on the CPU and is held against float64.",
+            "Written by `tools/wheel_matrix.py`. Each row is a new environment with the torch that pip takes.",
+            "The wheel is installed there and imported; every operator runs on the CPU and is held against float64.",
             "",
             f"`{wheel.name}`, SHA-256 `{digest}`, on {platform.system()} {platform.machine()} with {libc}.",
             "",
