@@ -106,8 +106,8 @@ def test_asking_for_the_driver_never_raises() -> None:
 
 def test_the_driver_and_its_devices_are_described(on_fake_gpu: Run) -> None:
     (info, _), _ = on_fake_gpu(QUERY, FAKE_CUDA_VERSION=12020)
-    device = {"index": 0, "name": "Fake GPU", "capability": [9, 0], "num_sms": FAKE_SMS}
-    assert info == {"available": True, "version": 12020, "error": None, "devices": [device]}
+    devices = [{"index": i, "name": "Fake GPU", "capability": [9, 0], "num_sms": FAKE_SMS} for i in (0, 1)]
+    assert info == {"available": True, "version": 12020, "error": None, "devices": devices}
 
 
 def test_no_driver(on_fake_gpu: Run, tmp_path: Path) -> None:
@@ -354,6 +354,7 @@ for dtype in (torch.bfloat16, torch.float16, torch.float32):
         "cluster": 1,
         "smem": 0,
         "stream": 77,
+        "device": 0,
         "m": 70,
         "k": 300,
         "x_stride_m": 310,
@@ -386,6 +387,37 @@ result = [len(answers), any(answers)]
     assert result == [160, False]
     assert len([line for line in log if "load" in line]) == 1
     assert len([line for line in log if "kernel" in line]) == 160
+
+
+def test_each_gpu_runs_in_its_own_context_and_the_callers_comes_back(on_fake_gpu: Run) -> None:
+    code = """
+import ctypes, os
+cuda, args, result = ctypes.CDLL("libcuda.so.1"), problem(8, 64, 128), []
+def current():
+    device = ctypes.c_int(-1)
+    return None if cuda.cuCtxGetDevice(ctypes.byref(device)) else device.value
+def call(index):
+    os.environ["FAKE_TORCH_INDEX"] = str(index)
+    failed = wrong(gemm(*args, torch.bfloat16), args)
+    result.append([index, failed, current()])
+for index in (1, 0, 1):  # a thread without a context
+    call(index)
+cuda.cuCtxPushCurrent(ctypes.c_void_p(1))  # the context of device 0, as after torch.cuda.set_device(0)
+for index in (0, 1, 0):
+    call(index)
+result.append(caught(lambda: call(2)))
+result.append(caught(lambda: call(64)))
+"""
+    result, log = on_fake_gpu(code)
+    no_context, context_0 = result[:3], result[3:6]
+    assert no_context == [[1, False, None], [0, False, None], [1, False, None]]
+    assert context_0 == [[0, False, 0], [1, False, 0], [0, False, 0]]
+    launches = [(line["device"], line["stream"]) for line in log if "kernel" in line]
+    assert launches == [(index, 77 + index) for index in (1, 0, 1, 0, 1, 0)]
+    # One image serves all GPUs.
+    assert len([line for line in log if "load" in line]) == 1
+    assert "cuDeviceGet failed for GPU 2" in result[6]
+    assert "GPU index 64 is out of range" in result[7]
 
 
 def test_the_same_rules_hold_on_the_gpu(on_fake_gpu: Run) -> None:

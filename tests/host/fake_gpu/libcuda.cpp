@@ -1,4 +1,4 @@
-// A libcuda.so.1 for tests without a GPU: one device whose memory is the host's. It refuses what the CUDA
+// A libcuda.so.1 for tests without a GPU: two devices whose memory is the host's. It refuses what the CUDA
 // Driver API reference forbids, runs the GEMM and pad_rows in plain loops from nothing but what the launcher
 // handed over, and writes one line of JSON per launch to $FAKE_CUDA_LOG. FAKE_CUDA_VERSION, FAKE_CUDA_INIT,
 // FAKE_CUDA_CAPABILITY and FAKE_CUDA_LOAD choose the driver's version, the result of cuInit, the device and
@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "../../../kernels/params.h"
 #include "../../../launcher/cuda_driver.h"
@@ -25,6 +26,7 @@ constexpr auto kNotFound = CUresult(500);
 constexpr auto kCaptureUnsupported = CUresult(900);
 constexpr int kDefaultSmem = 48 * 1024;
 constexpr int kSms = 132;
+constexpr int kDevices = 2;
 
 int setting(const char* name, int otherwise) {
     const char* text = getenv(name);
@@ -33,13 +35,16 @@ int setting(const char* name, int otherwise) {
 
 struct Kernel {
     std::string name;
-    int max_smem = kDefaultSmem;
-    bool loaded = false;
+    struct {
+        int max_smem = kDefaultSmem;
+        bool loaded = false;
+    } on[kDevices];
 };
 
 std::mutex mutex;
 std::map<std::string, Kernel> kernels;
-thread_local int current_device = -1;
+thread_local std::vector<CUdevice>
+    contexts;  // the thread's stack of current contexts, one possible per device
 thread_local CUstreamCaptureMode capture_mode{};
 
 // What the fake keeps in the opaque words of a tensor map.
@@ -164,13 +169,13 @@ CUresult cuGetErrorString(CUresult error, const char** text) {
 }
 
 CUresult cuDeviceGetCount(int* count) {
-    *count = 1;
+    *count = kDevices;
     return CUDA_SUCCESS;
 }
 
 CUresult cuDeviceGet(CUdevice* device, int ordinal) {
     *device = ordinal;
-    return ordinal == 0 ? CUDA_SUCCESS : CUresult(101);
+    return ordinal < kDevices ? CUDA_SUCCESS : CUresult(101);
 }
 
 CUresult cuDeviceGetName(char* name, int length, CUdevice) {
@@ -192,17 +197,19 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
 }
 
 CUresult cuCtxGetDevice(CUdevice* device) {
-    *device = current_device;
-    return current_device < 0 ? kInvalidContext : CUDA_SUCCESS;
+    if (contexts.empty()) return kInvalidContext;
+    *device = contexts.back();
+    return CUDA_SUCCESS;
 }
 
 CUresult cuCtxPushCurrent(CUcontext context) {
-    current_device = static_cast<int>(reinterpret_cast<intptr_t>(context) - 1);
+    contexts.push_back(static_cast<CUdevice>(reinterpret_cast<intptr_t>(context) - 1));
     return CUDA_SUCCESS;
 }
 
 CUresult cuCtxPopCurrent(CUcontext*) {
-    current_device = -1;
+    if (contexts.empty()) return kInvalidContext;
+    contexts.pop_back();
     return CUDA_SUCCESS;
 }
 
@@ -228,17 +235,17 @@ CUresult cuLibraryGetKernel(CUkernel* kernel, CUlibrary, const char* name) {
     return CUDA_SUCCESS;
 }
 
-CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice) {
+CUresult cuKernelSetAttribute(CUfunction_attribute attribute, int value, CUkernel kernel, CUdevice device) {
     if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value > 227 * 1024)
         return kInvalidValue;
-    reinterpret_cast<Kernel*>(kernel)->max_smem = value;
+    reinterpret_cast<Kernel*>(kernel)->on[device].max_smem = value;
     return CUDA_SUCCESS;
 }
 
 CUresult cuKernelGetFunction(CUfunction* function, CUkernel kernel) {
-    if (current_device < 0) return kInvalidContext;
+    if (contexts.empty()) return kInvalidContext;
     if (capture_mode != CU_STREAM_CAPTURE_MODE_RELAXED) return kCaptureUnsupported;
-    reinterpret_cast<Kernel*>(kernel)->loaded = true;
+    reinterpret_cast<Kernel*>(kernel)->on[contexts.back()].loaded = true;
     *function = reinterpret_cast<CUfunction>(kernel);
     return CUDA_SUCCESS;
 }
@@ -266,20 +273,21 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, uint
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** parameters,
                           void** extra) {
-    if (current_device < 0) return kInvalidContext;
+    if (contexts.empty()) return kInvalidContext;
     const auto* kernel = reinterpret_cast<Kernel*>(function);
+    const auto& device = kernel->on[contexts.back()];
     const unsigned cluster = config->numAttrs == 0 ? 1 : config->attrs[0].value.clusterDim.x;
     const bool legal =
-        kernel->loaded && extra == nullptr && config->gridDimX > 0 && config->gridDimX <= INT32_MAX &&
+        device.loaded && extra == nullptr && config->gridDimX > 0 && config->gridDimX <= INT32_MAX &&
         config->gridDimX % cluster == 0 && config->blockDimX > 0 && config->blockDimX <= 1024 &&
-        config->sharedMemBytes <= static_cast<unsigned>(kernel->max_smem) &&
+        config->sharedMemBytes <= static_cast<unsigned>(device.max_smem) &&
         (config->numAttrs == 0 || config->attrs[0].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
     if (!legal) return kInvalidValue;
     char text[256];
     snprintf(text, sizeof(text),
-             "\"grid\": %u, \"block\": %u, \"cluster\": %u, \"smem\": %u, \"stream\": %ld, ",
+             "\"grid\": %u, \"block\": %u, \"cluster\": %u, \"smem\": %u, \"stream\": %ld, \"device\": %d, ",
              config->gridDimX, config->blockDimX, cluster, config->sharedMemBytes,
-             reinterpret_cast<intptr_t>(config->hStream));
+             reinterpret_cast<intptr_t>(config->hStream), contexts.back());
     log_line("{\"kernel\": \"" + kernel->name + "\", " + text + run(kernel->name, parameters) + "}");
     return CUDA_SUCCESS;
 }
