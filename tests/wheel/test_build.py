@@ -107,7 +107,20 @@ def test_a_new_build_folder_compiles_no_kernel(build: Build, tree: Path) -> None
     (folder,) = tree.glob("build/cp*")
     shutil.rmtree(folder)
     _, said = build()
-    assert "to compile 0 " in said
+    assert "to compile 0\n" in said
+
+
+@pytest.mark.parametrize("name", ["ccache", "sccache"])
+def test_a_compiler_cache_is_used(build: Build, tree: Path, tmp_path: Path, name: str) -> None:
+    shutil.rmtree(tree / "build", ignore_errors=True)
+    cache, log = tmp_path / "bin" / name, tmp_path / "log"
+    cache.parent.mkdir()
+    cache.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\nexec "$@"\n')
+    cache.chmod(0o755)
+    build(PATH=f"{cache.parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    shutil.rmtree(tree / "build")
+    compiled = {line.split()[-1].rpartition("/")[2] for line in log.read_text().splitlines()}
+    assert compiled >= {"module.cpp", "catalogue.cpp"}
 
 
 def test_cpu_has_no_kernels_and_says_so(build: Build, tmp_path: Path) -> None:

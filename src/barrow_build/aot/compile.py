@@ -29,7 +29,8 @@ def compile_kernels(specs: Sequence[GemmSpec | AuxSpec], root: Path, store: Path
 
     jobs = max(1, min(jobs, len(missing)))
     progress = Progress(len(missing), sys.stdout)
-    progress.say(f"kernels: {len(specs)}, unchanged {len(done)}, to compile {len(missing)} in {jobs} jobs")
+    counts = f"kernels: {len(specs)}, unchanged {len(done)}, to compile {len(missing)}"
+    progress.say(f"{counts} in {jobs} jobs" if missing else counts)
     failures = []
     # Processes and not threads: NVRTC compiles one program at a time in a process.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
