@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from machine import Machine, this_machine
 from providers import Activation, Provider, Weight, activation, providers, warm_deep_gemm, weights
 from shapes import DEEPSEEK_NK, M_RANGES, MS, OTHER_NK, parse_nk
-from timing import interleaved
+from timing import interleaved, reason
 
 from barrow import launcher
 
@@ -70,8 +71,8 @@ def measure_shape(machine: Machine, contenders: Sequence[Provider], m: int, ws: 
     for provider in contenders:
         try:
             error = relative_error(provider, a, ws[0], out, want)
-        except (RuntimeError, ValueError, AssertionError) as reason:
-            row["failed"][provider.name] = f"{type(reason).__name__}: {reason}"[:200]
+        except (RuntimeError, ValueError, AssertionError) as refusal:
+            row["failed"][provider.name] = reason(refusal)
             continue
         row["relative_error"][provider.name] = error
         # bf16 multiplies the unquantised operands, so its distance is that of the quantisation.
@@ -193,9 +194,8 @@ def main() -> None:
             rows.append(measure_shape(machine, contenders, m, ws))
             print_row(rows[-1], names)
     print_summary(summary(rows))
-    for row in rows:
-        for name, reason in row["failed"].items():
-            print(f"{name} at M={row['m']} N={row['n']} K={row['k']}: {reason}")
+    for (name, why), count in Counter(failure for row in rows for failure in row["failed"].items()).items():
+        print(f"{name} has no time for {count} of {len(rows)} shapes: {why}")
     if args.out:
         args.out.write_text(
             json.dumps({"machine": machine.as_json(), "summary": summary(rows), "rows": rows}, indent=1)

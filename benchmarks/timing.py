@@ -30,6 +30,11 @@ class Timing:
         return median(self.samples) if self.samples else None
 
 
+def reason(error: BaseException) -> str:
+    """One line of why a contender cannot."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"[:200]
+
+
 def copies_for(weight_bytes: int) -> int:
     """How many weights to rotate over so that none is still in the L2 cache when its turn comes again."""
     return max(2, min(MOST_COPIES, -(-ROTATED_BYTES // weight_bytes)))
@@ -71,7 +76,7 @@ def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int = 32, ro
         try:
             graphs[name] = capture(calls, launches)
         except (RuntimeError, ValueError, AssertionError) as error:
-            failures[name] = f"{type(error).__name__}: {error}"[:200]
+            failures[name] = reason(error)
     for graph, count in graphs.values():
         replay_us(graph, count)
     samples: dict[str, list[float]] = {name: [] for name in graphs}
