@@ -169,6 +169,12 @@ def print_accuracy(corpus: Corpus, before: Result, after: Result) -> float:
     print("\nAccuracy against the unquantized model")
     print(f"  cosine similarity      mean {mean:.5f}, lowest {cosine.min().item():.5f} (mean at least {MIN_COSINE})")
     print(f"  nearest neighbour      the same for {int(same.sum())} of {total} ({same.float().mean().item():.1%})")
+    if not same.all():
+        # How much nearer the old neighbour was: small where two sentences were about as near.
+        similarity = before.embeddings @ before.embeddings.T
+        gaps = (similarity.gather(1, near[:, :1]) - similarity.gather(1, near_fp8[:, :1]))[~same]
+        mean_gap, largest_gap = gaps.mean().item(), gaps.max().item()
+        print(f"  where it changed       the old one led by {mean_gap:.4f} on average, {largest_gap:.4f} at most")
     print(f"  five nearest           {overlap:.1%} the same")
     print(f"  neighbour's topic      right for {on_topic(near)} of {total} before, {on_topic(near_fp8)} after")
     print("\nNearest neighbours on FP8 (similarity before, after)")

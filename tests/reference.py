@@ -129,7 +129,10 @@ def judge(out: Tensor, p: Problem, *, accumulation: float = FLOAT32_ACCUMULATION
     for row in range(0, out.shape[0], BLOCK):
         for column in range(0, out.shape[1], BLOCK):
             tile = (slice(row, row + BLOCK), slice(column, column + BLOCK))
-            limit = rounding * expected[tile].norm() + accumulated[tile].norm() / 2
+            # Over many elements, rounding errors average to less than half of their bound and sums to less still.
+            spread = error[tile].numel() ** -0.5
+            limit = min(1.0, 0.5 + spread) * rounding * expected[tile].norm()
+            limit += min(1.0, 0.25 + spread) * accumulated[tile].norm()
             assert error[tile].norm() <= limit, (
                 f"tile at [{row}, {column}]: error {error[tile].norm().item():.3g}, at most {limit.item():.3g}"
             )
@@ -151,7 +154,7 @@ def _e4m3_values() -> list[float]:
 def round_e4m3(values: Tensor) -> Tensor:
     """Round to e4m3, ties to even, saturating: the nearest of all values rather than bit arithmetic."""
     table = torch.tensor(_e4m3_values(), dtype=torch.float64)
-    magnitude = values.double().abs().cpu().clamp(max=448.0)
+    magnitude = values.double().abs().cpu().nan_to_num().clamp(max=448.0)
     above = torch.searchsorted(table, magnitude).clamp(min=1)
     up, down = table[above] - magnitude, magnitude - table[above - 1]
     bits = torch.where((up < down) | ((up == down) & (above % 2 == 0)), above, above - 1)

@@ -62,7 +62,7 @@ def _device_line(device: dict[str, Any]) -> str:
 
 def _kernels_line(kernels: list[dict[str, Any]]) -> str:
     if not kernels:
-        return "none in this build"
+        return "none"
     gemms = sum("block_m" in kernel for kernel in kernels)
     size = sum(kernel["size"] for kernel in kernels)
     registers = [kernel["registers"] for kernel in kernels]
@@ -84,7 +84,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines += [("GPU", _device_line(device)) for device in facts["devices"]] or [("GPU", "none")]
     lines.append(("CPU", f"runs {chosen.summary}"))
     lines.append(("kernels", _kernels_line(facts["kernels"])))
-    if facts["kernels"]:
+    if facts["kernels"] or facts["pack"]["error"]:
         state = facts["pack"]["error"] or f"intact, compiled by {facts['pack']['toolchain']}"
         lines.append(("pack", f"{facts['pack']['path']}: {state}"))
     return lines

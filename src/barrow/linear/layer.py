@@ -90,7 +90,7 @@ class Fp8Linear(nn.Module):
                 f"of shape [..., {self.in_features}]"
             )
         matmul = backends.BY_NAME[_backend_name(self.weight.device)].matmul
-        rows = x.reshape(-1, self.in_features) if self.in_features else x.new_empty((x.shape[:-1].numel(), 0))
+        rows = torch.atleast_2d(x).flatten(0, -2)
         if rows.stride(1) != 1:
             rows = rows.contiguous()
         y = matmul(rows, self.weight, self.weight_scale_inv, self.use_ue8m0)

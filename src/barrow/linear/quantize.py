@@ -66,7 +66,7 @@ def quantize_(
         use_ue8m0: see `Fp8Linear`.
 
     Returns:
-        The qualified names that were replaced; those that share a weight follow each other.
+        The qualified names that were replaced, in the order of the model's modules.
 
     Raises:
         ValueError: if `model` is itself an nn.Linear, which cannot be replaced in place.
@@ -77,7 +77,8 @@ def quantize_(
             "barrow.quantize_: model is itself an nn.Linear and cannot be replaced in place; "
             "use Fp8Linear.from_linear(model)"
         )
-    groups = _groups(model, filter)
-    for names in groups:
+    replaced: set[str] = set()
+    for names in _groups(model, filter):
         _replace(model, names, use_ue8m0)
-    return [name for names in groups for name in names]
+        replaced.update(names)
+    return [name for name, _ in model.named_modules(remove_duplicate=False) if name in replaced]

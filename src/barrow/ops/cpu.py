@@ -70,7 +70,9 @@ def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tens
 
 def _per_block_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
     torch.ops.barrow.check_quant.default(x)
-    return _quantize(x, SCALE_BLOCK, use_ue8m0)
+    q, scale = _quantize(x, SCALE_BLOCK, use_ue8m0)
+    # The reduction leaves other strides where a dimension is 0.
+    return q, scale.clone(memory_format=torch.contiguous_format)
 
 
 def register() -> None:

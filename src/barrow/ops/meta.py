@@ -1,6 +1,7 @@
 """Meta implementations: shapes, dtypes and strides of the results, also for symbolic sizes.
 
-They check nothing: the launcher's checks, which every real implementation calls, are the one copy of the rules.
+They leave the arguments to the launcher's checks, which every real implementation calls, but for devices: one meta
+tensor among real ones brings a call here, and an empty result would pass for a product.
 """
 
 import torch
@@ -9,12 +10,22 @@ from torch import Tensor
 from barrow.ops.layout import scale_blocks, token_scale_strides
 
 
+def _check_devices(a: Tensor, **others: Tensor) -> None:
+    for name, tensor in others.items():
+        if tensor.device != a.device:
+            raise RuntimeError(
+                f"barrow.fp8_gemm_nt: {name} is on {tensor.device} but a is on {a.device}; "
+                "pass all tensors on one device"
+            )
+
+
 def _fp8_gemm_nt(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype) -> Tensor:
+    _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale)
     return a.new_empty((a.shape[0], b.shape[0]), dtype=out_dtype)
 
 
 def _fp8_gemm_nt_out(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, *, out: Tensor) -> None:
-    pass
+    _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
 
 
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,135 @@
+"""Which backend a device gets and why the others do not run; what `explain` says, without a GPU."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import nn
+
+from barrow import Fp8Linear, launcher
+from barrow.linear import backends
+
+GPU = torch.device("cuda", 0)
+
+
+@pytest.fixture(autouse=True)
+def _forget_choices() -> Iterator[None]:
+    backends.choose.cache_clear()
+    yield
+    backends.choose.cache_clear()
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that pretends another machine."""
+
+    def pretend(*, capability: tuple[int, int] = (9, 0), error: str | None = None, torch_sees_it: bool = True) -> None:
+        monkeypatch.setattr(launcher, "driver", lambda: {"available": error is None, "error": error})
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: torch_sees_it)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+
+    return pretend
+
+
+def test_a_hopper_gpu_gets_the_kernels(machine: Any) -> None:
+    machine()
+    choice = backends.choose(GPU)
+    assert choice.backend.name == "barrow"
+    assert choice.others == {"cpu": "it is for CPU tensors, not for cuda", "torch": "it could, but barrow comes first"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"capability": (8, 9)}, "the kernels are for compute capability 9.0 (Hopper), cuda:0 has 8.9"),
+        ({"capability": (10, 0)}, "the kernels are for compute capability 9.0 (Hopper), cuda:0 has 10.0"),
+        ({"error": "barrow: no NVIDIA driver: x"}, "no NVIDIA driver: x"),
+        ({"torch_sees_it": False}, f"torch {torch.__version__} sees no CUDA device"),
+    ],
+    ids=["ada", "blackwell", "no driver", "torch without CUDA"],
+)
+def test_a_gpu_that_cannot_run_them_gets_torch(machine: Any, changes: dict[str, Any], reason: str) -> None:
+    machine(**changes)
+    choice = backends.choose(GPU)
+    assert choice.backend.name == "torch"
+    assert choice.others["barrow"] == reason
+
+
+def test_a_build_without_kernels(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine()
+    monkeypatch.setattr(launcher, "kernels", list)
+    assert backends.choose(GPU).others["barrow"] == "this build of barrow carries no kernels"
+
+
+@pytest.mark.parametrize(("device", "name"), [("cpu", "cpu"), ("meta", "torch"), ("xpu", "torch"), ("mps", "torch")])
+def test_other_devices(device: str, name: str) -> None:
+    choice = backends.choose(torch.device(device))
+    assert choice.backend.name == name
+    assert choice.others["barrow"] == f"the kernels run on NVIDIA GPUs, not on {device}"
+    assert {choice.backend.name, *choice.others} == {backend.name for backend in backends.BACKENDS}
+
+
+@pytest.mark.parametrize("m", [1, 16, 128, 4096])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+def test_explain_names_the_kernel_that_the_launcher_chooses(m: int, dtype: torch.dtype) -> None:
+    layer = Fp8Linear(7168, 2112)
+    out: Literal["bf16", "f32"] = "bf16" if dtype == torch.bfloat16 else "f32"
+    best, second, *_ = candidates = launcher.choose(m, 2112, 7168, out, 132)
+    found = layer.explain(m, dtype=dtype)
+    assert (found.m, found.n, found.k, found.dtype, found.num_sms) == (m, 2112, 7168, dtype, 132)
+    assert found.kernel == best["kernel"]
+    assert found.kernel.startswith(f"fp8_gemm_nt_{out}_")
+    assert f"on 132 SMs, predicted {best['predicted_us']:.1f} us" in found.kernel_reason
+    assert f"next of {len(candidates)}: {second['kernel']}" in found.kernel_reason
+
+
+def test_explain_counts_the_tiles() -> None:
+    found = Fp8Linear(7168, 2112).explain(300)
+    table = {kernel["name"]: kernel for kernel in launcher.kernels() if kernel["kind"] == "gemm"}
+    assert found.kernel is not None
+    spec = table[found.kernel]
+    tiles = -(-300 // spec["block_m"]) * -(-2112 // spec["block_n"])
+    assert found.kernel_reason.startswith(f"{tiles} tiles of {spec['block_m']}x{spec['block_n']}")
+
+
+def test_explain_takes_the_device_of_the_weight_or_another() -> None:
+    layer = Fp8Linear.from_linear(nn.Linear(256, 128))
+    here = layer.explain(4)
+    assert (here.device, here.backend) == (torch.device("cpu"), "cpu")
+    assert "CPU implementation" in here.reason
+    there = layer.explain(4, device="meta")
+    assert (there.device, there.backend) == (torch.device("meta"), "torch")
+    assert there.kernel == here.kernel
+
+
+def test_explain_for_a_gpu_with_fewer_sms() -> None:
+    # One wave of small tiles on 132 SMs is several on 8.
+    reasons = {Fp8Linear(7168, 4096).explain(64, num_sms=sms).kernel_reason for sms in (8, 132)}
+    assert len(reasons) == 2
+
+
+def test_an_explanation_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Fp8Linear(8, 8).explain(1).kernel = None  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(0, 8, 8), (8, 0, 8), (8, 8, 0)])
+def test_explain_nothing_to_compute(m: int, n: int, k: int) -> None:
+    found = Fp8Linear(k, n).explain(m)
+    assert found.kernel is None
+    assert found.kernel_reason == "a dimension is 0: no kernel is launched"
+
+
+@pytest.mark.parametrize("arguments", [{"m": -1}, {"m": 1, "num_sms": 0}, {"m": 1, "dtype": torch.float64}], ids=str)
+def test_explain_bad_input(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"barrow.explain: m = .*; pass m >= 0, num_sms >= 1"):
+        Fp8Linear(8, 8).explain(**arguments)
+
+
+def test_explain_on_a_build_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "choose", lambda *_: [])
+    found = Fp8Linear(8, 8).explain(1)
+    assert found.kernel is None
+    assert found.kernel_reason == "this build of barrow carries no kernel with bf16 output"
