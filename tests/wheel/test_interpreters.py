@@ -34,10 +34,10 @@ except ValueError:
 def interpreters() -> dict[str, str]:
     """Path of one CPython for each version from 3.10 on, by version: this one, those on the path, those of pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    candidates = [sys.executable, *(shutil.which(f"python3.{minor}") for minor in range(10, 20))]
-    candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python"))]
+    on_path = [path for minor in range(10, 20) if (path := shutil.which(f"python3.{minor}"))]
+    of_pyenv = [str(path) for path in sorted(pyenv.glob("3.*/bin/python"))]
     found: dict[str, str] = {}
-    for path in filter(None, candidates):
+    for path in (sys.executable, *on_path, *of_pyenv):
         told = subprocess.run([path, "-c", VERSION], capture_output=True, text=True).stdout.split()
         # abi3 does not cover free-threaded interpreters, and pip would not install the wheel there.
         if len(told) == 3 and (int(told[0]), int(told[1])) >= (3, 10) and told[2] == "0":
