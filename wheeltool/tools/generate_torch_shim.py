@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> int:
         for name in declared_shim_functions(Path(folder)):
             since.setdefault(name, version)
     functions = {version: sorted(n for n, v in since.items() if v == version) for version in versions}
-    SHIM_JSON.write_text(json.dumps({"baseline": versions[0], "newest": versions[-1], "functions": functions}, indent=0) + "\n")
+    SHIM_JSON.write_text(
+        json.dumps({"baseline": versions[0], "newest": versions[-1], "functions": functions}, indent=0) + "\n"
+    )
     print({version: len(names) for version, names in functions.items()})
     return 0
 

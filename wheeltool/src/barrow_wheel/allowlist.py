@@ -21,7 +21,7 @@ _KEYS = {"rule", "file", "evidence", "reason"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One accepted finding: its rule, and optionally a glob for its file and a text that its evidence or message holds."""
+    """One accepted finding: its rule, and optionally a glob for its file and a text in its message or evidence."""
 
     rule: str
     reason: str
@@ -68,7 +68,9 @@ class Allowlist:
 
     def stale(self) -> tuple[Finding, ...]:
         return tuple(
-            finding("allowlist-stale", self.origin, entry.file, f"{entry.rule} is no longer found", evidence=(entry.reason,))
+            finding(
+                "allowlist-stale", self.origin, entry.file, f"{entry.rule} is no longer found", evidence=(entry.reason,)
+            )
             for entry in self.entries
             if entry not in self._used
         )

@@ -28,9 +28,19 @@ from barrow_wheel.readers.wheel import Wheel, read_wheel
 from barrow_wheel.rules import finding
 
 _CHECKS = (
-    check_matrix, check_abi3, check_torch, check_cuda_libraries, check_libraries, check_platform, check_loading,
-    check_toolchains, check_names, check_members, check_record, check_weight,
-)  # fmt: skip
+    check_matrix,
+    check_abi3,
+    check_torch,
+    check_cuda_libraries,
+    check_libraries,
+    check_platform,
+    check_loading,
+    check_toolchains,
+    check_names,
+    check_members,
+    check_record,
+    check_weight,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,9 @@ def read(target: str) -> tuple[Wheel, ...]:
         return tuple(read_archive(wheel) for wheel in wheels) if wheels else (read_tree(path),)
     if "/" not in target and not target.endswith(".whl") and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", target):
         return (read_installed(target),)
-    raise InputError(f"{target}: no such file or folder; give a .whl, a folder, or the name of an installed distribution")
+    raise InputError(
+        f"{target}: no such file or folder; give a .whl, a folder, or the name of an installed distribution"
+    )
 
 
 def read_archive(path: Path) -> Wheel:
@@ -95,7 +107,9 @@ def read_installed(name: str) -> Wheel:
         raise InputError(f"{name}: no such file, and no such distribution in this environment") from error
     files = distribution.files
     root = Path(str(distribution.locate_file("")))
-    folder = next((f.parent.name for f in files or () if f.name == "METADATA" and str(f.parent).endswith(".dist-info")), None)
+    folder = next(
+        (f.parent.name for f in files or () if f.name == "METADATA" and str(f.parent).endswith(".dist-info")), None
+    )
     if not files or folder is None:
         raise InputError(f"{name}: its files are unknown (no RECORD); reinstall it from a wheel")
     # Bytecode is written after installation and belongs to no wheel.
@@ -131,22 +145,33 @@ def check_release(wheels: Sequence[Wheel]) -> Iterator[Finding]:
     groups: dict[tuple[str, str, str], list[Wheel]] = {}
     for wheel in wheels:
         for platform in {_system(tag.platform) for tag in wheel.tags}:
-            groups.setdefault((canonicalize_name(wheel.metadata.name), wheel.metadata.version, platform), []).append(wheel)
+            groups.setdefault((canonicalize_name(wheel.metadata.name), wheel.metadata.version, platform), []).append(
+                wheel
+            )
     for (name, version, platform), group in groups.items():
         if len(group) < 2:
             continue
         tags = frozenset().union(*(wheel.tags for wheel in group))
-        missing = [p for p in covered(group[0].metadata.requires_python, free_threaded=False) if not any(p.accepts(t) for t in tags)]
+        missing = [
+            p
+            for p in covered(group[0].metadata.requires_python, free_threaded=False)
+            if not any(p.accepts(t) for t in tags)
+        ]
         if missing:
             yield finding(
-                "release-missing-wheel", f"{name} {version}", "",
+                "release-missing-wheel",
+                f"{name} {version}",
+                "",
                 f"no wheel for CPython {', '.join(map(str, missing))} on {platform}",
                 evidence=tuple(wheel.name for wheel in group),
-            )  # fmt: skip
+            )
 
 
 def _system(platform: str) -> str:
     """manylinux_2_28_x86_64 and manylinux2014_x86_64 alike as linux x86_64."""
-    kind = "musl" if platform.startswith("musl") else "linux" if "linux" in platform else platform.split("_")[0]
-    machine = re.search(r"(x86_64|aarch64|arm64|amd64|i686|armv7l|ppc64le|s390x|riscv64|universal2|any|win32)$", platform)
+    family = "linux" if "linux" in platform else platform.partition("_")[0]
+    kind = "musl" if platform.startswith("musl") else family
+    machine = re.search(
+        r"(x86_64|aarch64|arm64|amd64|i686|armv7l|ppc64le|s390x|riscv64|universal2|any|win32)$", platform
+    )
     return f"{kind} {machine[1] if machine else platform}"

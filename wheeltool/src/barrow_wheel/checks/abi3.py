@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from barrow_wheel.checks.matrix import Loader, loader_of, unresolved_python_symbols
+from barrow_wheel.checks.runtime import has_own_rule
+from barrow_wheel.facts import libraries
 from barrow_wheel.facts.cpython import CPython, covered, extension_name, stable_since, tag_minor
-from barrow_wheel.facts.libraries import is_python
-from barrow_wheel.findings import Finding
+from barrow_wheel.findings import Finding, Severity
 from barrow_wheel.readers.wheel import Binary, Wheel
 from barrow_wheel.rules import finding
 
@@ -20,6 +21,17 @@ def claims_abi3(wheel: Wheel, binary: Binary) -> bool:
     return name.abi3 or (name.build is None and any(tag.abi == "abi3" for tag in wheel.tags))
 
 
+def foreign_helpers(wheel: Wheel, binary: Binary) -> tuple[str, ...]:
+    """Libraries of other packages that the file links: they may define names like CPython's (shiboken6 does)."""
+    assert binary.elf is not None
+    own = {b.path.rpartition("/")[2] for b in wheel.binaries} | {b.elf.soname for b in wheel.binaries if b.elf}
+    return tuple(
+        soname
+        for soname in binary.elf.needed
+        if soname not in own and not has_own_rule(soname) and not libraries.DISTRIBUTION.match(soname)
+    )
+
+
 def check_abi3(wheel: Wheel) -> Iterator[Finding]:
     tag_floor = min((m for tag in wheel.tags if tag.abi == "abi3" and (m := tag_minor(tag)) is not None), default=None)
     pythons = covered(wheel.metadata.requires_python, free_threaded=False)
@@ -30,12 +42,15 @@ def check_abi3(wheel: Wheel) -> Iterator[Finding]:
             symbols = unresolved_python_symbols(wheel, binary)
             unstable = tuple(sorted(s for s in symbols if stable_since(s) is None))
             if unstable:
+                helpers = foreign_helpers(wheel, binary)
                 yield finding(
                     "abi3-unstable-symbol",
                     wheel.name,
                     binary.path,
-                    f"is offered as abi3 and uses {len(unstable)} symbol{'s' * (len(unstable) > 1)} outside of the stable ABI",
+                    f"is offered as abi3 and uses {len(unstable)} symbol(s) outside of the stable ABI"
+                    + (f", unless {helpers[0]} defines them" if helpers else ""),
                     evidence=unstable,
+                    severity=Severity.WARNING if helpers else None,
                 )
             floor = max((since for s in symbols if (since := stable_since(s)) is not None), default=2)
             file_floors.append(100 if unstable else floor)
@@ -43,7 +58,7 @@ def check_abi3(wheel: Wheel) -> Iterator[Finding]:
         elif binary.elf is not None and loader_of(binary) is Loader.IMPORT:
             file_floors.append(100)
         if binary.elf is not None and loader_of(binary) is Loader.IMPORT:
-            linked = tuple(library for library in binary.elf.needed if is_python(library))
+            linked = tuple(library for library in binary.elf.needed if libraries.is_python(library))
             if linked:
                 yield finding("links-libpython", wheel.name, binary.path, f"links {linked[0]}", evidence=linked)
     if tag_floor is not None and file_floors:

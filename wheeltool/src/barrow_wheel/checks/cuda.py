@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from packaging.utils import canonicalize_name
 
 from barrow_wheel.checks.matrix import Loader, loader_of
-from barrow_wheel.checks.torch import torch_spec
+from barrow_wheel.checks.torch import torch_files, torch_spec
 from barrow_wheel.facts.gpus import Gpu, Support, driver_floor, support
 from barrow_wheel.facts.libraries import TORCH_BRINGS, CudaLibrary, cuda_library
 from barrow_wheel.facts.torch_abi import allowed_minors, default_cuda
@@ -32,25 +32,42 @@ def check_gpus(wheel: Wheel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
         levels = {binary.path: support(codes_of(binary), gpu.arch) for binary in files}
         # Files of one cubin each are a kernel cache; together they are one offer.
         bare = [b for b in files if b.elf is None or b.path.endswith(".cubin")]
-        uncovered = [path for path, level in levels.items() if level is Support.NONE and path not in {b.path for b in bare}]
+        uncovered = [
+            path for path, level in levels.items() if level is Support.NONE and path not in {b.path for b in bare}
+        ]
         covered_any = any(level is not Support.NONE for level in levels.values())
         label = f"{gpu.name} (sm_{gpu.arch})"
         if not covered_any:
             found = sorted({code.name for binary in files for code in codes_of(binary)})
-            yield finding("gpu-not-covered", wheel.name, "", f"no device code runs on {label}", evidence=tuple(found) or ("no device code",))
+            yield finding(
+                "gpu-not-covered",
+                wheel.name,
+                "",
+                f"no device code runs on {label}",
+                evidence=tuple(found) or ("no device code",),
+            )
             continue
         if uncovered:
             yield finding(
-                "gpu-partly-covered", wheel.name, uncovered[0], f"{len(uncovered)} of {len(files)} files have no code for {label}",
-                evidence=tuple(f"{path}: {', '.join(c.name for b in files if b.path == path for c in codes_of(b))}" for path in uncovered),
-            )  # fmt: skip
+                "gpu-partly-covered",
+                wheel.name,
+                uncovered[0],
+                f"{len(uncovered)} of {len(files)} files have no code for {label}",
+                evidence=tuple(
+                    f"{path}: {', '.join(c.name for b in files if b.path == path for c in codes_of(b))}"
+                    for path in uncovered
+                ),
+            )
         for binary in files:
             if levels[binary.path] is Support.JIT:
                 ptx = max((c for c in codes_of(binary) if c.kind == "ptx" and c.arch <= gpu.arch), key=lambda c: c.arch)
                 yield finding(
-                    "gpu-jit-only", wheel.name, binary.path, f"on {label} only through the driver's JIT from {ptx.name}",
+                    "gpu-jit-only",
+                    wheel.name,
+                    binary.path,
+                    f"on {label} only through the driver's JIT from {ptx.name}",
                     evidence=(f"PTX {ptx.ptx_isa[0]}.{ptx.ptx_isa[1]}, driver >= {driver_floor(ptx)}",),
-                )  # fmt: skip
+                )
 
 
 def linked_cuda(binary: Binary) -> tuple[CudaLibrary, ...]:
@@ -70,9 +87,12 @@ def check_cuda_libraries(wheel: Wheel) -> Iterator[Finding]:
         majors_of_files[binary.path] = majors
         if len(majors) > 1:
             yield finding(
-                "cuda-mixed-majors", wheel.name, binary.path, f"links libraries of CUDA {' and '.join(map(str, sorted(majors)))}",
+                "cuda-mixed-majors",
+                wheel.name,
+                binary.path,
+                f"links libraries of CUDA {' and '.join(map(str, sorted(majors)))}",
                 evidence=tuple(lib.soname for lib in libraries if lib.major),
-            )  # fmt: skip
+            )
         missing = [lib for lib in libraries if not _brought(wheel, lib, required)]
         if missing:
             undeclared[binary.path] = missing
@@ -86,27 +106,37 @@ def _group(wheel: Wheel, undeclared: dict[str, list[CudaLibrary]], required: fro
     groups: dict[tuple[CudaLibrary, ...], list[str]] = {}
     for path, libraries in undeclared.items():
         groups.setdefault(tuple(libraries), []).append(path)
-    for libraries, paths in groups.items():
-        majors = {lib.major for lib in libraries} - {0}
-        names = ", ".join(lib.soname for lib in libraries)
+    for group, paths in groups.items():
+        majors = {lib.major for lib in group} - {0}
+        names = ", ".join(lib.soname for lib in group)
         more = f" (and {len(paths) - 1} more files)" if len(paths) > 1 else ""
-        conflicts = _other_major(libraries, required)
+        conflicts = _other_major(group, required)
         if conflicts:
             yield finding(
-                "cuda-major-conflict", wheel.name, paths[0], f"links {names}{more}, and Requires-Dist brings {', '.join(conflicts)}",
+                "cuda-major-conflict",
+                wheel.name,
+                paths[0],
+                f"links {names}{more}, and Requires-Dist brings {', '.join(conflicts)}",
                 evidence=tuple(conflicts),
-            )  # fmt: skip
+            )
             continue
         because = _torch_reason(wheel, majors)
         suffix = f"-cu{min(majors)}" if majors and min(majors) < 13 else ""
-        packages = sorted({lib.package + suffix for lib in libraries})
+        packages = sorted({lib.package + suffix for lib in group})
         yield finding(
-            "cuda-library-undeclared", wheel.name, paths[0], f"links {names}{more}; {because}",
+            "cuda-library-undeclared",
+            wheel.name,
+            paths[0],
+            f"links {names}{more}; {because}",
             evidence=tuple(paths[1:6]),
             remedy=f"Require {', '.join(packages)}"
-            + (f", or a torch whose wheels bring CUDA {min(majors)}" if majors and torch_spec(wheel) is not None else "")
+            + (
+                f", or a torch whose wheels bring CUDA {min(majors)}"
+                if majors and torch_spec(wheel) is not None
+                else ""
+            )
             + "; or link statically.",
-        )  # fmt: skip
+        )
 
 
 def _brought(wheel: Wheel, library: CudaLibrary, required: frozenset[str]) -> bool:
@@ -114,11 +144,16 @@ def _brought(wheel: Wheel, library: CudaLibrary, required: frozenset[str]) -> bo
     if any(library.provided_by(name) for name in required) or "cuda-toolkit" in required:
         return True
     # A package for one CUDA major (jax-cuda12-plugin, rmm-cu12) brings that major's run time along.
-    if library.major and any(name.endswith((f"-cu{library.major}", f"cuda{library.major}", f"cuda{library.major}x")) for name in required):
+    if library.major and any(
+        name.endswith((f"-cu{library.major}", f"cuda{library.major}", f"cuda{library.major}x")) for name in required
+    ):
         return True
-    spec = torch_spec(wheel)
-    if spec is None or library.package not in TORCH_BRINGS:
+    if library.package not in TORCH_BRINGS:
         return False
+    spec = torch_spec(wheel)
+    if spec is None:
+        # A file that needs torch gets the library from it; that torch is not declared is a finding of its own.
+        return bool(torch_files(wheel))
     majors = {default_cuda(minor) for minor in allowed_minors(spec)}
     return library.major == 0 or majors == {library.major}
 

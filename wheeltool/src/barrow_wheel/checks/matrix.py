@@ -8,7 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from barrow_wheel.facts.cpython import CPython, ExtensionName, covered, extension_name, is_python_symbol, stable_since
+from barrow_wheel.facts.cpython import (
+    FIRST_SUPPORTED_FREE_THREADED_MINOR,
+    CPython,
+    ExtensionName,
+    covered,
+    extension_name,
+    is_python_symbol,
+    stable_since,
+)
 from barrow_wheel.facts.manylinux import machine_of_platform
 from barrow_wheel.facts.torch_abi import torch_use
 from barrow_wheel.findings import Finding
@@ -88,9 +96,7 @@ def loader_of(binary: Binary) -> Loader:
 def installable_pythons(wheel: Wheel) -> tuple[CPython, ...]:
     """The CPythons that both Requires-Python and the tags admit."""
     return tuple(
-        python
-        for python in covered(wheel.metadata.requires_python)
-        if any(python.accepts(tag) for tag in wheel.tags)
+        python for python in covered(wheel.metadata.requires_python) if any(python.accepts(tag) for tag in wheel.tags)
     )
 
 
@@ -178,7 +184,8 @@ def check_matrix(wheel: Wheel) -> Iterator[Finding]:
         usual = [p for p in missing if not p.free_threaded]
         threaded = [p for p in missing if p.free_threaded]
         if claims_free_threaded:
-            usual, threaded = missing, []
+            usual = [p for p in missing if not p.free_threaded or p.minor >= FIRST_SUPPORTED_FREE_THREADED_MINOR]
+            threaded = [p for p in missing if p not in usual]
         if usual:
             yield finding(
                 "matrix-missing-cell",
@@ -199,7 +206,9 @@ def check_matrix(wheel: Wheel) -> Iterator[Finding]:
     yield from _wrong_machine(wheel, matrix)
     for path, kind in wheel.foreign[:1]:
         count = len(wheel.foreign)
-        yield finding("binary-not-read", wheel.name, path, f"{count} {kind} file{'s' * (count > 1)} judged by name only")
+        yield finding(
+            "binary-not-read", wheel.name, path, f"{count} {kind} file{'s' * (count > 1)} judged by name only"
+        )
 
 
 def _list(pythons: Iterable[CPython]) -> str:
@@ -235,7 +244,7 @@ def _unversioned(wheel: Wheel, matrix: Matrix) -> Iterator[Finding]:
                 "matrix-unversioned-module",
                 wheel.name,
                 binary.path,
-                f"fits one CPython only, but the tag and the bare suffix offer it to all; {len(unstable)} symbols are not stable",
+                f"fits one CPython only, but tag and suffix offer it to all; {len(unstable)} symbols are not stable",
                 evidence=unstable[:20],
             )
 

@@ -9,15 +9,16 @@ from packaging.utils import canonicalize_name, canonicalize_version
 
 from barrow_wheel.errors import FormatError
 from barrow_wheel.findings import Finding, Severity
+from barrow_wheel.readers.elf import EM_CUDA
 from barrow_wheel.readers.metadata import parse_file_name
 from barrow_wheel.readers.wheel import Wheel
 from barrow_wheel.rules import finding
 
 MIB = 1 << 20
-# Below these nobody would act: a few KiB of symbols are in every library.
-_DEBUG_BYTES = MIB
-_SYMBOL_BYTES = MIB
-_DUPLICATE_BYTES = MIB
+# A few KiB of symbols are in every library; a tenth of the download is worth a linker flag.
+_WORTH_SAYING_BYTES = MIB
+_WORTH_ACTING_BYTES = 5 * MIB
+_WORTH_ACTING_SHARE = 0.1
 
 
 def check_names(wheel: Wheel) -> Iterator[Finding]:
@@ -30,20 +31,31 @@ def check_names(wheel: Wheel) -> Iterator[Finding]:
         except FormatError as error:
             yield finding("name-mismatch", wheel.name, "", f"the file name is not a wheel's: {error}")
     stated = {entry for entry in stated if entry[1]}
-    if len({canonicalize_name(name) for _, name, _ in stated}) > 1 or len({canonicalize_version(v) for *_, v in stated}) > 1:
+    if (
+        len({canonicalize_name(name) for _, name, _ in stated}) > 1
+        or len({canonicalize_version(v) for *_, v in stated}) > 1
+    ):
         yield finding(
-            "name-mismatch", wheel.name, wheel.dist_info, "name or version differ between the places that state them",
+            "name-mismatch",
+            wheel.name,
+            wheel.dist_info,
+            "name or version differ between the places that state them",
             evidence=tuple(sorted(f"{where}: {name} {version}" for where, name, version in stated)),
-        )  # fmt: skip
+        )
     for text in wheel.metadata.invalid:
-        yield finding("metadata-invalid", wheel.name, f"{wheel.dist_info}/METADATA", f"does not parse: {text}", evidence=(text,))
+        yield finding(
+            "metadata-invalid", wheel.name, f"{wheel.dist_info}/METADATA", f"does not parse: {text}", evidence=(text,)
+        )
     if not wheel.wheel_tags:
         yield finding("metadata-invalid", wheel.name, f"{wheel.dist_info}/WHEEL", "states no tag")
     elif wheel.name_tags is not None and wheel.name_tags != wheel.wheel_tags:
         yield finding(
-            "tag-mismatch", wheel.name, f"{wheel.dist_info}/WHEEL", "states other tags than the file name",
+            "tag-mismatch",
+            wheel.name,
+            f"{wheel.dist_info}/WHEEL",
+            "states other tags than the file name",
             evidence=(f"file name: {_tags(wheel.name_tags)}", f"WHEEL: {_tags(wheel.wheel_tags)}"),
-        )  # fmt: skip
+        )
     plain = sorted(str(tag) for tag in wheel.tags if tag.platform.startswith("linux_"))
     if plain and wheel.packed:
         yield finding("platform-tag-linux", wheel.name, "", f"is tagged {plain[0]}", evidence=tuple(plain))
@@ -75,14 +87,22 @@ def check_record(wheel: Wheel) -> Iterator[Finding]:
     # An installed distribution gains files (bytecode, INSTALLER) and loses hashes of what it rewrites; RECORD itself
     # and its signatures carry none.
     exempt = {place, f"{wheel.dist_info}/RECORD.jws", f"{wheel.dist_info}/RECORD.p7s"}
-    present = {file.path for file in wheel.files} | {path for path, _ in wheel.distrusted} | {u.path for u in wheel.unreadable}
+    present = (
+        {file.path for file in wheel.files}
+        | {path for path, _ in wheel.distrusted}
+        | {u.path for u in wheel.unreadable}
+    )
     unlisted = sorted(present - set(wheel.record) - exempt) if wheel.packed else []
     absent = sorted(set(wheel.record) - present) if wheel.packed else sorted(p for p, _ in wheel.distrusted)
     for message, paths in (("not in RECORD", unlisted), ("listed in RECORD, but absent", absent)):
         if paths:
             yield finding(
-                "record-incomplete", wheel.name, _shown(paths[0]), f"{len(paths)} file(s) {message}", evidence=tuple(map(_shown, paths[:10]))
-            )  # fmt: skip
+                "record-incomplete",
+                wheel.name,
+                _shown(paths[0]),
+                f"{len(paths)} file(s) {message}",
+                evidence=tuple(map(_shown, paths[:10])),
+            )
     wrong = []
     for file in wheel.files:
         entry = wheel.record.get(file.path)
@@ -95,32 +115,53 @@ def check_record(wheel: Wheel) -> Iterator[Finding]:
         elif entry.digest != file.sha256 or entry.size not in (None, file.size):
             wrong.append(f"{_shown(file.path)}: content and RECORD differ")
     if wrong:
-        yield finding("record-mismatch", wheel.name, wrong[0].split(":")[0], f"{len(wrong)} file(s) differ from RECORD", evidence=tuple(wrong[:10]))
+        yield finding(
+            "record-mismatch",
+            wheel.name,
+            wrong[0].split(":")[0],
+            f"{len(wrong)} file(s) differ from RECORD",
+            evidence=tuple(wrong[:10]),
+        )
 
 
 def check_weight(wheel: Wheel) -> Iterator[Finding]:
-    debug = {b.path: b.elf.section_bytes(".debug_", ".zdebug_") for b in wheel.binaries if b.elf}
-    symbols = {b.path: b.elf.symbol_table_bytes for b in wheel.binaries if b.elf}
-    for rule, sizes, floor in (("debug-information", debug, _DEBUG_BYTES), ("symbol-table", symbols, _SYMBOL_BYTES)):
+    installed = sum(f.size for f in wheel.files)
+    host = [(b.path, b.elf) for b in wheel.binaries if b.elf is not None and b.elf.machine != EM_CUDA]
+    debug = {path: elf.section_bytes(".debug_", ".zdebug_") for path, elf in host}
+    symbols = {path: elf.symbol_table_bytes for path, elf in host}
+    for rule, sizes in (("debug-information", debug), ("symbol-table", symbols)):
         heavy = sorted(((size, path) for path, size in sizes.items() if size), reverse=True)
         total = sum(size for size, _ in heavy)
-        if total >= floor:
+        if total >= _WORTH_SAYING_BYTES:
+            worth_acting = (
+                rule == "debug-information"
+                and total >= _WORTH_ACTING_BYTES
+                and total >= installed * _WORTH_ACTING_SHARE
+            )
             yield finding(
-                rule, wheel.name, heavy[0][1],
-                f"{_mib(total)} of {_mib(sum(f.size for f in wheel.files))} installed, in {len(heavy)} file(s)",
+                rule,
+                wheel.name,
+                heavy[0][1],
+                f"{_mib(total)} of {_mib(installed)} installed, in {len(heavy)} file(s)",
                 evidence=tuple(f"{path}: {_mib(size)}" for size, path in heavy[:5]),
-            )  # fmt: skip
+                severity=Severity.WARNING if worth_acting else Severity.NOTE,
+            )
     copies: dict[tuple[bytes, int], list[str]] = defaultdict(list)
     for file in wheel.files:
         if file.size:
             copies[file.sha256, file.size].append(file.path)
     wasted = sum((len(paths) - 1) * size for (_, size), paths in copies.items())
-    if wasted >= _DUPLICATE_BYTES:
-        groups = sorted(((size * (len(paths) - 1), paths) for (_, size), paths in copies.items() if len(paths) > 1), reverse=True)
+    if wasted >= _WORTH_SAYING_BYTES:
+        groups = sorted(
+            ((size * (len(paths) - 1), paths) for (_, size), paths in copies.items() if len(paths) > 1), reverse=True
+        )
         yield finding(
-            "duplicate-content", wheel.name, groups[0][1][0], f"{_mib(wasted)} are copies of other files",
-            evidence=tuple(f"{_mib(size)}: {' = '.join(paths[:3])}" for size, paths in groups[:5]), severity=Severity.NOTE,
-        )  # fmt: skip
+            "duplicate-content",
+            wheel.name,
+            groups[0][1][0],
+            f"{_mib(wasted)} are copies of other files",
+            evidence=tuple(f"{_mib(size)}: {' = '.join(paths[:3])}" for size, paths in groups[:5]),
+        )
 
 
 def _mib(size: int) -> str:

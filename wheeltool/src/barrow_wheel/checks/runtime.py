@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
-
-from packaging.utils import canonicalize_name
 
 from barrow_wheel.checks.matrix import Loader, loader_of
 from barrow_wheel.facts import libraries, manylinux
@@ -14,6 +13,8 @@ from barrow_wheel.readers.elf import EM_CUDA, Elf
 from barrow_wheel.readers.wheel import Binary, Wheel
 from barrow_wheel.rules import finding
 
+_HEADER_SUFFIXES = (".cuh", ".h", ".hpp", ".inl")
+_HEADERS_OF_A_LIBRARY = 10
 _HEADER_ROOTS = ("/cutlass/", "/cute/", "/cuda/std/", "/cub/", "/thrust/")
 
 
@@ -27,46 +28,54 @@ def check_libraries(wheel: Wheel) -> Iterator[Finding]:
     """NEEDED entries that nothing provides. CUDA's libraries have checks of their own."""
     bundled = {b.path.rpartition("/")[2] for b in wheel.binaries} | {elf.soname for _, elf in host_binaries(wheel)}
     bundled |= {path.rpartition("/")[2] for path in wheel.paths if ".so" in path}
-    required = {canonicalize_name(r.name) for r in wheel.metadata.requirements}
+    requires_others = any(r.marker is None or "extra" not in str(r.marker) for r in wheel.metadata.requirements)
+    missing: dict[Severity, dict[str, list[str]]] = {Severity.WARNING: {}, Severity.NOTE: {}}
     for binary, elf in host_binaries(wheel):
-        missing = [
-            soname
-            for soname in elf.needed
-            if soname.rpartition("/")[2] not in bundled
-            and not libraries.is_system(soname)
-            and not libraries.is_driver(soname)
-            and not libraries.is_python(soname)
-            and not is_torch_library(soname)
-            and libraries.cuda_library(soname) is None
-            and not _required(soname, required)
-        ]
-        stacks = sorted({libraries.stack(soname) for soname in missing} - {""})
-        if not missing or (stacks and len(missing) == sum(1 for s in missing if libraries.stack(s))):
+        if _searches_other_packages(wheel, binary, elf):
             continue
-        imported = loader_of(binary) is Loader.IMPORT
-        yield finding(
-            "library-not-provided" if imported else "library-expected",
-            wheel.name,
-            binary.path,
-            f"links {', '.join(missing)}, which the wheel neither holds nor requires",
-            evidence=tuple(missing),
-        )
+        for soname in elf.needed:
+            if soname.rpartition("/")[2] in bundled or has_own_rule(soname) or libraries.stack(soname):
+                continue
+            # A requirement may bring a library of its own; one of the distribution's it will not.
+            sure = libraries.DISTRIBUTION.match(soname) or not requires_others
+            severity = Severity.WARNING if sure else Severity.NOTE
+            missing[severity].setdefault(soname, []).append(binary.path)
+    for severity, users in missing.items():
+        if users:
+            files = sorted({path for paths in users.values() for path in paths})
+            more = f" (in {len(files)} files)" if len(files) > 1 else ""
+            yield finding(
+                "library-not-provided",
+                wheel.name,
+                files[0],
+                f"links {', '.join(sorted(users)[:6])}{', ...' if len(users) > 6 else ''}{more}; "
+                + ("nothing brings it" if severity is Severity.WARNING else "only a requirement could bring it"),
+                evidence=tuple(f"{soname}: {', '.join(paths[:3])}" for soname, paths in sorted(users.items())[:20]),
+                severity=severity,
+            )
 
 
-def _required(soname: str, required: set[str]) -> bool:
-    """Whether a required package is named like the library: libtvm_ffi.so and apache-tvm-ffi, libucp.so and libucx-cu12."""
-    stem = canonicalize_name(soname.removeprefix("lib").split(".so")[0])
-    names = {name.removeprefix("lib").removesuffix("-cu11").removesuffix("-cu12").removesuffix("-cu13") for name in required}
-    if len(stem) >= 3 and any(stem == n or stem.startswith(n + "-") or n.endswith("-" + stem) or n.startswith(stem) for n in names if len(n) >= 3):
-        return True
-    return _FAMILY.get(stem.split("-")[0], "") in names
+def has_own_rule(soname: str) -> bool:
+    """Whether a library is part of the platform, or judged elsewhere: torch, CUDA, libpython, the driver."""
+    return (
+        libraries.is_system(soname)
+        or libraries.is_driver(soname)
+        or libraries.is_python(soname)
+        or is_torch_library(soname)
+        or libraries.cuda_library(soname) is not None
+    )
 
 
-# Libraries of packages that are not named like their files.
-_FAMILY = {
-    "ucp": "ucx", "ucs": "ucx", "uct": "ucx", "ucm": "ucx", "arrow": "pyarrow", "mkl": "mkl", "iomp5": "intel-openmp",
-    "nvinfer": "tensorrt", "Qt6Core": "pyqt6",
-}  # fmt: skip
+def _searches_other_packages(wheel: Wheel, binary: Binary, elf: Elf) -> bool:
+    """Whether a search path relative to the file leads to a folder that another package fills (PyQt6 does so)."""
+    own = {path.rpartition("/")[0] for path in wheel.paths}
+    folder = binary.path.rpartition("/")[0]
+    for entry in elf.rpaths:
+        if entry.startswith("$ORIGIN/"):
+            target = posixpath.normpath(posixpath.join(folder, entry.removeprefix("$ORIGIN/")))
+            if target not in own and not target.startswith("..") and not any(o.startswith(target + "/") for o in own):
+                return True
+    return False
 
 
 def check_platform(wheel: Wheel) -> Iterator[Finding]:
@@ -89,10 +98,13 @@ def check_platform(wheel: Wheel) -> Iterator[Finding]:
         _, newest, path = max(entries)
         more = f" (and {len(entries) - 1} more files)" if len(entries) > 1 else ""
         yield finding(
-            rule, wheel.name, path, f"needs {newest}{more}, and the tag admits systems with glibc {floor[0]}.{floor[1]}",
+            rule,
+            wheel.name,
+            path,
+            f"needs {newest}{more}, and the tag admits systems with glibc {floor[0]}.{floor[1]}",
             evidence=tuple(f"{file}: {name}" for _, name, file in entries[:10]),
             severity=Severity.WARNING if optional else None,
-        )  # fmt: skip
+        )
 
 
 def _above(elf: Elf, floor: tuple[int, int]) -> Iterator[tuple[str, manylinux.Version, str]]:
@@ -123,59 +135,95 @@ def check_loading(wheel: Wheel) -> Iterator[Finding]:
         shown = ", ".join(sorted({p or "the current folder (empty entry)" for bad in outside for p in bad})[:3])
         more = f" (and {len(paths) - 1} more files)" if len(paths) > 1 else ""
         yield finding(
-            "rpath-outside", wheel.name, paths[0], f"searches {shown}{more}",
+            "rpath-outside",
+            wheel.name,
+            paths[0],
+            f"searches {shown}{more}",
             evidence=tuple(f"{path}: {':'.join(bad)}" for bad, group in outside.items() for path in group)[:10],
-        )  # fmt: skip
+        )
     if stacks:
-        yield finding("executable-stack", wheel.name, stacks[0], f"{len(stacks)} file(s) ask for an executable stack", evidence=tuple(stacks[:10]))
+        yield finding(
+            "executable-stack",
+            wheel.name,
+            stacks[0],
+            f"{len(stacks)} file(s) ask for an executable stack",
+            evidence=tuple(stacks[:10]),
+        )
 
 
 def check_toolchains(wheel: Wheel) -> Iterator[Finding]:
-    """A toolkit, a host compiler or a JIT at run time. No single sign is proof: files list libnvrtc and never call it."""
-    signs = toolkit_signs(wheel)
-    if len(signs) >= 2 and any("compile" in sign or "nvcc" in sign for sign in signs):
-        yield finding(
-            "toolkit-at-run-time", wheel.name, "", "compiles CUDA code on the user's machine", evidence=tuple(signs.values())
-        )  # fmt: skip
+    """A toolkit, a host compiler or a JIT at run time. No single sign is proof: files list libnvrtc, never call it."""
     builds = _outside_tests(wheel.python_words.get("torch-jit-build", ()))
-    if builds:
+    strong, weak = toolkit_signs(wheel)
+    if strong and len(strong) + len(weak) >= 2:
         yield finding(
-            "host-compiler-at-run-time", wheel.name, builds[0], "builds C++ extensions with torch.utils.cpp_extension when it runs",
+            "toolkit-at-run-time", wheel.name, "", "compiles CUDA code on the user's machine", evidence=(*strong, *weak)
+        )
+    if builds:
+        # A few lines of C++ in a string serve some rare path; shipped sources are what the package is made of.
+        sources = sorted(p for p in wheel.paths if p.endswith((".cu", ".cuh", ".cpp", ".cc")))
+        yield finding(
+            "host-compiler-at-run-time",
+            wheel.name,
+            builds[0],
+            "builds C++ extensions with torch.utils.cpp_extension when it runs",
             evidence=builds[:10],
-        )  # fmt: skip
+            severity=None if sources else Severity.NOTE,
+        )
     triton = _outside_tests(wheel.python_words.get("triton-jit", ()))
     if triton:
         yield finding(
-            "jit-at-run-time", wheel.name, triton[0], f"{len(triton)} file(s) hold Triton kernels, compiled at their first call",
-            evidence=triton[:5], severity=Severity.NOTE,
-        )  # fmt: skip
+            "jit-at-run-time",
+            wheel.name,
+            triton[0],
+            f"{len(triton)} file(s) hold Triton kernels, compiled at their first call",
+            evidence=triton[:5],
+        )
 
 
-def toolkit_signs(wheel: Wheel) -> dict[str, str]:
-    """Signs of compilation with a CUDA toolkit at run time, each with its evidence."""
-    signs: dict[str, str] = {}
-    headers = [p for p in wheel.paths if p.endswith(".cuh") or any(root in p for root in _HEADER_ROOTS)]
-    if headers:
-        signs["headers"] = f"{len(headers)} CUDA headers, such as {min(headers)}"
-    for binary, elf in host_binaries(wheel):
-        if any(s.startswith(("nvrtcCompileProgram", "nvrtcCreateProgram")) for s in elf.imports):
-            signs.setdefault("compile with nvrtc", f"{binary.path} calls nvrtcCompileProgram")
-        elif "nvrtcCompileProgram" in binary.words:
-            signs.setdefault("compile with nvrtc", f"{binary.path} looks up nvrtcCompileProgram")
-        if {"nvcc", "cuobjdump"} <= binary.words or {"nvcc", "CUDA_HOME"} <= binary.words:
-            signs.setdefault("nvcc from a library", f"{binary.path} holds the words {', '.join(sorted(binary.words))}")
-    for word in ("nvcc", "cuobjdump", "CUDA_HOME", "nvrtc"):
+def toolkit_signs(wheel: Wheel) -> tuple[list[str], list[str]]:
+    """Signs of compilation with a CUDA toolkit at run time: those that hardly occur otherwise, and mere mentions."""
+    strong: list[str] = []
+    weak: list[str] = []
+    headers = [
+        p
+        for p in wheel.paths
+        if p.endswith(_HEADER_SUFFIXES) and (p.endswith(".cuh") or any(r in p for r in _HEADER_ROOTS))
+    ]
+    # One or two belong to some example; a package that compiles kernels carries a library of them.
+    if len(headers) >= _HEADERS_OF_A_LIBRARY:
+        strong.append(f"{len(headers)} CUDA headers, such as {min(headers)}")
+    nvrtc = [b.path for b, elf in host_binaries(wheel) if "nvrtcCompileProgram" in elf.imports | b.words]
+    nvrtc += _outside_tests(wheel.python_words.get("nvrtc", ()))
+    if nvrtc and not nvrtc_brought(wheel):
+        strong.append(f"{nvrtc[0]} compiles with nvrtc, which nothing in Requires-Dist brings")
+    drivers = [
+        b for b, _ in host_binaries(wheel) if {"nvcc", "cuobjdump"} <= b.words or {"nvcc", "CUDA_HOME"} <= b.words
+    ]
+    if drivers:
+        strong.append(f"{drivers[0].path} holds the words {', '.join(sorted(drivers[0].words))}")
+    builds = _outside_tests(wheel.python_words.get("torch-jit-build", ()))
+    for word in ("nvcc", "cuobjdump", "CUDA_HOME"):
         files = _outside_tests(wheel.python_words.get(word, ()))
         if files:
-            name = "compile with nvrtc from Python" if word == "nvrtc" else f"{word} in Python"
-            signs.setdefault(name, f"{files[0]} mentions {word}")
-    return signs
+            (strong if set(files) & set(builds) else weak).append(f"{files[0]} mentions {word}")
+    return strong, weak
+
+
+def nvrtc_brought(wheel: Wheel) -> bool:
+    """Whether a requirement installs nvrtc: then its use is a JIT, but no need for a toolkit."""
+    bundled = any("libnvrtc.so" in path for path in wheel.paths)
+    return bundled or any(
+        r.name.startswith("nvidia-cuda-nvrtc") or r.name in ("torch", "cuda-toolkit")
+        for r in wheel.metadata.requirements
+    )
 
 
 def _outside_tests(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Without tests, benchmarks and set-up scripts that packages carry along."""
     skipped = ("test", "tests", "testing", "benchmark", "benchmarks", "examples", "tools", "_internal")
     return tuple(
-        p for p in paths
+        p
+        for p in paths
         if not any(part in skipped for part in p.split("/")[:-1]) and not p.endswith(("setup.py", "collect_env.py"))
-    )  # fmt: skip
+    )

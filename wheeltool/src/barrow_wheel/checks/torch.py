@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
 
+from barrow_wheel.facts.libraries import cuda_library
 from barrow_wheel.facts.torch_abi import NEWEST_TORCH_MINOR, TorchUse, allowed_minors, is_torch_library, torch_use
 from barrow_wheel.findings import Finding
 from barrow_wheel.readers.wheel import Wheel
@@ -25,6 +28,19 @@ def torch_files(wheel: Wheel) -> tuple[TorchFile, ...]:
         return ()
     files = ((b.path, torch_use(b.elf.imports, b.elf.needed)) for b in wheel.binaries if b.elf is not None)
     return tuple(TorchFile(path, use) for path, use in files if use)
+
+
+def without_choices(files: tuple[TorchFile, ...]) -> tuple[TorchFile, ...]:
+    """The files without those of which there is one per torch version, told apart by digits in their names.
+
+    A package that ships libaddon_torch28.so beside libaddon_torch29.so picks the right one when it runs.
+    """
+
+    def pattern(file: TorchFile) -> str:
+        return re.sub(r"[\d._]+", "#", file.path.removesuffix(".so"))
+
+    families = Counter(pattern(file) for file in files)
+    return tuple(file for file in files if families[pattern(file)] < 3)
 
 
 def minimum_torch(files: tuple[TorchFile, ...]) -> tuple[int, int] | None:
@@ -46,7 +62,7 @@ def _text(version: tuple[int, int]) -> str:
 
 
 def check_torch(wheel: Wheel) -> Iterator[Finding]:
-    files = torch_files(wheel)
+    files = without_choices(torch_files(wheel))
     if not files:
         return
     spec = torch_spec(wheel)
@@ -67,15 +83,19 @@ def _floor(wheel: Wheel, files: tuple[TorchFile, ...], spec: SpecifierSet | None
     minimum = minimum_torch(files)
     if spec is None:
         unstable = [f for f in files if f.use.unstable]
-        newest = next((f for f in files if minimum is not None and f.use.minimum == minimum), (unstable or list(files))[0])
+        newest = next(
+            (f for f in files if minimum is not None and f.use.minimum == minimum), (unstable or list(files))[0]
+        )
         needs = f"torch >= {_text(minimum)}" if minimum else "torch"
         exactly = " of exactly the version it was built with (C++ ABI)" if unstable else ""
+        cuda = _linked_cuda(wheel, files)
         optional = wheel.metadata.requires("torch")
         yield finding(
             "torch-requirement-missing",
             wheel.name,
             newest.path,
-            f"needs {needs}{exactly}, and Requires-Dist {'names it for extras only' if optional else 'does not name torch'}",
+            f"needs {needs}{exactly}{cuda}, and Requires-Dist "
+            + ("names it for extras only" if optional else "does not name torch"),
             evidence=newest.use.newest_functions or newest.use.unstable[:3] or ("links libtorch",),
             remedy=f"Declare {needs.replace(' ', '')} in the project's dependencies."
             if not unstable
@@ -94,6 +114,13 @@ def _floor(wheel: Wheel, files: tuple[TorchFile, ...], spec: SpecifierSet | None
                 f"needs torch >= {_text(file.use.minimum)}, and Requires-Dist (torch{spec}) allows 2.{older[0]}",
                 evidence=file.use.newest_functions,
             )
+
+
+def _linked_cuda(wheel: Wheel, files: tuple[TorchFile, ...]) -> str:
+    paths = {file.path for file in files}
+    needed = (soname for b in wheel.binaries if b.path in paths and b.elf is not None for soname in b.elf.needed)
+    majors = sorted({library.major for soname in needed if (library := cuda_library(soname)) and library.major})
+    return f" for CUDA {' or '.join(map(str, majors))}" if majors else ""
 
 
 def _unstable(wheel: Wheel, files: tuple[TorchFile, ...], spec: SpecifierSet | None) -> Iterator[Finding]:

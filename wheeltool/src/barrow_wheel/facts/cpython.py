@@ -15,6 +15,8 @@ NEWEST_MINOR = 15
 OLDEST_MAINTAINED_MINOR = 10
 OLDEST_MINOR = 6
 FIRST_FREE_THREADED_MINOR = 13
+# 3.13t was an experiment, which projects may pass over (PEP 779).
+FIRST_SUPPORTED_FREE_THREADED_MINOR = 14
 # More than any branch has ever had; only asks whether some release of a branch meets a specifier.
 _PATCH_RELEASES = 40
 
@@ -126,9 +128,7 @@ def extension_name(file_name: str) -> ExtensionName | None:
 @functools.cache
 def _stable_symbols() -> dict[str, tuple[int, int]]:
     tables = (FUNCTIONS, DATAS)
-    return {
-        symbol.name: (entry.added.major, entry.added.minor) for table in tables for symbol, entry in table.items()
-    }
+    return {symbol.name: (entry.added.major, entry.added.minor) for table in tables for symbol, entry in table.items()}
 
 
 def is_python_symbol(name: str) -> bool:

@@ -43,6 +43,8 @@ _CUDA_DRIVER = {
     "12.9": 575, "13.0": 580, "13.1": 590, "13.2": 595,
 }  # fmt: skip
 
+CUDA13_DRIVER = _CUDA_DRIVER["13.0"]
+
 
 class Support(enum.Enum):
     """How a GPU runs a file's device code."""
@@ -68,7 +70,9 @@ def gpu(name: str) -> Gpu:
         return Gpu(name, int(match[1]) if match[1] else int(match[2]) * 10 + int(match[3]))
     key = re.sub(r"^(?:nvidia|geforce|tesla)+", "", key)
     if key not in CUDA_GPUS:
-        raise UsageError(f"--gpu {name}: unknown GPU; give an architecture such as sm_90, or one of {', '.join(CUDA_GPUS)}")
+        raise UsageError(
+            f"--gpu {name}: unknown GPU; give an architecture such as sm_90, or one of {', '.join(CUDA_GPUS)}"
+        )
     return Gpu(name, CUDA_GPUS[key])
 
 
@@ -108,12 +112,12 @@ def support(codes: Iterable[DeviceCode], arch: int) -> Support:
 def driver_floor(code: DeviceCode) -> int:
     """The oldest driver branch that takes this code; what cannot be told apart counts as the older.
 
-    Cubins: CUDA 13 writes ELF ABI version 8 for all architectures, CUDA 12.8 and later for sm_100 on, everything older 7.
-    An ABI 7 cubin may come from CUDA 11 or 12; 525 is the floor of CUDA 12 and what is reported, because no current
+    Cubins: CUDA 13 writes ELF ABI version 8 throughout, CUDA 12.8 and later from sm_100 on, everything
+    older 7. An ABI 7 cubin may come from CUDA 11 or 12; 525 is the floor of CUDA 12 and what is reported, because no current
     torch supports CUDA 11, whose floor is 450.
     """
     if code.kind == "ptx":
         return _CUDA_DRIVER.get(_PTX_CUDA.get(code.ptx_isa, ""), 0)
     if code.abi >= 8:
-        return _CUDA_DRIVER["12.8"] if code.arch >= 100 else _CUDA_DRIVER["13.0"]
+        return _CUDA_DRIVER["12.8"] if code.arch >= 100 else CUDA13_DRIVER
     return _CUDA_DRIVER["12.0"]

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 # The libraries that the manylinux policies allow a wheel to expect (PEP 600, as auditwheel lists them), the loader
 # itself, and musl's one library.
-SYSTEM = frozenset(
-    """
-    libatomic.so.1 libgcc_s.so.1 libstdc++.so.6 libm.so.6 libmvec.so.1 libanl.so.1 libdl.so.2 librt.so.1 libc.so.6
-    libnsl.so.1 libutil.so.1 libpthread.so.0 libX11.so.6 libXext.so.6 libXrender.so.1 libICE.so.6 libSM.so.6 libGL.so.1
-    libgobject-2.0.so.0 libgthread-2.0.so.0 libglib-2.0.so.0 libresolv.so.2 libexpat.so.1 libz.so.1
-    """.split()
-)
+SYSTEM = frozenset({
+    "libatomic.so.1", "libgcc_s.so.1", "libstdc++.so.6", "libm.so.6", "libmvec.so.1", "libanl.so.1", "libdl.so.2",
+    "librt.so.1", "libc.so.6", "libnsl.so.1", "libutil.so.1", "libpthread.so.0", "libX11.so.6", "libXext.so.6",
+    "libXrender.so.1", "libICE.so.6", "libSM.so.6", "libGL.so.1", "libgobject-2.0.so.0", "libgthread-2.0.so.0",
+    "libglib-2.0.so.0", "libresolv.so.2", "libexpat.so.1", "libz.so.1",
+})  # fmt: skip
 _LOADER = re.compile(r"^(?:ld-linux[\w.-]*|ld64|ld-musl-\w+|linux-vdso|libc\.musl-\w+)\.so(?:\.\d+)*$")
 # Installed by the driver; no package can bring them.
 _DRIVER = re.compile(r"^lib(?:cuda|nvidia-[\w-]+|nvcuvid|nvidia-ml|nvoptix|vdpau_nvidia|cudadebugger)\.so(?:\.\d+)*$")
@@ -26,7 +25,8 @@ _CUDA_LIBRARIES: tuple[tuple[str, int, str], ...] = (
     ("libcublas.so.13", 13, "nvidia-cublas"),
     ("libcublasLt.so.11", 11, "nvidia-cublas"), ("libcublasLt.so.12", 12, "nvidia-cublas"),
     ("libcublasLt.so.13", 13, "nvidia-cublas"), ("libnvblas.so.12", 12, "nvidia-cublas"),
-    ("libcufft.so.10", 11, "nvidia-cufft"), ("libcufft.so.11", 12, "nvidia-cufft"), ("libcufft.so.12", 13, "nvidia-cufft"),
+    ("libcufft.so.10", 11, "nvidia-cufft"), ("libcufft.so.11", 12, "nvidia-cufft"),
+    ("libcufft.so.12", 13, "nvidia-cufft"),
     ("libcufftw.so.11", 12, "nvidia-cufft"), ("libcurand.so.10", 0, "nvidia-curand"),
     ("libcusolver.so.11", 0, "nvidia-cusolver"), ("libcusolver.so.12", 13, "nvidia-cusolver"),
     ("libcusolverMg.so.11", 0, "nvidia-cusolver"), ("libcusparse.so.11", 11, "nvidia-cusparse"),
@@ -44,14 +44,27 @@ _CUDA_LIBRARIES: tuple[tuple[str, int, str], ...] = (
     ("libnvvm.so.4", 0, "nvidia-cuda-nvcc"), ("libnvptxcompiler.so.12", 12, "nvidia-nvptxcompiler"),
 )  # fmt: skip
 # What torch's own CUDA wheels bring along.
-TORCH_BRINGS = frozenset(
-    "nvidia-cuda-runtime nvidia-cublas nvidia-cufft nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt "
-    "nvidia-cuda-nvrtc nvidia-nvjitlink nvidia-cuda-cupti nvidia-cufile nvidia-cudnn nvidia-nccl nvidia-nvtx nvidia-nvshmem".split()
+TORCH_BRINGS = frozenset({
+    "nvidia-cuda-runtime", "nvidia-cublas", "nvidia-cufft", "nvidia-curand", "nvidia-cusolver", "nvidia-cusparse",
+    "nvidia-cusparselt", "nvidia-cuda-nvrtc", "nvidia-nvjitlink", "nvidia-cuda-cupti", "nvidia-cufile", "nvidia-cudnn",
+    "nvidia-nccl", "nvidia-nvtx", "nvidia-nvshmem",
+})  # fmt: skip
+# Come from the distribution, not from packages; a wheel that links one expects it to be installed beside it.
+DISTRIBUTION = re.compile(
+    r"^lib(?:numa|ibverbs|rdmacm|mlx5|mlx4|efa|fabric|curl|ssl|crypto|gomp|gfortran|quadmath|omp|blas|lapack|openblas|mpi|"
+    r"hwloc|xml2|jpeg|png\d*|tiff|z|bz2|lzma|zstd|ffi|sqlite3|readline|ncurses\w*|tinfo|uuid|yaml|av\w+|sw\w+|heif|asound|pulse|"
+    r"xkbcommon\S*|wayland\S*|xcb\S*|dbus-1|fontconfig|freetype|EGL|GLX|OpenGL|GLESv2|drm|gbm|udev|usb-1\.0|elf|dw|unwind|"
+    r"stdc\+\+fs|tcmalloc\w*|jemalloc|protobuf|etcd\w*|cutensor\w*|nvinfer\w*|nvonnxparser)\.so"
 )
 # ROCm, oneAPI and similar stacks are installed as a whole by their users; a wheel for them names no package.
 _STACKS = (
     (re.compile(r"^lib(?:amdhip64|hip\w*|roc\w*|rccl|MIOpen|hsa-runtime64|amd_comgr|magma)\.so"), "ROCm"),
-    (re.compile(r"^lib(?:sycl|svml|irng|imf|intlc|iomp5|mkl_\w+|tbb\w*|ze_loader|OpenCL|ccl|dnnl|umf|ur_\w+|pti_view)\.so"), "oneAPI"),
+    (
+        re.compile(
+            r"^lib(?:sycl|svml|irng|imf|intlc|iomp5|mkl_\w+|tbb\w*|ze_loader|OpenCL|ccl|dnnl|umf|ur_\w+|pti_view)\.so"
+        ),
+        "oneAPI",
+    ),
 )
 
 

@@ -12,23 +12,33 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 
 SHIM_JSON = Path(__file__).with_name("torch_shim.json")
-_SHIM_HEADERS = ("torch/csrc/stable/c/*.h", "torch/csrc/inductor/aoti_torch/c/*.h", "torch/csrc/inductor/aoti_torch/generated/*.h")
+_SHIM_HEADERS = (
+    "torch/csrc/stable/c/*.h",
+    "torch/csrc/inductor/aoti_torch/c/*.h",
+    "torch/csrc/inductor/aoti_torch/generated/*.h",
+)
 _DECLARATION = re.compile(r"AOTI_TORCH_EXPORT\s+[\w:\s*&]+?\b(\w+)\s*\(")
 _STABLE_NAMESPACES = ("5torch6stable", "5torch10headeronly")
 # Itanium names: an optional special prefix (vtable, typeinfo, guard), then nested or plain names and qualifiers.
-_TORCH_NAMESPACE = re.compile(r"^_ZN?(?:T[VTISRhvc]|GV)?N?[rVKRO]*(?=3c10|2at|5torch|5caffe26)(3c10|2at(?=\d|[A-Z])|5torch|6caffe2)")
-_TORCH_LIBRARIES = re.compile(r"^lib(?:torch(?:_cpu|_cuda|_hip|_xpu|_python|_global_deps)?|c10(?:_cuda|_hip|_xpu)?)\.so")
-_REGISTERS_OPERATORS = re.compile(r"^(?:aoti_torch_library_|torch_library_|_ZN5torch7LibraryC[12]|_ZN5torch3jit|_ZN3c1017RegisterOperators)")
+_TORCH_NAMESPACE = re.compile(
+    r"^_ZN?(?:T[VTISRhvc]|GV)?N?[rVKRO]*(?=3c10|2at|5torch|5caffe26)(3c10|2at(?=\d|[A-Z])|5torch|6caffe2)"
+)
+_TORCH_LIBRARIES = re.compile(
+    r"^lib(?:torch(?:_cpu|_cuda|_hip|_xpu|_python|_global_deps)?|c10(?:_cuda|_hip|_xpu)?)\.so"
+)
+_REGISTERS_OPERATORS = re.compile(
+    r"^(?:aoti_torch_library_|torch_library_|_ZN5torch7LibraryC[12]|_ZN5torch3jit|_ZN3c1017RegisterOperators)"
+)
 
 # (first torch minor of 2.x, CUDA major of the wheels that PyPI serves by default)
 _DEFAULT_CUDA = ((0, 11), (1, 12), (11, 13))
-NEWEST_TORCH_MINOR = 13
+NEWEST_TORCH_MINOR = 15
 
 
 @functools.cache
 def _shim() -> tuple[dict[str, tuple[int, int]], str]:
     data = json.loads(SHIM_JSON.read_text())
-    table = {}
+    table: dict[str, tuple[int, int]] = {}
     for version, names in data["functions"].items():
         major, minor = version.split(".")
         table |= dict.fromkeys(names, (int(major), int(minor)))
@@ -52,7 +62,7 @@ def declared_shim_functions(include: Path) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class TorchUse:
-    """How one file uses torch. `minimum` is the oldest torch with all its shim functions (None: the baseline or older)."""
+    """How one file uses torch. `minimum`: the oldest torch with its shim functions (None: the baseline or older)."""
 
     links: bool
     registers_operators: bool
@@ -68,7 +78,9 @@ class TorchUse:
 
 def is_unstable(symbol: str) -> bool:
     """Whether a symbol is torch's C++ ABI, which may change with every minor version."""
-    if symbol.startswith(("THP", "_ZN3THP", "_ZN8pybind116detail11type_casterIN2at", "_ZN8pybind116detail11type_casterIN3c10")):
+    if symbol.startswith(
+        ("THP", "_ZN3THP", "_ZN8pybind116detail11type_casterIN2at", "_ZN8pybind116detail11type_casterIN3c10")
+    ):
         return True
     match = _TORCH_NAMESPACE.match(symbol)
     return match is not None and not symbol.startswith(_STABLE_NAMESPACES, match.start(1))

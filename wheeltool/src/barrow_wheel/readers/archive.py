@@ -29,10 +29,13 @@ class Member:
 
 
 class Source(Protocol):
-    """Where members come from."""
+    """Where members come from. `packed` is True for an archive; `duplicates` are paths that occur more than once."""
 
     name: str
     packed: bool
+
+    @property
+    def duplicates(self) -> tuple[str, ...]: ...
 
     @property
     def members(self) -> tuple[Member, ...]: ...
@@ -83,7 +86,9 @@ class ZipSource:
             self._check_totals(path.stat().st_size)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError, UnicodeError) as error:
             self._file.close()
-            raise FormatError(f"{path}: is not a readable zip archive ({error}); build or download the wheel again") from error
+            raise FormatError(
+                f"{path}: is not a readable zip archive ({error}); build or download the wheel again"
+            ) from error
         except LimitError as error:
             self._file.close()
             raise LimitError(f"{path}: {error}") from error
@@ -132,7 +137,15 @@ class ZipSource:
             with self._zip.open(self._by_member[member]) as stream:
                 while chunk := stream.read(limits.CHUNK_BYTES):
                     yield chunk
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+            OSError,
+            ValueError,
+        ) as error:
             raise FormatError(f"cannot be unpacked ({error})") from error
 
     def close(self) -> None:
@@ -153,7 +166,9 @@ class TreeSource:
             raise LimitError(f"{root}: has {len(found)} files, more than the {limits.ARCHIVE_MEMBERS} that are read")
         self._members = tuple(self._member(path) for path in found)
 
-    duplicates: tuple[str, ...] = ()
+    @property
+    def duplicates(self) -> tuple[str, ...]:
+        return ()
 
     def _member(self, path: str) -> Member:
         file = self._root / path
@@ -183,4 +198,3 @@ def _walk(root: Path) -> Iterator[str]:
     for path in root.rglob("*"):
         if not path.is_symlink() and path.is_file():
             yield path.relative_to(root).as_posix()
-

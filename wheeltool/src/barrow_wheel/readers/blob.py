@@ -47,7 +47,9 @@ class Blob:
     def __enter__(self) -> Blob:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._file is not None:
             self._file.close()
 
@@ -74,13 +76,24 @@ class Blob:
         offset = min(max(offset, 0), self.size)
         return self.read(offset, min(size, self.size - offset))
 
+    def find(self, needle: bytes, start: int = 0, end: int | None = None) -> int:
+        """The first offset of `needle` inside [start, end), -1 when there is none."""
+        return next(self.find_all(needle, start, end), -1)
+
     def find_all(self, needle: bytes, start: int = 0, end: int | None = None) -> Iterator[int]:
         """Offsets of `needle` inside [start, end), in order."""
         end = self.size if end is None else min(end, self.size)
         overlap = len(needle) - 1
         offset = start
+        if self._data is not None:
+            # No copies: a kernel cache is searched from thousands of places.
+            at = self._data.find(needle, self._base + start, self._base + end)
+            while at >= 0:
+                yield at - self._base
+                at = self._data.find(needle, at + 1, self._base + end)
+            return
         while offset < end:
-            chunk = self.read_some(offset, min(limits.CHUNK_BYTES * 4 + overlap, end - offset))
+            chunk = self.read_some(offset, min(limits.CHUNK_BYTES + overlap, end - offset))
             at = chunk.find(needle)
             while at >= 0:
                 yield offset + at

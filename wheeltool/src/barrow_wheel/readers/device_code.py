@@ -5,7 +5,6 @@ The layouts are not documented by their vendors; they were established with cuob
 
 from __future__ import annotations
 
-import bisect
 import re
 import struct
 from collections import Counter
@@ -81,24 +80,21 @@ def read_device_code(blob: Blob, elf: Elf | None) -> DeviceCodes:
         return DeviceCodes(((cubin_code(elf, blob), 1),))
     found: Counter[DeviceCode] = Counter()
     fatbins: list[tuple[int, int]] = []
-    covered_to = 0
-    entries = 0
-    for at in blob.find_all(_FATBIN_MAGIC):
-        if at < covered_to:
-            continue
+    position, entries = 0, 0
+    while (at := blob.find(_FATBIN_MAGIC, position)) >= 0:
         end = _fatbin_end(blob, at)
+        position = at + len(_FATBIN_MAGIC) if end is None else end
         if end is None:
             continue
+        fatbins.append((at, end))
         for code in _fatbin_entries(blob, at, end):
             entries += 1
             if entries > limits.FATBIN_ENTRIES:
                 raise LimitError(f"has more than {limits.FATBIN_ENTRIES} fatbin entries")
             found[code] += 1
-        covered_to = end
-        fatbins.append((at, end))
     for code in _embedded_cubins(blob, fatbins, start=0 if elf is None else len(MAGIC)):
         found[code] += 1
-    return DeviceCodes(tuple(sorted(found.items())), _hip_targets(blob))
+    return DeviceCodes(tuple(sorted(found.items())), _hip_targets(blob, elf))
 
 
 def _fatbin_end(blob: Blob, at: int) -> int | None:
@@ -134,22 +130,23 @@ def _fatbin_entries(blob: Blob, at: int, end: int) -> Iterator[DeviceCode]:
 
 def _embedded_cubins(blob: Blob, fatbins: list[tuple[int, int]], start: int) -> Iterator[DeviceCode]:
     """Cubins that a project stores itself, outside of any fatbin: byte arrays in host code, packs of kernels."""
-    starts = [begin for begin, _ in fatbins]
-    for count, at in enumerate(blob.find_all(_CUBIN_START, start), start=1):
-        if count > limits.CUBINS:
-            raise LimitError(f"has more than {limits.CUBINS} embedded ELF images")
-        holder = bisect.bisect_right(starts, at) - 1
-        if holder >= 0 and at < fatbins[holder][1]:
-            continue
-        header = blob.read_some(at, 64)
-        if len(header) == 64 and struct.unpack_from("<H", header, 18)[0] == EM_CUDA:
-            image = blob.window(at)
-            yield cubin_code(read_elf(image), image)
+    images = 0
+    for begin, end in zip([start, *(end for _, end in fatbins)], [*(at for at, _ in fatbins), blob.size], strict=True):
+        for at in blob.find_all(_CUBIN_START, begin, end):
+            images += 1
+            if images > limits.CUBINS:
+                raise LimitError(f"has more than {limits.CUBINS} embedded ELF images")
+            header = blob.read_some(at, 64)
+            if len(header) == 64 and struct.unpack_from("<H", header, 18)[0] == EM_CUDA:
+                image = blob.window(at)
+                yield cubin_code(read_elf(image), image)
 
 
-def _hip_targets(blob: Blob) -> tuple[str, ...]:
+def _hip_targets(blob: Blob, elf: Elf | None) -> tuple[str, ...]:
+    """Targets of an uncompressed clang offload bundle; the section has this name in every HIP library."""
     targets: set[str] = set()
-    for at in blob.find_all(_HIP_MAGIC):
+    sections = [s for s in elf.sections if s.name == ".hip_fatbin"] if elf is not None else []
+    for at in (at for s in sections for at in blob.find_all(_HIP_MAGIC, s.offset, s.offset + s.size)):
         head = blob.read_some(at + len(_HIP_MAGIC), 8)
         if len(head) < 8:
             continue

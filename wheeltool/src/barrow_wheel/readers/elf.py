@@ -15,7 +15,17 @@ from barrow_wheel.readers.blob import Blob
 
 MAGIC = b"\x7fELF"
 
-EM_386, EM_PPC64, EM_S390, EM_ARM, EM_X86_64, EM_AARCH64, EM_CUDA, EM_RISCV, EM_AMDGPU = 3, 21, 22, 40, 62, 183, 190, 243, 224
+EM_386, EM_PPC64, EM_S390, EM_ARM, EM_X86_64, EM_AARCH64, EM_CUDA, EM_RISCV, EM_AMDGPU = (
+    3,
+    21,
+    22,
+    40,
+    62,
+    183,
+    190,
+    243,
+    224,
+)
 MACHINES = {
     EM_386: ("i386", "i686"),
     EM_PPC64: ("ppc64", "ppc64le"),
@@ -29,7 +39,14 @@ MACHINES = {
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_GNU_STACK = 1, 2, 3, 0x6474E551
 _SHT_SYMTAB, _SHT_NOBITS, _SHT_DYNSYM = 2, 8, 11
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SYMENT = 1, 4, 5, 6, 10, 11
-_DT_SONAME, _DT_RPATH, _DT_RUNPATH, _DT_GNU_HASH, _DT_VERNEED, _DT_VERNEEDNUM = 14, 15, 29, 0x6FFFFEF5, 0x6FFFFFFE, 0x6FFFFFFF
+_DT_SONAME, _DT_RPATH, _DT_RUNPATH, _DT_GNU_HASH, _DT_VERNEED, _DT_VERNEEDNUM = (
+    14,
+    15,
+    29,
+    0x6FFFFEF5,
+    0x6FFFFFFE,
+    0x6FFFFFFF,
+)
 _STB_WEAK = 2
 # Definitions that later questions are about: module initialisers, and Python names that sibling files may import.
 _KEPT_EXPORTS = (b"PyInit_", b"PyModExport_", b"Py", b"_Py")
@@ -45,7 +62,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Elf:
-    """One ELF file. `imports` are the undefined dynamic symbols that must resolve, `weak_imports` those that may not."""
+    """One ELF file. `imports`: the undefined dynamic symbols that must resolve, `weak_imports` those that need not."""
 
     machine: int
     bits: int
@@ -215,7 +232,9 @@ class _DynamicReader:
             raise LimitError(f"dynamic segment of {segment.size} bytes")
         single: dict[int, int] = {}
         needed_at: list[int] = []
-        for tag, value in self._layout.dynamic.iter_unpack(self._blob.read(segment.offset, segment.size // size * size)):
+        for tag, value in self._layout.dynamic.iter_unpack(
+            self._blob.read(segment.offset, segment.size // size * size)
+        ):
             if tag == 0:
                 break
             if tag == _DT_NEEDED:
@@ -223,7 +242,9 @@ class _DynamicReader:
             else:
                 single[tag] = value
         strings = self._strings(single)
-        names = {tag: _text(strings, single[tag], 4096) for tag in (_DT_SONAME, _DT_RPATH, _DT_RUNPATH) if tag in single}
+        names = {
+            tag: _text(strings, single[tag], 4096) for tag in (_DT_SONAME, _DT_RPATH, _DT_RUNPATH) if tag in single
+        }
         # RUNPATH, where there is one, makes the loader ignore RPATH.
         search = names.get(_DT_RUNPATH, names.get(_DT_RPATH, ""))
         return {
@@ -250,7 +271,9 @@ class _DynamicReader:
     def _symbol_count(self, single: dict[int, int]) -> int:
         """The number of dynamic symbols, which no single field of the format gives."""
         table = self._offset(single[_DT_SYMTAB])
-        counts = [s.size // self._layout.symbol.size for s in self._sections if s.type == _SHT_DYNSYM and s.offset == table]
+        counts = [
+            s.size // self._layout.symbol.size for s in self._sections if s.type == _SHT_DYNSYM and s.offset == table
+        ]
         order = self._layout.order
         if _DT_HASH in single and not counts:
             _, chains = struct.unpack(f"{order}II", self._blob.read(self._offset(single[_DT_HASH]), 8))

@@ -15,7 +15,9 @@ from barrow_wheel.readers.elf import Elf
 _CODE = rb"^[^#\n]{0,400}?"
 PYTHON_SIGNALS = {
     "torch-jit-build": re.compile(
-        _CODE + rb"(?:cpp_extension[.\w]*\.load(?:_inline)?\s*\(|from torch\.utils\.cpp_extension import[^\n]*\bload(?:_inline)?\b)",
+        _CODE
+        + rb"(?:cpp_extension[.\w]*\.load(?:_inline)?\s*\("
+        + rb"|from torch\.utils\.cpp_extension import[^\n]*\bload(?:_inline)?\b)",
         re.M,
     ),
     "nvcc": re.compile(_CODE + rb"[\"'/]nvcc(?:\.exe)?[\"' ]", re.M),

@@ -24,7 +24,22 @@ _FOREIGN_MAGICS = {
     b"\xca\xfe\xba\xbe": "Mach-O (macOS)",
 }
 # Never device code, and the bulk of what is not ELF: not worth a search.
-_TEXT_SUFFIXES = (".py", ".pyi", ".h", ".hpp", ".cuh", ".cu", ".cpp", ".c", ".txt", ".md", ".json", ".html", ".js", ".inl")
+_TEXT_SUFFIXES = (
+    ".py",
+    ".pyi",
+    ".h",
+    ".hpp",
+    ".cuh",
+    ".cu",
+    ".cpp",
+    ".c",
+    ".txt",
+    ".md",
+    ".json",
+    ".html",
+    ".js",
+    ".inl",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +164,7 @@ class WheelReader:
         except InputError as error:
             return None, str(error)
 
-    def _hashed(self, member: Member, digest: "hashlib._Hash") -> Iterator[bytes]:
+    def _hashed(self, member: Member, digest: hashlib._Hash) -> Iterator[bytes]:
         for chunk in self._source.chunks(member):
             digest.update(chunk)
             yield chunk
@@ -170,9 +185,7 @@ class WheelReader:
         head = blob.read_some(0, 4)
         if head == MAGIC:
             elf = read_elf(blob)
-            self._binaries.append(
-                Binary(path, blob.size, elf, read_device_code(blob, elf), binary_signals(blob, elf))
-            )
+            self._binaries.append(Binary(path, blob.size, elf, read_device_code(blob, elf), binary_signals(blob, elf)))
             return
         for magic, kind in _FOREIGN_MAGICS.items():
             if head.startswith(magic) and path.endswith((".pyd", ".dll", ".so", ".dylib", ".exe")):
