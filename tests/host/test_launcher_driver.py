@@ -166,6 +166,27 @@ def test_a_damaged_pack_never_reaches_the_driver(on_fake_gpu: Run, tmp_path: Pat
 SHAPES = [(1, 1, 1), (1, 256, 512), (64, 128, 128), (65, 200, 300), (130, 17, 257), (3, 2, 16), (200, 1, 48)]
 
 
+def check_geometry(launch: dict[str, Any], m: int, n: int, k: int) -> None:
+    """Grid, block, cluster, shared memory, stream and the maps of A and B are those of the kernel and shape."""
+    kernel = next(kernel for kernel in kernels() if kernel["name"] == launch["kernel"])
+    assert kernel["kind"] == "gemm"
+    assert (launch["m"], launch["n"], launch["k"], launch["stream"]) == (m, n, k, 77)
+    cluster = kernel["cluster_m"] * kernel["cluster_n"]
+    tiles_m, tiles_n = -(-m // kernel["block_m"]), -(-n // kernel["block_n"])
+    clusters = -(-tiles_m // kernel["cluster_m"]) * -(-tiles_n // kernel["cluster_n"])
+    assert launch["grid"] == min(clusters, FAKE_SMS // cluster) * cluster
+    assert launch["cluster"] == cluster
+    assert (launch["block"], launch["smem"]) == (kernel["threads"], kernel["smem_bytes"])
+    # A share of a tile of A starts at a multiple of 8 rows, unless it is the only one.
+    share = -(-min(m, kernel["block_m"]) // kernel["cluster_n"])
+    a_box_rows = share if kernel["cluster_n"] == 1 else -(-share // 8) * 8
+    assert launch["a_box_rows"] == a_box_rows
+    for name, rows, box_rows in (("a", m, a_box_rows), ("b", n, kernel["block_n"] // kernel["cluster_m"])):
+        operand = launch[name]
+        assert (operand["cols"], operand["rows"], operand["box"]) == (k, rows, [128, box_rows])
+        assert (operand["element_bytes"], operand["swizzle"]) == (1, 3)
+
+
 def test_every_shape_computes_by_the_chosen_kernel(on_fake_gpu: Run) -> None:
     code = f"""
 result = []
@@ -179,34 +200,10 @@ for m, n, k in {SHAPES}:
     shapes = [(shape, out) for shape in SHAPES for out in OUTPUTS]
     torch_name = {"bf16": "torch.bfloat16", "f32": "torch.float32"}
     assert result == [[False, torch_name[out], [m, n], [n, 1]] for (m, n, _), out in shapes]
-    table = {kernel["name"]: kernel for kernel in kernels()}
     launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
     for ((m, n, k), out), launch in zip(shapes, launches, strict=True):
         assert launch["kernel"] == choose(m, n, k, out, FAKE_SMS)[0]["kernel"]
-        kernel = table[launch["kernel"]]
-        assert kernel["kind"] == "gemm"
-        assert (launch["m"], launch["n"], launch["k"]) == (m, n, k)
-        cluster = kernel["cluster_m"] * kernel["cluster_n"]
-        tiles_m, tiles_n = -(-m // kernel["block_m"]), -(-n // kernel["block_n"])
-        clusters = -(-tiles_m // kernel["cluster_m"]) * -(-tiles_n // kernel["cluster_n"])
-        assert launch["grid"] == min(clusters, FAKE_SMS // cluster) * cluster
-        assert (launch["cluster"], launch["block"], launch["smem"]) == (
-            cluster,
-            kernel["threads"],
-            kernel["smem_bytes"],
-        )
-        assert launch["stream"] == 77
-        # A share of a tile of A starts at a multiple of 8 rows, unless it is the only one.
-        share = -(-min(m, kernel["block_m"]) // kernel["cluster_n"])
-        a_box_rows = share if kernel["cluster_n"] == 1 else -(-share // 8) * 8
-        assert launch["a_box_rows"] == a_box_rows
-        for name, rows, box_rows in (
-            ("a", m, a_box_rows),
-            ("b", n, kernel["block_n"] // kernel["cluster_m"]),
-        ):
-            operand = launch[name]
-            assert (operand["cols"], operand["rows"], operand["box"]) == (k, rows, [128, box_rows])
-            assert (operand["element_bytes"], operand["swizzle"]) == (1, 3)
+        check_geometry(launch, m, n, k)
 
 
 def test_every_kernel_can_be_named(on_fake_gpu: Run) -> None:
@@ -226,8 +223,10 @@ for index in (-1, len(kernels()), 0 if kernels()[0]["out"] == "bf16" else -2):
 """
     result, log = on_fake_gpu(code)
     assert result[: len(names)] == [False] * len(names)
-    launched = [line["kernel"] for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
-    assert launched == names
+    launches = [line for line in log if "kernel" in line]
+    assert [launch["kernel"] for launch in launches] == names
+    for launch in launches:
+        check_geometry(launch, 130, 136, 144)
     last = len(names) - 1
     assert f"kernel is -1 but needs to be from 0 to {last}" in result[-3]
     assert f"kernel is {len(kernels())} but needs to be from 0 to {last}" in result[-2]
