@@ -1,7 +1,9 @@
 """Compiles one kernel to a cubin with NVRTC, in this process."""
 
+import ctypes
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 
 from cuda.bindings import nvrtc
@@ -13,21 +15,23 @@ from barrow_build.config import AuxSpec, GemmSpec
 _DISTRIBUTION = "nvidia-cuda-nvrtc-cu12"
 
 
+@cache
 def toolchain() -> str:
-    """Name and version of the compiler, as the manifest and the cache know it."""
+    """Load the pinned compiler into this process; its name and version, as the manifest and the cache know it."""
     try:
-        version = metadata.version(_DISTRIBUTION)
+        distribution = metadata.distribution(_DISTRIBUTION)
     except metadata.PackageNotFoundError as error:
         raise BuildError(f"the kernels are compiled by {_DISTRIBUTION}, which is not installed") from error
+    # cuda.bindings takes the one that is loaded already. By itself it would not look into pip's isolated build
+    # environment, and take a CUDA toolkit that LD_LIBRARY_PATH names.
+    for file in distribution.files or ():
+        if file.name.startswith("libnvrtc.so."):
+            ctypes.CDLL(str(distribution.locate_file(file)))
     result, major, minor = nvrtc.nvrtcVersion()
     _require(result, "nvrtcVersion")
-    # A toolkit elsewhere on the machine must not slip in: its code would differ, and so would the drivers that run it.
-    if not version.startswith(f"{major}.{minor}."):
-        raise BuildError(
-            f"{_DISTRIBUTION} is {version}, but the NVRTC that was loaded is {major}.{minor}; "
-            "take other CUDA toolkits out of LD_LIBRARY_PATH"
-        )
-    return f"nvrtc {version}"
+    if not distribution.version.startswith(f"{major}.{minor}."):
+        raise BuildError(f"{_DISTRIBUTION} is {distribution.version}, but the NVRTC that was loaded is {major}.{minor}")
+    return f"nvrtc {distribution.version}"
 
 
 def options(spec: GemmSpec | AuxSpec) -> tuple[str, ...]:
@@ -42,6 +46,7 @@ def options(spec: GemmSpec | AuxSpec) -> tuple[str, ...]:
 
 def compile_kernel(spec: GemmSpec | AuxSpec, sources: Mapping[str, bytes]) -> Cubin:
     """Compile a kernel from exactly `sources`. Raises BuildError with the log for an error or a warning."""
+    toolchain()
     headers = {name.encode(): text for name, text in sources.items() if name != spec.source}
     result, program = nvrtc.nvrtcCreateProgram(
         sources[spec.source], spec.source.encode(), len(headers), list(headers.values()), list(headers)
