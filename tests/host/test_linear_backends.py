@@ -7,8 +7,9 @@ from typing import Any, Literal
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from barrow import Fp8Linear, launcher
+from barrow import Fp8Linear, launcher, ops
 from barrow.linear import backends
 
 GPU = torch.device("cuda", 0)
@@ -83,6 +84,28 @@ def test_explain_names_the_kernel_that_the_launcher_chooses(m: int, dtype: torch
     assert found.kernel.startswith(f"fp8_gemm_nt_{out}_")
     assert f"on 132 SMs, predicted {best['predicted_us']:.1f} us" in found.kernel_reason
     assert f"next of {len(candidates)}: {second['kernel']}" in found.kernel_reason
+
+
+def test_weights_on_a_gpu_without_kernels_are_quantized_by_the_cpu(
+    machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(capability=(8, 9))
+    quantized_on = []
+
+    def quantize(x: torch.Tensor, *, use_ue8m0: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        quantized_on.append(x.device.type)
+        return x.to(torch.float8_e4m3fn), x[:2, :1].float()
+
+    monkeypatch.setattr(ops, "per_block_quant_fp8", quantize)
+    with FakeTensorMode():
+        weight, scale = backends.quantize_weight(torch.empty((200, 64), device=GPU), False)
+    assert quantized_on == ["cpu"]
+    assert weight.device == scale.device == GPU
+    machine()
+    backends.choose.cache_clear()
+    with FakeTensorMode():
+        backends.quantize_weight(torch.empty((200, 64), device=GPU), False)
+    assert quantized_on == ["cpu", "cuda"]
 
 
 def test_explain_counts_the_tiles() -> None:

@@ -61,19 +61,21 @@ def _no_dequantized(device: torch.device) -> str | None:
 class Backend:
     """One way to compute y = x W^T, for x [M, K] and block-scaled W [N, K]; y may be wider than x in dtype.
 
-    `why_not(device)` is None where the backend can run and otherwise says what is missing.
+    `why_not(device)` is None where the backend can run and otherwise says what is missing. `has_operators`: where it
+    runs, barrow's operators do.
     """
 
     name: str
     summary: str
+    has_operators: bool
     why_not: Callable[[torch.device], str | None] = field(repr=False)
     matmul: Callable[[Tensor, Tensor, Tensor, bool], Tensor] = field(repr=False)
 
 
 BACKENDS = (
-    Backend("barrow", "barrow's Hopper kernels, activations in FP8", _no_kernels, _quantized_matmul),
-    Backend("cpu", "barrow's CPU implementation, activations in FP8", _no_cpu, _quantized_matmul),
-    Backend("torch", "torch's matmul on dequantised weights", _no_dequantized, _dequantized_matmul),
+    Backend("barrow", "barrow's Hopper kernels, activations in FP8", True, _no_kernels, _quantized_matmul),
+    Backend("cpu", "barrow's CPU implementation, activations in FP8", True, _no_cpu, _quantized_matmul),
+    Backend("torch", "torch's matmul on dequantised weights", False, _no_dequantized, _dequantized_matmul),
 )
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 
@@ -101,3 +103,12 @@ def choose(device: torch.device) -> Choice:
     if chosen is None:
         raise RuntimeError(f"barrow.linear: no backend can run on {device}: {others}")
     return Choice(chosen, others)
+
+
+def quantize_weight(weight: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
+    """`per_block_quant_fp8` for a weight on any device: by the CPU where the operators do not run."""
+    device = weight.device
+    if device.type != "meta" and not choose(device).backend.has_operators:
+        weight = weight.cpu()
+    q, scale = ops.per_block_quant_fp8(weight, use_ue8m0=use_ue8m0)
+    return q.to(device), scale.to(device)

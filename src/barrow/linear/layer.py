@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from barrow import ops
 from barrow.linear import backends
 from barrow.linear.explain import Explanation, explain
 from barrow.ops.layout import scale_blocks
@@ -73,8 +72,7 @@ class Fp8Linear(nn.Module):
             RuntimeError: if the weight has another dtype.
         """
         layer = cls(linear.in_features, linear.out_features, bias=False, use_ue8m0=use_ue8m0, device="meta")
-        weight = linear.weight.detach()
-        layer.weight, layer.weight_scale_inv = ops.per_block_quant_fp8(weight, use_ue8m0=use_ue8m0)
+        layer.weight, layer.weight_scale_inv = backends.quantize_weight(linear.weight.detach(), use_ue8m0)
         layer.bias = None if linear.bias is None else linear.bias.detach()
         return layer.train(linear.training)
 
