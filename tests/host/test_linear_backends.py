@@ -94,7 +94,7 @@ def test_weights_on_a_gpu_without_kernels_are_quantized_by_the_cpu(
 
     def quantize(x: torch.Tensor, *, use_ue8m0: bool) -> tuple[torch.Tensor, torch.Tensor]:
         quantized_on.append(x.device.type)
-        return x.to(torch.float8_e4m3fn), x[:2, :1].float()
+        return x, x
 
     monkeypatch.setattr(ops, "per_block_quant_fp8", quantize)
     with FakeTensorMode():
