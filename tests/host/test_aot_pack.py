@@ -6,6 +6,7 @@ import re
 import struct
 import zipfile
 import zlib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from barrow_build.aot.environment import BuildError
 from barrow_build.aot.kernel import Cubin, Kernel
 from barrow_build.aot.pack import manifest, pack
 from barrow_build.aot.precompiled import unpack
-from barrow_build.aot.table import table
+from barrow_build.aot.table import GEMM_NUMBERS, table
 from barrow_build.config import AuxSpec, CostModel, GemmSpec
 
 GEMM = GemmSpec(128, 64, 4, cluster_m=2, cluster_n=1, warpgroups_m=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25))
@@ -71,7 +72,20 @@ def test_manifest_is_sorted_by_name() -> None:
     assert names == sorted(names)
 
 
-def test_table_has_every_field_in_the_order_of_the_header() -> None:
+def test_table_has_the_members_of_the_header() -> None:
+    header = (Path(__file__).parents[2] / "launcher/catalogue.h").read_text()
+
+    def members(struct: str) -> list[str]:
+        (body,) = re.findall(rf"struct {struct} \{{(.*?)\}};", header, re.DOTALL)
+        return re.findall(r"^\s*[\w ]+\*? (\w+);", body, re.MULTILINE)
+
+    assert members("GemmKernel") == ["name", "arch", "out", *GEMM_NUMBERS, "cost", "image"]
+    assert members("AuxKernel") == ["name", "symbol", "image"]
+    assert members("CostModel") == [field.name for field in fields(CostModel)]
+    assert members("Image") == ["offset", "size", "crc32"]
+
+
+def test_table_of_one_gemm_and_one_other_kernel() -> None:
     content, placed = pack(KERNELS)
     text = table(placed, len(content))
     crc = zlib.crc32(KERNELS[0].cubin.image)

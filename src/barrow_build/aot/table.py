@@ -1,9 +1,23 @@
 """The launcher's table of kernels, as the C++ definitions that launcher/catalogue.h declares."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from barrow_build.aot.pack import Packed
 from barrow_build.config import AuxSpec, GemmSpec
+
+# Members of GemmKernel between its output type and its cost, in the order of launcher/catalogue.h.
+GEMM_NUMBERS = (
+    "block_m",
+    "block_n",
+    "stages",
+    "cluster_m",
+    "cluster_n",
+    "warpgroups_m",
+    "warpgroups_k",
+    "threads",
+    "smem_bytes",
+)
 
 
 def table(placed: Sequence[Packed], pack_size: int) -> str:
@@ -37,15 +51,9 @@ def _array(struct: str, rows: Sequence[str]) -> list[str]:
 
 def _gemm(spec: GemmSpec, packed: Packed) -> str:
     capability = int(spec.arch.rstrip("af"))
-    numbers = (
-        *(spec.block_m, spec.block_n, spec.stages, spec.cluster_m, spec.cluster_n),
-        *(spec.warpgroups_m, spec.warpgroups_k, spec.threads, spec.smem_bytes),
-    )
-    cost = ", ".join(f"{float(us)!r}f" for us in (spec.cost.fixed_us, spec.cost.tile_us, spec.cost.k_block_us))
-    return (
-        f'{{"{spec.name}", {capability}, Dtype::{spec.out}, {", ".join(map(str, numbers))},'
-        f" {{{cost}}}, {_image(packed)}}}"
-    )
+    numbers = ", ".join(str(getattr(spec, name)) for name in GEMM_NUMBERS)
+    cost = ", ".join(f"{float(getattr(spec.cost, field.name))!r}f" for field in fields(spec.cost))
+    return f'{{"{spec.name}", {capability}, Dtype::{spec.out}, {numbers}, {{{cost}}}, {_image(packed)}}}'
 
 
 def _aux(spec: AuxSpec, packed: Packed) -> str:
