@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Iterator
 from typing import Any, Literal
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from barrow import Fp8Linear, launcher, ops
 from barrow.linear import backends
@@ -86,26 +86,19 @@ def test_explain_names_the_kernel_that_the_launcher_chooses(m: int, dtype: torch
     assert f"next of {len(candidates)}: {second['kernel']}" in found.kernel_reason
 
 
+@pytest.mark.parametrize("capability", [(8, 9), (9, 0)], ids=["ada", "hopper"])
 def test_weights_on_a_gpu_without_kernels_are_quantized_by_the_cpu(
-    machine: Any, monkeypatch: pytest.MonkeyPatch
+    capability: tuple[int, int], machine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine(capability=(8, 9))
-    quantized_on = []
-
-    def quantize(x: torch.Tensor, *, use_ue8m0: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        quantized_on.append(x.device.type)
-        return x, x
-
-    monkeypatch.setattr(ops, "per_block_quant_fp8", quantize)
-    with FakeTensorMode():
-        weight, scale = backends.quantize_weight(torch.empty((200, 64), device=GPU), False)
-    assert quantized_on == ["cpu"]
-    assert weight.device == scale.device == GPU
-    machine()
-    backends.choose.cache_clear()
-    with FakeTensorMode():
-        backends.quantize_weight(torch.empty((200, 64), device=GPU), False)
-    assert quantized_on == ["cpu", "cuda"]
+    machine(capability=capability)
+    quantizer = Mock(return_value=(Mock(), Mock()))
+    monkeypatch.setattr(ops, "per_block_quant_fp8", quantizer)
+    weight = Mock(device=GPU)
+    q, scale = backends.quantize_weight(weight, True)
+    quantizer.assert_called_once_with(weight if capability == (9, 0) else weight.cpu(), use_ue8m0=True)
+    for made, result in zip(quantizer.return_value, (q, scale), strict=True):
+        made.to.assert_called_once_with(GPU)
+        assert result is made.to()
 
 
 def test_explain_counts_the_tiles() -> None:
