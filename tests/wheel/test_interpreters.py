@@ -46,9 +46,10 @@ def interpreters() -> dict[str, str]:
 
 
 INTERPRETERS = interpreters()
+VERSIONS = sorted(INTERPRETERS, key=lambda version: int(version.split(".")[1]))
 
 
-@pytest.mark.parametrize("version", sorted(INTERPRETERS, key=lambda version: int(version.split(".")[1])))
+@pytest.mark.parametrize("version", VERSIONS)
 def test_the_extension_works_in(version: str, wheel: Wheel, tmp_path: Path) -> None:
     extension = tmp_path / "_C.abi3.so"
     extension.write_bytes(wheel.launcher("_C.abi3.so"))
