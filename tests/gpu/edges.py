@@ -30,7 +30,7 @@ def edge_cases(kernel: Kernel) -> list[Case]:
     )
     ring = BLOCK * kernel.stages
     ks = sorted({0, 1, 16, 131, 2 * BLOCK, ring + BLOCK * kernel.warpgroups_k + 48} | _around(BLOCK, ring))
-    cases = []
+    cases: list[Case] = []
     for m in ms:
         for n in ns:
             for _ in range(4):

@@ -60,7 +60,8 @@ class Operands:
         """The same bytes, strides and gaps on another device."""
         guard = self.guard.to(device)
         out = guard.as_strided(self.out.shape, self.out.stride(), self.out.storage_offset())
-        return Operands(*(_moved(t, device) for t in (self.a, self.a_scale, self.b, self.b_scale)), out, guard)
+        a, a_scale, b, b_scale = (_moved(t, device) for t in (self.a, self.a_scale, self.b, self.b_scale))
+        return Operands(a, a_scale, b, b_scale, out, guard)
 
 
 def _moved(t: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -34,9 +34,21 @@ class Kernel:
 
 def all_kernels() -> list[Kernel]:
     """The GEMM kernels of the installed wheel. They come first in the table, so a position in it is the index."""
-    fields = [f for f in Kernel.__dataclass_fields__ if f != "index"]
-    rows = [row for row in launcher.kernels() if row["kind"] == "gemm"]
-    return [Kernel(i, **{f: row[f] for f in fields}) for i, row in enumerate(rows)]
+    return [
+        Kernel(
+            index,
+            row["name"],
+            row["out"],
+            row["block_m"],
+            row["block_n"],
+            row["stages"],
+            row["cluster_m"],
+            row["cluster_n"],
+            row["warpgroups_k"],
+        )
+        for index, row in enumerate(launcher.kernels())
+        if row["kind"] == "gemm"
+    ]
 
 
 def of_dtype(dtype: torch.dtype) -> list[Kernel]:

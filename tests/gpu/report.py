@@ -62,7 +62,8 @@ def run_pytest(extra: list[str]) -> dict[str, FileResult]:
         results: dict[str, FileResult] = defaultdict(FileResult)
         for case in cases:
             # Without a class the name of the module is all there is, or its path where collection failed.
-            result = results[(case.get("classname") or case.get("name", "?")).rpartition(".")[2]]
+            module = case.get("classname") or case.get("name") or "?"
+            result = results[module.rpartition(".")[2]]
             result.seconds += float(case.get("time", 0))
             if case.find("failure") is not None or case.find("error") is not None:
                 result.failed.append(case.get("name", "?"))

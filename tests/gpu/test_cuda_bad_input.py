@@ -117,7 +117,8 @@ def test_a_scale_of_any_stride_is_taken(x: Operands) -> None:
 def _between_elements(t: torch.Tensor) -> torch.Tensor:
     """Contiguous `t` at an odd address. torch's views never make one; tensors from DLPack or a blob can be so."""
     raw = torch.zeros(t.nbytes + 16, dtype=torch.uint8, device=t.device)
-    return torch.empty(0, dtype=t.dtype, device=t.device).set_(raw.untyped_storage()[1 : 1 + t.nbytes], 0, t.shape)
+    storage: torch.UntypedStorage = raw.untyped_storage()[1 : 1 + t.nbytes]
+    return torch.empty(0, dtype=t.dtype, device=t.device).set_(storage, 0, t.shape, t.stride())
 
 
 def test_out_between_two_elements(x: Operands) -> None:

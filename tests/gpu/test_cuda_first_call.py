@@ -34,7 +34,9 @@ def written_fds():
                 flags = next(int(line.split()[1], 8) for line in info if line.startswith("flags"))
         except OSError:
             continue
-        if target.startswith("/") and not target.startswith("/dev/") and flags & os.O_ACCMODE != os.O_RDONLY:
+        # Devices and anonymous memory are no files.
+        is_file = target.startswith("/") and not target.startswith(("/dev/", "/memfd:"))
+        if is_file and flags & os.O_ACCMODE != os.O_RDONLY:
             found.add(target)
     return found
 

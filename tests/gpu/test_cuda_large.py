@@ -1,4 +1,4 @@
-"""Tensors and strides past 2^31 elements, compared in full with an exact reference, rows by rows."""
+"""Tensors and strides past 2^31 elements, compared in full with an exact reference."""
 
 import pytest
 import torch
@@ -7,6 +7,7 @@ from reference import BLOCK, Problem, blocks, product
 
 import barrow
 
+# A multiple of a scale block.
 ROWS_AT_ONCE = 8192
 
 
@@ -25,11 +26,14 @@ def _scales(rows: int, k: int, device: torch.device) -> torch.Tensor:
 
 
 def _assert_exact(out: torch.Tensor, p: Problem) -> None:
-    for start in range(0, out.shape[0], ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        want = product(Problem(p.a[rows], p.a_scale[rows], p.b, p.b_scale)).float().to(out.dtype)
-        found = wrong_values(out[rows], want)
-        assert found is None, f"rows from {start}: {found}"
+    """Compare piece by piece: the float64 operands of a whole problem would not fit the GPU."""
+    for top in range(0, out.shape[0], ROWS_AT_ONCE):
+        for left in range(0, out.shape[1], ROWS_AT_ONCE):
+            rows, columns = slice(top, top + ROWS_AT_ONCE), slice(left, left + ROWS_AT_ONCE)
+            scale_rows = slice(left // BLOCK, (left + ROWS_AT_ONCE) // BLOCK)
+            piece = Problem(p.a[rows], p.a_scale[rows], p.b[columns], p.b_scale[scale_rows])
+            found = wrong_values(out[rows, columns], product(piece).float().to(out.dtype))
+            assert found is None, f"from [{top}, {left}]: {found}"
 
 
 def _problem(m: int, n: int, k: int, device: torch.device) -> Problem:
