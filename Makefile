@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TEST_ENV := build/test-env
-SOURCES = $(shell find kernels launcher cmake -name '*.cu' -o -name '*.cuh' -o -name '*.h' -o -name '*.cpp')
+SOURCES = $(shell find kernels launcher tests -name '*.cu' -o -name '*.cuh' -o -name '*.h' -o -name '*.cpp')
 PYTHON_FILES := src tests tools examples benchmarks wheeltool
 
 # Two builds of one commit are the same bytes; outside git any fixed time serves.

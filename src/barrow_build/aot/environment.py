@@ -32,7 +32,7 @@ class Settings:
 
 
 def _device(env: Mapping[str, str]) -> str:
-    device = env.get("BARROW_TARGET_DEVICE") or "cuda"
+    device = env.get("BARROW_TARGET_DEVICE", "").strip() or "cuda"
     if device not in ("cuda", "cpu"):
         raise BuildError(
             f"BARROW_TARGET_DEVICE is {device!r}; "
