@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from barrow_wheel.checks.matrix import Loader, loader_of, unresolved_python_symbols
+from barrow_wheel.checks.matrix import Loader, loader_of, unresolved_python_symbols, users_of
 from barrow_wheel.checks.runtime import has_own_rule
 from barrow_wheel.facts import libraries
 from barrow_wheel.facts.cpython import CPython, covered, extension_name, stable_since, tag_minor
@@ -34,8 +34,6 @@ def foreign_helpers(wheel: Wheel, binary: Binary) -> tuple[str, ...]:
 
 def check_abi3(wheel: Wheel) -> Iterator[Finding]:
     tag_floor = min((m for tag in wheel.tags if tag.abi == "abi3" and (m := tag_minor(tag)) is not None), default=None)
-    pythons = covered(wheel.metadata.requires_python, free_threaded=False)
-    oldest = min((p for p in pythons if any(p.accepts(tag) for tag in wheel.tags)), default=None)
     file_floors: list[int] = []
     for binary in wheel.binaries:
         if claims_abi3(wheel, binary):
@@ -54,6 +52,8 @@ def check_abi3(wheel: Wheel) -> Iterator[Finding]:
                 )
             floor = max((since for s in symbols if (since := stable_since(s)) is not None), default=2)
             file_floors.append(100 if unstable else floor)
+            # Where an exact file exists for an old CPython, that CPython never loads this one.
+            oldest = min((p for p in users_of(wheel, binary.path) if not p.free_threaded), default=None)
             yield from _too_new(wheel, binary, floor, symbols, tag_floor, oldest)
         elif binary.elf is not None and loader_of(binary) is Loader.IMPORT:
             file_floors.append(100)
@@ -77,7 +77,7 @@ def _too_new(
             f"needs CPython 3.{floor}, but the wheel installs on {oldest}",
             evidence=evidence,
         )
-    elif tag_floor is not None and floor > tag_floor:
+    elif tag_floor is not None and floor > tag_floor and not _has_exact_sibling(wheel, binary):
         yield finding(
             "abi3-floor-above-tag",
             wheel.name,
@@ -85,6 +85,15 @@ def _too_new(
             f"needs CPython 3.{floor}, the tag says cp3{tag_floor}; only Requires-Python keeps older ones out",
             evidence=evidence,
         )
+
+
+def _has_exact_sibling(wheel: Wheel, binary: Binary) -> bool:
+    """Whether the same module also comes as a file for one CPython: then the tag speaks for both."""
+    folder, _, name = binary.path.rpartition("/")
+    stem = name.partition(".")[0]
+    names = (path.rpartition("/") for path in wheel.paths)
+    siblings = (extension_name(name) for other, _, name in names if other == folder)
+    return any(s is not None and s.stem == stem and s.build is not None for s in siblings)
 
 
 def _needlessly_high(wheel: Wheel, tag_floor: int, needed: int) -> Iterator[Finding]:

@@ -100,43 +100,58 @@ def installable_pythons(wheel: Wheel) -> tuple[CPython, ...]:
     )
 
 
-def build_matrix(wheel: Wheel) -> Matrix:
-    importable: dict[str, list[tuple[ExtensionName, str, Binary | None]]] = defaultdict(list)
-    others: list[Module] = []
-    pythons = installable_pythons(wheel)
-    for binary in wheel.binaries:
-        if binary.elf is None or ".so" not in binary.path.rpartition("/")[2]:
-            continue
-        loader = loader_of(binary)
-        if loader is Loader.IMPORT:
-            name = extension_name(binary.path.rpartition("/")[2])
-            assert name is not None
-            importable[_dotted(wheel, binary.path, name.stem)].append((name, binary.path, binary))
-        elif not _is_vendored(binary.path):
-            others.append(Module(binary.path, loader, (binary.path,), (Cell.ANY,) * len(pythons)))
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A file that could be a module. `binary` is None where only the name is known (PE, Mach-O)."""
+
+    name: ExtensionName
+    path: str
+    binary: Binary | None
+
+
+def _importable(wheel: Wheel) -> dict[str, list[_Candidate]]:
+    """The files behind each module name."""
+    modules: dict[str, list[_Candidate]] = defaultdict(list)
+    for binary in _shared_objects(wheel):
+        name = extension_name(binary.path.rpartition("/")[2])
+        if name is not None and loader_of(binary) is Loader.IMPORT:
+            modules[_dotted(binary.path, name.stem)].append(_Candidate(name, binary.path, binary))
     for path, _ in wheel.foreign:
         name = extension_name(path.rpartition("/")[2])
         # Without symbols a suffix of CPython's own is the only sign of a module.
         if name is not None and (name.build is not None or name.abi3 or name.windows):
-            importable[_dotted(wheel, path, name.stem)].append((name, path, None))
-    if not any(len(files) for files in importable.values()):
-        pythons_shown = tuple(p for p in pythons if not p.free_threaded)
-        others = [Module(m.name, m.loader, m.files, (Cell.ANY,) * len(pythons_shown)) for m in others]
-        return Matrix(pythons_shown, tuple(others))
-    rows = [
+            modules[_dotted(path, name.stem)].append(_Candidate(name, path, None))
+    return {module: files for module, files in modules.items() if any(not c.name.foreign for c in files)}
+
+
+def _shared_objects(wheel: Wheel) -> Iterator[Binary]:
+    for binary in wheel.binaries:
+        if binary.elf is not None and ".so" in binary.path.rpartition("/")[2]:
+            yield binary
+
+
+def build_matrix(wheel: Wheel) -> Matrix:
+    importable = _importable(wheel)
+    # Which file a free-threaded build imports is only a question where something is imported.
+    pythons = tuple(python for python in installable_pythons(wheel) if importable or not python.free_threaded)
+    imports = [
         Module(
             module,
             Loader.IMPORT,
-            tuple(sorted(path for _, path, _ in files)),
-            tuple(_cell(wheel, python, module, files) for python in pythons),
+            tuple(sorted(candidate.path for candidate in files)),
+            tuple(_cell(wheel, python, files) for python in pythons),
         )
         for module, files in sorted(importable.items())
-        if any(not name.foreign for name, _, _ in files)
     ]
-    return Matrix(pythons, tuple(rows + others))
+    others = [
+        Module(binary.path, loader, (binary.path,), (Cell.ANY,) * len(pythons))
+        for binary in _shared_objects(wheel)
+        if (loader := loader_of(binary)) is not Loader.IMPORT and not _is_vendored(binary.path)
+    ]
+    return Matrix(pythons, (*imports, *others))
 
 
-def _dotted(wheel: Wheel, path: str, stem: str) -> str:
+def _dotted(path: str, stem: str) -> str:
     folder = path.rpartition("/")[0]
     # Wheels put platform files of the root below NAME.data/platlib.
     folder = re.sub(r"^[^/]+\.data/(?:plat|pure)lib/?", "", folder)
@@ -148,19 +163,31 @@ def _is_vendored(path: str) -> bool:
     return re.search(r"(?:^|/)[^/]+\.libs/|-[0-9a-f]{8}\.so", path) is not None
 
 
-def _cell(wheel: Wheel, python: CPython, module: str, files: list[tuple[ExtensionName, str, Binary | None]]) -> Cell:
-    usable = sorted((entry for entry in files if entry[0].loads_on(python)), key=lambda entry: entry[0].rank)
-    if not usable:
-        return Cell.PURE if _has_python_source(wheel, files[0][1], files[0][0].stem) else Cell.MISSING
-    name, _, binary = usable[0]
-    if name.build is not None:
+def _chosen(python: CPython, files: list[_Candidate]) -> _Candidate | None:
+    """The file that the import system takes: the first suffix that exists, in its order of suffixes."""
+    return min((c for c in files if c.name.loads_on(python)), key=lambda c: c.name.rank, default=None)
+
+
+def _cell(wheel: Wheel, python: CPython, files: list[_Candidate]) -> Cell:
+    chosen = _chosen(python, files)
+    if chosen is None:
+        return Cell.PURE if _has_python_source(wheel, files[0].path, files[0].name.stem) else Cell.MISSING
+    if chosen.name.build is not None:
         return Cell.OK
-    if binary is not None and not _bound_by_tag(wheel, python):
-        symbols = unresolved_python_symbols(wheel, binary)
-        since = [stable_since(symbol) for symbol in symbols]
+    if chosen.binary is not None and not _bound_by_tag(wheel, python):
+        since = [stable_since(symbol) for symbol in unresolved_python_symbols(wheel, chosen.binary)]
         if any(minor is None or minor > python.minor for minor in since):
             return Cell.RISK
-    return Cell.ABI3 if name.abi3 else Cell.OK
+    return Cell.ABI3 if chosen.name.abi3 else Cell.OK
+
+
+def users_of(wheel: Wheel, path: str) -> tuple[CPython, ...]:
+    """The CPythons that install the wheel and, importing the file's module, take this very file."""
+    for files in _importable(wheel).values():
+        if any(candidate.path == path for candidate in files):
+            chosen = ((python, _chosen(python, files)) for python in installable_pythons(wheel))
+            return tuple(python for python, candidate in chosen if candidate is not None and candidate.path == path)
+    return ()
 
 
 def _bound_by_tag(wheel: Wheel, python: CPython) -> bool:

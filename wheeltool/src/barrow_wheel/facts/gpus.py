@@ -113,8 +113,8 @@ def driver_floor(code: DeviceCode) -> int:
     """The oldest driver branch that takes this code; what cannot be told apart counts as the older.
 
     Cubins: CUDA 13 writes ELF ABI version 8 throughout, CUDA 12.8 and later from sm_100 on, everything
-    older 7. An ABI 7 cubin may come from CUDA 11 or 12; 525 is the floor of CUDA 12 and what is reported, because no current
-    torch supports CUDA 11, whose floor is 450.
+    older 7. An ABI 7 cubin may come from CUDA 11 or 12; 525, the floor of CUDA 12, is what is reported, because no
+    current torch supports CUDA 11, whose floor is 450.
     """
     if code.kind == "ptx":
         return _CUDA_DRIVER.get(_PTX_CUDA.get(code.ptx_isa, ""), 0)

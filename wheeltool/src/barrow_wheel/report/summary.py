@@ -12,7 +12,7 @@ from barrow_wheel.facts.gpus import CUDA13_DRIVER, USUAL_GPUS, Gpu, Support, dri
 from barrow_wheel.findings import Severity
 from barrow_wheel.readers.device_code import DeviceCode
 
-SYMBOLS = {Cell.OK: "✓", Cell.ABI3: "✓", Cell.ANY: "●", Cell.PURE: "py", Cell.RISK: "!", Cell.MISSING: "✗"}
+SYMBOLS = {Cell.OK: "✓", Cell.ABI3: "abi3", Cell.ANY: "●", Cell.PURE: "py", Cell.RISK: "!", Cell.MISSING: "✗"}
 MEANINGS = {
     Cell.OK: "a file of its own",
     Cell.ABI3: "through the stable ABI",
