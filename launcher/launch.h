@@ -17,8 +17,8 @@ public:
 
     const Device& device() const { return device_; }
 
-    // Enqueues `kernel` with its one parameter struct, or with the parameters that `params` points to. The
-    // only launch in the project. `grid` counts blocks; a cluster is `cluster` of them.
+    // Enqueues `kernel` with the parameters that the pointers in `params` point to, in the order of its
+    // declaration. The only launch in the project. `grid` counts blocks; a cluster is `cluster` of them.
     void launch(const GemmKernel& kernel, int64_t grid, int cluster, void** params) const;
     void launch(const AuxKernel& kernel, int64_t grid, int threads, void** params) const;
 
