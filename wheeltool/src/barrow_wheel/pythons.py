@@ -227,3 +227,14 @@ def resolve(requests: Sequence[str]) -> tuple[Interpreter, ...]:
             "or give paths of interpreters"
         )
     return tuple(found)
+
+
+def resolve_all(source: str) -> tuple[Interpreter, ...]:
+    """Interpreters for every CPython that `source` covers. Raises MissingToolError naming those not on this machine."""
+    search = find_pythons(wanted_pythons(source))
+    if search.missing:
+        raise MissingToolError(
+            f"not on this machine: CPython {', '.join(map(str, search.missing))}; "
+            f"install them (`barrow-wheel pythons '{source}' --install`) or choose with --python"
+        )
+    return search.found

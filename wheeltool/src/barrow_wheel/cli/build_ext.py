@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from barrow_wheel.build.plan import Extension, make_plan
 from barrow_wheel.build.run import build
 from barrow_wheel.build.toolchain import cuda_include, environment, find_pybind11, find_toolchain, find_torch
-from barrow_wheel.errors import EXIT_CLEAN, MissingToolError, UsageError
+from barrow_wheel.errors import EXIT_CLEAN, UsageError
 from barrow_wheel.machine import PLAIN_JOB_BYTES, TORCH_JOB_BYTES, capacity, jobs_within
-from barrow_wheel.pythons import Interpreter, find_pythons, resolve, wanted_pythons
+from barrow_wheel.pythons import Interpreter, resolve, resolve_all
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -91,10 +91,4 @@ def _interpreters(options: argparse.Namespace) -> tuple[Interpreter, ...]:
         raise UsageError("give either --python (repeatable) or --requires")
     if options.python:
         return resolve(options.python)
-    search = find_pythons(wanted_pythons(options.requires))
-    if search.missing:
-        raise MissingToolError(
-            f"not on this machine: CPython {', '.join(map(str, search.missing))}; "
-            f"install them (`barrow-wheel pythons {options.requires} --install`) or choose with --python"
-        )
-    return search.found
+    return resolve_all(options.requires)

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from barrow_wheel import __version__
-from barrow_wheel.cli import build_ext, check, merge, pythons
+from barrow_wheel.cli import build_ext, check, cmake_dir, doctor, merge, pythons
 from barrow_wheel.errors import EXIT_INTERNAL, BarrowWheelError
 
-_COMMANDS = (check, pythons, build_ext, merge)
+_COMMANDS = (check, pythons, build_ext, merge, doctor, cmake_dir)
 _EPILOG = (
     "exit codes: 0 nothing found, 1 findings, 2 wrong usage, 3 input unreadable, 4 something missing on this machine, "
     "5 a build failed, 6 wheels cannot be merged, 70 a bug in barrow-wheel"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from barrow_wheel.check import WheelReport
-from barrow_wheel.checks.cuda import codes_of, cuda_files
+from barrow_wheel.checks.cuda import codes_of, cuda_files, linked_cuda
 from barrow_wheel.checks.matrix import Cell, Loader, Module
 from barrow_wheel.checks.torch import minimum_torch, torch_files
 from barrow_wheel.facts.gpus import CUDA13_DRIVER, USUAL_GPUS, Gpu, Support, driver_floor, gpu, support
@@ -65,8 +65,15 @@ def gpu_rows(report: WheelReport, gpus: tuple[Gpu, ...]) -> tuple[GpuRow, ...]:
     if loose:
         merged = tuple(sorted({code for binary in loose for code in codes_of(binary)}))
         groups.setdefault(merged, []).extend(b.path for b in loose)
+    # A file that links CUDA 13's libraries was made by its toolkit, even where the code alone does not tell.
+    thirteen = {b.path for b in files if any(library.major == 13 for library in linked_cuda(b))}
     return tuple(
-        GpuRow(tuple(paths), arch_text(codes), driver_of(codes), tuple(support(codes, one.arch) for one in gpus))
+        GpuRow(
+            tuple(paths),
+            arch_text(codes),
+            CUDA13_DRIVER if set(paths) & thirteen else driver_of(codes),
+            tuple(support(codes, one.arch) for one in gpus),
+        )
         for codes, paths in groups.items()
     )
 
