@@ -97,6 +97,13 @@ def test_abi3audit(wheel: Wheel) -> None:
     assert "1 extensions scanned; 0 ABI version mismatches and 0 ABI violations found" in said
 
 
+def test_barrow_wheel_finds_nothing(wheel: Wheel) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "barrow_wheel", "check", str(wheel.path)], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 @pytest.mark.parametrize("folder", [ROOT, TORCH.parent], ids=["sources", "site-packages"])
 def test_tells_no_folder_of_the_machine_that_built_it(wheel: Wheel, folder: Path) -> None:
     assert [name for name, content in wheel.files.items() if str(folder).encode() in content] == []
