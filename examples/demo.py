@@ -25,7 +25,7 @@ from barrow.linear import Explanation, Fp8Linear, backends
 SENTENCES = Path(__file__).with_name("sentences.txt")
 MIN_COSINE = 0.99
 H100_SMS = 132
-BATCH = 32
+BATCH = 128
 TIMED_RUNS = 3
 SHOWN = 6
 

@@ -22,8 +22,7 @@ def _accumulate(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor) -> Tenso
         columns = slice(block * SCALE_BLOCK, (block + 1) * SCALE_BLOCK)
         partial = a[:, columns].float() @ b[:, columns].float().T
         partial *= a_scale[:, block, None]
-        partial *= b_scale[:, block].repeat_interleave(SCALE_BLOCK)[:rows]
-        total += partial
+        total.addcmul_(partial, b_scale[:, block].repeat_interleave(SCALE_BLOCK)[:rows])
     return total
 
 
@@ -46,20 +45,20 @@ def _scale_of(amax: Tensor, use_ue8m0: bool) -> Tensor:
 
 
 def _quantize(x: Tensor, group_rows: int, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
-    """Quantize groups of `group_rows` x 128 elements; the scale is contiguous."""
+    """Quantize groups of `group_rows` x 128 elements; both results are contiguous."""
     rows, k = x.shape
-    value = x.float()
-    finite = value.isfinite()
-    magnitude = value.abs().masked_fill(~finite, 0.0)
     row_groups, column_groups = -(-rows // group_rows), scale_blocks(k)
     # Padding with zeros makes every group whole and changes no maximum.
     padding = (0, column_groups * SCALE_BLOCK - k, 0, row_groups * group_rows - rows)
-    groups = functional.pad(magnitude, padding).reshape(row_groups, group_rows, column_groups, SCALE_BLOCK)
-    scale = _scale_of(groups.amax(dim=(1, 3)), use_ue8m0)
-    divisor = scale.repeat_interleave(group_rows, 0)[:rows].repeat_interleave(SCALE_BLOCK, 1)[:, :k]
+    groups = functional.pad(x.float(), padding).reshape(row_groups, group_rows, column_groups, SCALE_BLOCK)
+    infinite = ~groups.isfinite()
+    amax = groups.abs().masked_fill_(infinite, 0.0).amax(dim=(1, 3), keepdim=True)
+    scale = _scale_of(amax, use_ue8m0)
     # Clamped first: what a cast does beyond 448 differs among torch's releases.
-    quotient = (value / divisor).clamp(-E4M3_MAX, E4M3_MAX).masked_fill(~finite, float("nan"))
-    return quotient.to(torch.float8_e4m3fn), scale
+    quotient = (groups / scale).clamp_(-E4M3_MAX, E4M3_MAX).masked_fill_(infinite, float("nan"))
+    q = quotient.to(torch.float8_e4m3fn).reshape(row_groups * group_rows, column_groups * SCALE_BLOCK)
+    # Not contiguous(), which keeps the strides of the padded tensor where there is one row or none.
+    return q[:rows, :k].clone(memory_format=torch.contiguous_format), scale.reshape(row_groups, column_groups)
 
 
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
@@ -70,9 +69,7 @@ def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tens
 
 def _per_block_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
     torch.ops.barrow.check_quant.default(x)
-    q, scale = _quantize(x, SCALE_BLOCK, use_ue8m0)
-    # The reduction leaves other strides where a dimension is 0.
-    return q, scale.clone(memory_format=torch.contiguous_format)
+    return _quantize(x, SCALE_BLOCK, use_ue8m0)
 
 
 def register() -> None:
