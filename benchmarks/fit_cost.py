@@ -32,11 +32,12 @@ SAME = 1e-5
 
 @dataclass(frozen=True)
 class Geometry:
-    """What the waves of a kernel depend on: rows and columns that one cluster covers, CTAs in it."""
+    """What one cluster of a kernel covers: rows and columns of D, CTAs, and how many of them share the K of a tile."""
 
     rows: int
     columns: int
     ctas: int
+    split_k: int
 
     def waves(self, m: int, n: int, num_sms: int) -> int:
         clusters = -(-m // self.rows) * -(-n // self.columns)
@@ -47,14 +48,16 @@ def geometry(kernel: Row) -> Geometry:
     return Geometry(
         kernel["block_m"] * kernel["cluster_m"],
         kernel["block_n"] * kernel["cluster_n"],
-        kernel["cluster_m"] * kernel["cluster_n"],
+        kernel["cluster_m"] * kernel["cluster_n"] * kernel["cluster_k"],
+        kernel["cluster_k"],
     )
 
 
 def terms(g: Geometry, row: Row, num_sms: int) -> tuple[float, float, float]:
     """What the three coefficients are multiplied with."""
     waves = g.waves(row["m"], row["n"], num_sms)
-    return 1.0, float(waves), float(waves * -(-row["k"] // 128))
+    k_blocks = -(-row["k"] // 128)
+    return 1.0, float(waves), float(waves * -(-k_blocks // g.split_k))
 
 
 def predict(cost: Cost, g: Geometry, row: Row, num_sms: int) -> float:

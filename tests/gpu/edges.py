@@ -29,7 +29,7 @@ def edge_cases(kernel: Kernel) -> list[Case]:
         | _around(kernel.block_n, kernel.block_n * kernel.cluster_n, BLOCK)
     )
     ring = BLOCK * kernel.stages
-    ks = sorted({0, 1, 16, 131, 2 * BLOCK, ring + BLOCK * kernel.warpgroups_k + 48} | _around(BLOCK, ring))
+    ks = sorted({0, 1, 16, 131, 2 * BLOCK, 2 * ring + BLOCK + 48, 4 * ring + 2 * BLOCK + 8} | _around(BLOCK, ring))
     cases: list[Case] = []
     for m in ms:
         for n in ns:
@@ -46,8 +46,8 @@ def edge_cases(kernel: Kernel) -> list[Case]:
                         a_offset,
                         b_pad,
                         b_offset,
-                        SCALE_LAYOUTS[i // 3 % 5],
-                        SCALE_LAYOUTS[i // 13 % 5],
+                        SCALE_LAYOUTS[i // 3 % 7],
+                        SCALE_LAYOUTS[i // 13 % 7],
                         OUT_LAYOUTS[i // 2 % 3],
                     )
                 )

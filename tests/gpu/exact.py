@@ -6,7 +6,7 @@ and a kernel is either right in every bit (the sign of a zero aside) or wrong.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from reference import Problem, blocks, product
@@ -17,10 +17,13 @@ E4M3_NAN = 0x7F
 GUARD = -12288.0
 GUARD_ROWS = 2
 
-ScaleLayout = Literal["k_block_major", "row_major", "padded", "per_row", "per_tensor"]
+# The first two are what the copy engine can address: rows adjacent, base and pitch in multiples of 16 bytes.
+ScaleLayout = Literal[
+    "k_block_major", "k_block_major_wide", "k_block_major_odd", "row_major", "row_major_padded", "per_row", "per_tensor"
+]
 OutLayout = Literal["contiguous", "aligned", "odd", "bare"]
 
-SCALE_LAYOUTS: tuple[ScaleLayout, ...] = ("k_block_major", "row_major", "padded", "per_row", "per_tensor")
+SCALE_LAYOUTS: tuple[ScaleLayout, ...] = get_args(ScaleLayout)
 OUT_LAYOUTS: tuple[OutLayout, ...] = ("contiguous", "aligned", "odd")
 
 
@@ -97,14 +100,16 @@ def laid_out_scale(values: torch.Tensor, layout: ScaleLayout) -> torch.Tensor:
         return values[:, :1].contiguous().expand(rows, blocks) if blocks else values
     if layout == "per_tensor":
         return values[:1, :1].contiguous().expand(rows, blocks) if rows and blocks else values
-    pitch, stride, offset = (
-        (ceil_div(rows, 4) * 4, (1, ceil_div(rows, 4) * 4), 0)
-        if layout == "k_block_major"
-        else (blocks + 3, (blocks + 3, 1), 1)
-    )
-    length = (blocks if layout == "k_block_major" else rows) * pitch + offset
-    storage = torch.full((length,), float("nan"), device=values.device)
-    view = storage.as_strided((rows, blocks), stride, offset)
+    whole = ceil_div(rows, 4) * 4
+    pitch, offset = {
+        "k_block_major": (whole, 0),
+        "k_block_major_wide": (whole + 8, 4),
+        "k_block_major_odd": (whole + 1, 1),
+        "row_major_padded": (blocks + 3, 1),
+    }[layout]
+    outer, strides = (rows, (pitch, 1)) if layout == "row_major_padded" else (blocks, (1, pitch))
+    storage = torch.full((offset + outer * pitch,), float("nan"), device=values.device)
+    view = storage.as_strided((rows, blocks), strides, offset)
     view.copy_(values)
     return view
 

@@ -22,7 +22,6 @@ class Kernel:
     stages: int
     cluster_m: int
     cluster_n: int
-    warpgroups_k: int
 
     @property
     def dtype(self) -> torch.dtype:
@@ -44,7 +43,6 @@ def all_kernels() -> list[Kernel]:
             row["stages"],
             row["cluster_m"],
             row["cluster_n"],
-            row["warpgroups_k"],
         )
         for index, row in enumerate(launcher.kernels())
         if row["kind"] == "gemm"

@@ -29,7 +29,7 @@ def cases(kernel: Kernel, num_sms: int) -> list[Case]:
     ring = BLOCK * kernel.stages
     return [
         Case(1, 1, 1, out="bare"),
-        Case(m + 1, n + 9, ring + BLOCK + 8, a_scale="row_major", out="bare"),
+        Case(m + 1, n + 9, 4 * ring + BLOCK + 8, a_scale="row_major", out="bare"),
         Case(m - 1, n + 8, 2 * BLOCK + 16, b_scale="k_block_major", out="bare"),
         Case(3, 16, 130, a_offset=1, b_pad=3, out="bare"),
         Case(5, kernel.block_n * (num_sms + 3), BLOCK + 16, out="bare"),
