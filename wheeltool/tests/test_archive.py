@@ -1,0 +1,105 @@
+"""Archives that mean harm are refused within bounds."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import WheelSpec
+
+from barrow_wheel.check import check, read_archive
+from barrow_wheel.errors import FormatError, InputError, LimitError
+from barrow_wheel.readers.archive import path_distrust
+
+
+def test_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb-1.0-py3-none-any.whl"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("zeros", "w", force_zip64=True) as stream,
+    ):
+        for _ in range(300):
+            stream.write(bytes(1 << 20))
+    started = time.monotonic()
+    with pytest.raises(LimitError, match="unpacks from"):
+        read_archive(path)
+    assert time.monotonic() - started < 1
+
+
+def test_overlapping_members_are_refused(tmp_path: Path) -> None:
+    """The directory lists one member many times at the same place, as Fifield's bomb does."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a", b"x" * 1000)
+    data = buffer.getvalue()
+    end = data.rindex(b"PK\x05\x06")
+    start = struct.unpack("<I", data[end + 16 : end + 20])[0]
+    entry = data[start:end]
+    tail = bytearray(data[end:])
+    struct.pack_into("<HHI", tail, 8, 50, 50, len(entry) * 50)
+    path = tmp_path / "overlap-1.0-py3-none-any.whl"
+    path.write_bytes(data[:start] + entry * 50 + bytes(tail))
+    with pytest.raises(InputError):
+        read_archive(path)
+
+
+def test_a_directory_that_claims_gigabytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "directory-1.0-py3-none-any.whl"
+    size = 20 << 20
+    with path.open("wb") as stream:
+        stream.truncate(size)
+        stream.seek(size)
+        stream.write(struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 60000, 60000, size, 0, 0))
+    with pytest.raises(LimitError):
+        read_archive(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x05\x06", b"not a zip at all", b"PK\x03\x04" + bytes(100)])
+def test_what_is_no_archive_is_an_error(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "broken-1.0-py3-none-any.whl"
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="not a readable zip"):
+        read_archive(path)
+
+
+def test_archive_without_metadata_is_no_wheel(tmp_path: Path) -> None:
+    path = tmp_path / "nothing-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.py", b"")
+    with pytest.raises(InputError, match=r"\.dist-info"):
+        read_archive(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["../evil", "a/../../evil", "/etc/passwd", "C:/windows", "C:evil", "a\\..\\evil", "", "a/./b", "a\0b"]
+)
+def test_paths_that_lead_out(path: str) -> None:
+    assert path_distrust(path)
+
+
+@pytest.mark.parametrize("path", ["a/b.py", "a..b/c", "...", "a b/ü.py", "x.data/scripts/run"])
+def test_paths_that_do_not(path: str) -> None:
+    assert not path_distrust(path)
+
+
+def test_hostile_members_are_findings_and_never_written(tmp_path: Path) -> None:
+    names = ["../evil.py", "/evil.py", "demo/\x1b[31mred.py"]
+    path = WheelSpec({}, extra_members=[(zipfile.ZipInfo(name), b"x") for name in names]).write(tmp_path)
+    before = sorted(tmp_path.parent.rglob("*"))
+    findings = check([str(path)]).findings
+    assert {f.file for f in findings if f.rule == "unsafe-member"} == {"../evil.py", "/evil.py"}
+    assert not any("\x1b" in f.file + f.message + "".join(f.evidence) for f in findings)
+    assert sorted(tmp_path.parent.rglob("*")) == before
+
+
+def test_bad_checksum_is_a_finding(tmp_path: Path) -> None:
+    path = WheelSpec({"demo/data.txt": b"A" * 4096}).write(tmp_path)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"demo/data.txt") + len("demo/data.txt")
+    raw[at + 2] ^= 0xFF
+    path.write_bytes(bytes(raw))
+    assert "unreadable-file" in {f.rule for f in check([str(path)]).findings}

@@ -1,0 +1,104 @@
+"""Mutated inputs: every reader either answers or raises its own error, quickly. tools/fuzz.py runs this for longer."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import CSource, WheelSpec, cubin, cuda_source, fatbin, fatbin_entry
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from barrow_wheel.check import findings_of, read_archive
+from barrow_wheel.checks.matrix import build_matrix
+from barrow_wheel.errors import InputError
+from barrow_wheel.readers.blob import Blob
+from barrow_wheel.readers.device_code import read_device_code
+from barrow_wheel.readers.elf import read_elf
+from barrow_wheel.readers.metadata import parse_metadata, parse_record, parse_wheel_tags
+
+mutations = st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(min_size=1, max_size=8)), min_size=1, max_size=12)
+quick = settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def mutate(data: bytes, changes: list[tuple[int, bytes]], cut: int) -> bytes:
+    changed = bytearray(data)
+    for at, value in changes:
+        # Half of the changes hit the first KiB, where headers are.
+        place = at % min(len(changed), 1024 if at % 2 else len(changed))
+        changed[place : place + len(value)] = value
+    return bytes(changed[: len(changed) - cut % len(changed) if cut else None])
+
+
+@pytest.fixture(scope="module")
+def seed_elf(compile_so: Callable[[CSource], bytes], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    image = fatbin(fatbin_entry(2, 90), fatbin_entry(1, 80)) + cubin(100, "f")
+    source = CSource(exports=("PyInit__C",), calls=("PyLong_FromLong", "aoti_torch_empty"))
+    return compile_so(cuda_source(tmp_path_factory.mktemp("fuzz"), image, source))
+
+
+@quick
+@given(changes=mutations, cut=st.integers(0, 5000))
+def test_elf_and_device_code(seed_elf: bytes, changes: list[tuple[int, bytes]], cut: int) -> None:
+    blob = Blob.of_bytes(mutate(seed_elf, changes, cut))
+    try:
+        elf = read_elf(blob)
+        read_device_code(blob, elf)
+    except InputError:
+        pass
+
+
+@quick
+@given(changes=mutations, cut=st.integers(0, 300))
+def test_loose_device_code(changes: list[tuple[int, bytes]], cut: int) -> None:
+    data = b"PACK" + fatbin(fatbin_entry(2, 90), fatbin_entry(1, 80)) + cubin(100, "f") + cubin(80, layout=12)
+    try:
+        read_device_code(Blob.of_bytes(mutate(data, changes, cut)), None)
+    except InputError:
+        pass
+
+
+@quick
+@given(data=st.binary(max_size=400))
+def test_text_formats(data: bytes) -> None:
+    parse_metadata(b"Metadata-Version: 2.1\nRequires-Dist: " + data)
+    parse_wheel_tags(b"Tag: " + data)
+    try:
+        parse_record(data)
+    except InputError:
+        pass
+
+
+@settings(parent=quick, max_examples=60)
+@given(changes=mutations, cut=st.integers(0, 4000), field=st.binary(max_size=60))
+def test_whole_wheels(
+    seed_elf: bytes, tmp_path: Path, changes: list[tuple[int, bytes]], cut: int, field: bytes
+) -> None:
+    path = WheelSpec({"demo/_C.abi3.so": seed_elf, "demo/k.py": b"import triton\n@triton.jit\n" + field}).write(
+        tmp_path
+    )
+    path.write_bytes(mutate(path.read_bytes(), changes, cut))
+    try:
+        wheel = read_archive(path)
+    except InputError:
+        return
+    build_matrix(wheel)
+    findings_of(wheel)
+
+
+@settings(parent=quick, max_examples=60)
+@given(changes=mutations, cut=st.integers(0, 4000))
+def test_wheels_with_mutated_members(
+    seed_elf: bytes, tmp_path: Path, changes: list[tuple[int, bytes]], cut: int
+) -> None:
+    """A sound archive around a broken file: always an answer, and never a clean one."""
+    broken = mutate(seed_elf, changes, cut)
+    path = WheelSpec({"demo/_C.abi3.so": broken}).write(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+    wheel = read_archive(path)
+    findings = findings_of(wheel)
+    assert wheel.binaries or wheel.unreadable or broken[:4] != b"\x7fELF"
+    assert all(f.message for f in findings)

@@ -1,0 +1,171 @@
+"""Every rule has a wheel that it finds, and a wheel without faults that nothing finds."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import zipfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CSource, WheelSpec, cuda_source, fatbin, fatbin_entry
+
+from barrow_wheel.allowlist import Allowlist, Entry
+from barrow_wheel.check import check
+from barrow_wheel.facts.gpus import gpu
+from barrow_wheel.findings import Finding, Severity
+from barrow_wheel.rules import RULES
+
+MODULE = CSource(exports=("PyInit__C",), calls=("PyLong_FromLong", "PyUnicode_FromString"))
+PRIVATE = CSource(exports=("PyInit__C",), calls=("PyLong_FromLong", "_PyObject_GetDictPtr", "PyFrame_GetBack"))
+NEW = CSource(exports=("PyInit__C",), calls=("PyObject_GetBuffer",))  # stable since 3.11
+SHIM = CSource(calls=("aoti_torch_library_init_def", "torch_dtype_float4_e2m1fn_x2"))  # torch 2.11
+CXX_ABI = CSource(calls=("_ZN2at11TensorMaker11make_tensorEv", "_ZN5torch7LibraryC1ENS0_4KindESs"))
+SM90 = fatbin_entry(2, 90)
+PTX80 = fatbin_entry(1, 80, low=0, high=8)
+MIB = 1 << 20
+
+Make = Callable[[CSource], bytes]
+Link = Callable[[str], tuple[str, ...]]
+
+
+def linked(source: CSource, flags: tuple[str, ...]) -> CSource:
+    return CSource(source.exports, source.calls, source.weak, source.text, source.flags + flags)
+
+
+def versioned(make: Make, tmp_path: Path, soname: str, version: str) -> bytes:
+    """A module that needs `needed` of a symbol version, from a stub library that is linked and not shipped."""
+    script = tmp_path / "v.map"
+    script.write_text(f"{version} {{ global: needed; }};")
+    stub_c = tmp_path / "stub.c"
+    stub_c.write_text("void needed(void) {}")
+    stub = tmp_path / soname
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-nostdlib", f"-Wl,-soname,{soname}", f"-Wl,--version-script={script}", str(stub_c), "-o", str(stub)],
+        check=True,
+    )  # fmt: skip
+    return make(
+        CSource(exports=("PyInit__C",), calls=("needed",), flags=(str(stub), f"-DV={version.replace('.', '_')}"))
+    )
+
+
+def symlink_member() -> tuple[zipfile.ZipInfo, bytes]:
+    info = zipfile.ZipInfo("demo/link")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info, b"/etc/passwd"
+
+
+def cases(make: Make, link: Link, tmp: Path) -> dict[str, Any]:
+    """rule -> WheelSpec, or (WheelSpec, names of GPUs to ask for), or several WheelSpecs of one release."""
+    so = "demo/_C.abi3.so"
+    cuda12 = link("libcudart.so.12")
+    h100_only = make(cuda_source(tmp, fatbin(SM90)))
+    with_ptx = make(cuda_source(tmp, fatbin(SM90, PTX80)))
+    headers = {f"demo/include/cute/{i}.hpp": b"x%d" % i for i in range(12)}
+    nvcc = make(CSource(text='const char words[] = "nvcc\\0cuobjdump\\0CUDA_HOME";'))
+    debug = CSource(exports=("PyInit__C",), flags=("-g",), text="".join(f"int variable_{i};" for i in range(40_000)))
+    symbols = CSource(
+        text="".join(f"static int v{i}(void) {{ return {i}; }} int (*p{i})(void) = v{i};" for i in range(30_000))
+    )
+    return {
+        "matrix-missing-cell": WheelSpec({"demo/_C.cpython-312-x86_64-linux-gnu.so": make(PRIVATE)}),
+        "matrix-missing-free-threaded": WheelSpec({so: make(MODULE)}, tag="py3-none-manylinux_2_28_x86_64"),
+        "matrix-unversioned-module": WheelSpec({"demo/_C.so": make(PRIVATE)}, tag="py3-none-manylinux_2_28_x86_64"),
+        "matrix-wrong-machine": WheelSpec({so: make(MODULE)}, tag="cp310-abi3-manylinux_2_28_aarch64"),
+        "abi3-unstable-symbol": WheelSpec({so: make(PRIVATE)}),
+        "abi3-floor-above-requires-python": WheelSpec({so: make(NEW)}),
+        "abi3-floor-above-tag": WheelSpec({so: make(NEW)}, requires_python=">=3.11"),
+        "abi3-floor-needlessly-high": WheelSpec({so: make(MODULE)}, tag="cp312-abi3-manylinux_2_28_x86_64"),
+        "links-libpython": WheelSpec({so: make(linked(MODULE, link("libpython3.12.so.1.0")))}),
+        "torch-floor-too-low": WheelSpec({so: make(SHIM)}, requires_dist=["torch>=2.10"]),
+        "torch-requirement-missing": WheelSpec({so: make(SHIM)}),
+        "torch-unstable-abi-unpinned": WheelSpec({so: make(CXX_ABI)}, requires_dist=["torch>=2.4"]),
+        "torch-symbol-unknown": WheelSpec({so: make(CSource(calls=("aoti_torch_of_next_year",)))}, requires_dist=["torch>=2.10"]),
+        "gpu-not-covered": (WheelSpec({"demo/lib.so": h100_only}), ["b200"]),
+        "gpu-partly-covered": (WheelSpec({"demo/a.so": h100_only, "demo/b.so": make(cuda_source(tmp, fatbin(fatbin_entry(2, 100))))}), ["b200"]),
+        "gpu-jit-only": (WheelSpec({"demo/lib.so": with_ptx}), ["b200"]),
+        "cuda-library-undeclared": WheelSpec({so: make(linked(SHIM, cuda12))}, requires_dist=["torch>=2.11"]),
+        "cuda-major-conflict": WheelSpec({so: make(linked(MODULE, cuda12))}, requires_dist=["nvidia-cuda-runtime-cu11"]),
+        "cuda-mixed-majors": WheelSpec({so: make(linked(MODULE, cuda12 + link("libcublas.so.13")))}),
+        "toolkit-at-run-time": WheelSpec({"demo/lib.so": nvcc, **headers}),
+        "host-compiler-at-run-time": WheelSpec({
+            "demo/build.py": b"from torch.utils.cpp_extension import load\nload('x', ['a.cpp'])\n", "demo/a.cpp": b"int x;"}),
+        "jit-at-run-time": WheelSpec({"demo/kernels.py": b"import triton\n\n\n@triton.jit\ndef kernel(x): ...\n"}),
+        "library-not-provided": WheelSpec({so: make(linked(MODULE, link("libnuma.so.1")))}),
+        "glibc-above-tag": WheelSpec({so: versioned(make, tmp, "libc.so.6", "GLIBC_2.34")}),
+        "libstdcxx-above-tag": WheelSpec({so: versioned(make, tmp, "libstdc++.so.6", "GLIBCXX_3.4.30")}),
+        "rpath-outside": WheelSpec({so: make(linked(MODULE, ("-Wl,-rpath,/home/somebody/lib",)))}),
+        "executable-stack": WheelSpec({so: make(linked(MODULE, ("-Wl,-z,execstack",)))}),
+        "tag-mismatch": WheelSpec({so: make(MODULE)}, wheel_tags=["cp310-abi3-linux_x86_64"]),
+        "platform-tag-linux": WheelSpec({so: make(MODULE)}, tag="cp310-abi3-linux_x86_64"),
+        "name-mismatch": WheelSpec({so: make(MODULE)}, metadata_version_line="Version: 2.0"),
+        "metadata-invalid": WheelSpec({so: make(MODULE)}, requires_python="newer than 3.9"),
+        "record-mismatch": WheelSpec({so: make(MODULE), "demo/__init__.py": b"x"}, record_edit=lambda r: r.replace("sha256=LXEWQ", "sha256=LXEWR")),
+        "record-incomplete": WheelSpec({so: make(MODULE)}, record_edit=lambda r: r.replace("demo/_C.abi3.so", "demo/_D.abi3.so")),
+        "unsafe-member": WheelSpec({so: make(MODULE)}, extra_members=[symlink_member()]),
+        "duplicate-member": WheelSpec({so: make(MODULE)}, extra_members=[(zipfile.ZipInfo("demo/_C.abi3.so"), b"again")]),
+        "unreadable-file": WheelSpec({so: make(MODULE)[:3000]}),
+        "binary-not-read": WheelSpec({"demo/_C.cp312-win_amd64.pyd": b"MZ" + b"\0" * 100}, tag="cp312-cp312-win_amd64"),
+        "debug-information": WheelSpec({so: make(debug)}),
+        "symbol-table": WheelSpec({"demo/lib.so": make(symbols)}),
+        "duplicate-content": WheelSpec({"demo/a.bin": bytes(range(256)) * 8192, "demo/b.bin": bytes(range(256)) * 8192}),
+        "release-missing-wheel": [
+            WheelSpec({}, tag="cp311-cp311-manylinux_2_28_x86_64"), WheelSpec({}, tag="cp312-cp312-manylinux_2_28_x86_64")],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def all_cases(compile_so: Make, link_stub: Link, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return cases(compile_so, link_stub, tmp_path_factory.mktemp("cases"))
+
+
+def found_by(case: Any, folder: Path) -> tuple[Finding, ...]:
+    gpus: list[str] = []
+    if isinstance(case, tuple):
+        case, gpus = case
+    specs = case if isinstance(case, list) else [case]
+    # zipfile warns about the duplicate that one case writes on purpose.
+    with (
+        pytest.warns(UserWarning)
+        if any(s.extra_members and s.extra_members[0][1] == b"again" for s in specs)
+        else nullcontext()
+    ):
+        paths = [str(spec.write(folder)) for spec in specs]
+    return check(paths, [gpu(name) for name in gpus]).findings
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "allowlist-stale"])
+def test_rule_is_found(rule: str, all_cases: dict[str, Any], tmp_path: Path) -> None:
+    findings = [f for f in found_by(all_cases[rule], tmp_path) if f.rule == rule]
+    assert findings, f"no wheel shows {rule}"
+    for finding in findings:
+        assert finding.message and finding.remedy
+        assert finding.severity <= RULES[rule].severity
+
+
+def test_a_sound_abi3_wheel_has_no_finding(compile_so: Make, tmp_path: Path) -> None:
+    spec = WheelSpec({"demo/__init__.py": b"from demo import _C\n", "demo/_C.abi3.so": compile_so(MODULE)})
+    assert check([str(spec.write(tmp_path))]).findings == ()
+
+
+def test_a_sound_torch_wheel_has_no_finding(compile_so: Make, link_stub: Link, tmp_path: Path) -> None:
+    weak_stream = CSource(SHIM.exports, SHIM.calls, ("aoti_torch_of_next_year",), "", link_stub("libcudart.so.13"))
+    spec = WheelSpec(
+        {"demo/_C.so": compile_so(weak_stream)}, tag="py3-none-manylinux_2_28_x86_64", requires_dist=["torch>=2.11"]
+    )
+    assert check([str(spec.write(tmp_path))]).findings == ()
+
+
+def test_allowlist_excuses_and_goes_stale(all_cases: dict[str, Any], tmp_path: Path) -> None:
+    path = str(all_cases["rpath-outside"].write(tmp_path))
+    allow = Allowlist(
+        (Entry("rpath-outside", "the plugin folder", file="demo/*", evidence="/home/somebody"),), "allow.toml"
+    )
+    report = check([path], allowlist=allow)
+    assert report.findings == () and report.wheels[0].excused == 1
+    stale = Allowlist((Entry("rpath-outside", "x", file="other/*"),), "allow.toml")
+    rules = {f.rule: f.severity for f in check([path], allowlist=stale).findings}
+    assert rules == {"rpath-outside": Severity.WARNING, "allowlist-stale": Severity.ERROR}
