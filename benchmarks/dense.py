@@ -8,12 +8,12 @@ failure: the exit code is 0 whatever the numbers say.
 
 import argparse
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import torch
@@ -90,10 +90,6 @@ def measure_shape(machine: Machine, contenders: Sequence[Provider], m: int, ws: 
     return row
 
 
-def geomean(values: Sequence[float]) -> float:
-    return math.exp(sum(map(math.log, values)) / len(values)) if values else float("nan")
-
-
 def best(row: Row, names: Sequence[str]) -> float | None:
     return min((row["us"][name] for name in names if name in row["us"]), default=None)
 
@@ -117,7 +113,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
             continue
         line: Row = {
             "m": [min(row["m"] for row in timed), max(row["m"] for row in timed)],
-            "over_floor": geomean([row["us"]["barrow"] / row["floor_us"] for row in timed]),
+            "over_floor": geometric_mean([row["us"]["barrow"] / row["floor_us"] for row in timed]),
         }
         for label, names in (
             ("deep_gemm", ("deep_gemm",)),
@@ -128,7 +124,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
             if ratios := speedups(timed, names):
                 worst, where = min(ratios, key=lambda pair: pair[0])
                 line[label] = {
-                    "geomean": geomean([ratio for ratio, _ in ratios]),
+                    "geomean": geometric_mean([ratio for ratio, _ in ratios]),
                     "worst": worst,
                     "worst_at": [where["m"], where["n"], where["k"]],
                 }

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import torch
@@ -93,10 +94,6 @@ def fit(g: Geometry, rows: Sequence[Row], best_us: dict[Shape, float], num_sms: 
     return best
 
 
-def geomean(values: Sequence[float]) -> float:
-    return math.exp(sum(map(math.log, values)) / len(values))
-
-
 def check_formula(num_sms: int) -> None:
     """Raise RuntimeError if the launcher installed here predicts by another formula than this file fits."""
     kernels = {row["name"]: row for row in launcher.kernels() if row["kind"] == "gemm"}
@@ -134,7 +131,7 @@ def losses(times: Times, costs: dict[str, Cost], shapes: dict[str, Geometry], nu
 
 
 def print_losses(label: str, found: Sequence[Loss], show: int) -> None:
-    print(f"{label}: geomean loss {geomean([loss.ratio for loss in found]):.4f}x, worst {found[0].ratio:.3f}x")
+    print(f"{label}: geomean loss {geometric_mean([loss.ratio for loss in found]):.4f}x, worst {found[0].ratio:.3f}x")
     for loss in found[:show]:
         m, n, k = loss.shape
         print(f"  {loss.ratio:.3f}x at M={m} N={n} K={k}: {short(loss.choice)} instead of {short(loss.fastest)}")

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import matplotlib
@@ -108,7 +109,7 @@ def ratio_panel(axes: Axes, rows: Sequence[Row], peer: str) -> None:
     axes.set_xticks([j + 0.5 for j in range(len(ms))], [str(m) for m in ms], fontsize=8)
     axes.set_yticks([i + 0.5 for i in range(len(shapes))], [f"{n} x {k}" for n, k in shapes], fontsize=8)
     found = [value for line in values for value in line if not math.isnan(value)]
-    mean = math.exp(sum(map(math.log, found)) / len(found)) if found else math.nan
+    mean = geometric_mean(found)
     axes.set_title(f"against {LABELS[peer]}: geomean {mean:.2f}", fontsize=10)
     axes.set_xlabel("M")
 

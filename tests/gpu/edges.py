@@ -4,9 +4,6 @@ from exact import OUT_LAYOUTS, SCALE_LAYOUTS, Case
 from gemm_kernels import Kernel
 from reference import BLOCK
 
-# N x K of DeepSeek-V3's dense projections.
-DEEPSEEK_NK = [(2112, 7168), (576, 7168), (24576, 1536), (32768, 512), (7168, 16384), (4096, 7168), (7168, 2048)]
-
 # (pad, offset) in bytes: as torch allocates; a padded pitch; pitch, base, and both out of the copy engine's reach.
 ROW_LAYOUTS = [(0, 0), (16, 0), (5, 0), (0, 1), (3, 7)]
 

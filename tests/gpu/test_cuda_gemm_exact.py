@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from edges import DEEPSEEK_NK, edge_cases, wave_cases
+from edges import edge_cases, wave_cases
 from exact import Case, expected, fault, operands, wrong_values
 from gemm_kernels import Kernel, all_kernels, of_dtype
+from shapes import DEEPSEEK_NK
 
 import barrow
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from edges import DEEPSEEK_NK
 from gemm_kernels import Kernel
 from judge import judge
 from reference import BLOCK, Problem, random_problem
+from shapes import DEEPSEEK_NK
 
 import barrow
 

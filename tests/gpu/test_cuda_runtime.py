@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from edges import DEEPSEEK_NK
 from exact import Case, Operands, expected, operands
 from gemm_kernels import Kernel
 from reference import random_problem
+from shapes import DEEPSEEK_NK
 
 import barrow
 
