@@ -19,7 +19,7 @@ GCC = shutil.which("gcc") or "gcc"
 
 @dataclass(frozen=True)
 class CSource:
-    """A shared object in the terms of its symbols. `calls` are undefined functions that it uses, `weak` may be absent."""
+    """A shared object in terms of its symbols. `calls` are undefined functions that it uses, `weak` may be absent."""
 
     exports: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()

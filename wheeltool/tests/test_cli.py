@@ -1,0 +1,136 @@
+"""The command line: exit codes, messages, and that only it prints."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import CSource, WheelSpec
+
+import barrow_wheel
+from barrow_wheel.cli.main import main
+from barrow_wheel.rules import RULES
+
+PACKAGE = Path(barrow_wheel.__file__).parent
+STABLE = CSource(exports=("PyInit__C",), calls=("PyLong_FromLong",))
+PRIVATE = CSource(exports=("PyInit__C",), calls=("_PyObject_GetDictPtr",))
+Make = Callable[[CSource], bytes]
+
+
+@pytest.fixture
+def good(compile_so: Make, tmp_path: Path) -> str:
+    return str(WheelSpec({"demo/_C.abi3.so": compile_so(STABLE)}).write(tmp_path))
+
+
+@pytest.fixture
+def bad(compile_so: Make, tmp_path: Path) -> str:
+    return str(WheelSpec({"demo/_C.abi3.so": compile_so(PRIVATE)}, name="bad").write(tmp_path))
+
+
+def test_exit_codes(good: str, bad: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken-1.0-py3-none-any.whl"
+    broken.write_bytes(b"no zip")
+    assert main(["check", good]) == 0
+    assert main(["check", bad]) == 1
+    assert main(["check", good, bad]) == 1
+    assert main(["check", str(broken)]) == 3
+    assert main(["check", str(tmp_path / "absent.whl")]) == 3
+    assert main(["check", "no-such-distribution-at-all"]) == 3
+    assert main(["check", good, "--gpu", "voodoo2"]) == 2
+    assert main(["check"]) == 2
+    assert main(["check", good, "--json", "-", "--sarif", "-"]) == 2
+    with pytest.raises(SystemExit) as usage:
+        main(["chekc"])
+    assert usage.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_fail_on(compile_so: Make, tmp_path: Path) -> None:
+    path = str(WheelSpec({"demo/_C.abi3.so": compile_so(STABLE)}, tag="cp312-abi3-linux_x86_64").write(tmp_path))
+    assert main(["check", path]) == 0
+    assert main(["check", path, "--fail-on", "warning"]) == 1
+
+
+def test_outputs(bad: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["check", bad, "--json", "-", "--html", str(tmp_path / "p.html"), "--sarif", str(tmp_path / "s.json")])
+        == 1
+    )
+    assert json.loads(capsys.readouterr().out)["wheels"][0]["findings"][0]["rule"] == "abi3-unstable-symbol"
+    assert (tmp_path / "p.html").read_text().startswith("<!doctype html>")
+    assert json.loads((tmp_path / "s.json").read_text())["version"] == "2.1.0"
+
+
+def test_allowlist_file(bad: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    allow = tmp_path / "allow.toml"
+    allow.write_text('[[allow]]\nrule = "abi3-unstable-symbol"\nfile = "demo/*"\nreason = "tested on every release"\n')
+    assert main(["check", bad, "--allow", str(allow)]) == 0
+    assert "1 excused" in capsys.readouterr().out
+    for text in ('[[allow]]\nrule = "no-such-rule"\nreason = "x"\n', '[[allow]]\nrule = "rpath-outside"\n', "[[allow]\n", "x = 1\n",
+                 '[[allow]]\nrule = "rpath-outside"\nreason = "x"\nfiles = "y"\n', "[[allow]]\nrule = 1\n"):  # fmt: skip
+        allow.write_text(text)
+        assert main(["check", bad, "--allow", str(allow)]) == 2
+
+
+def test_folders_and_unpacked_wheels(good: str, bad: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert Path(good).name in out and Path(bad).name in out
+    unpacked = tmp_path / "unpacked"
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", good, str(unpacked)], check=True)
+    assert main(["check", str(unpacked)]) == 0
+    assert main(["check", str(PACKAGE)]) == 3
+
+
+def test_installed_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is installed here is read without being imported."""
+    assert main(["check", "packaging"]) == 0
+    assert "(installed)" in capsys.readouterr().out
+
+
+def test_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--rules"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(RULES)
+
+
+def test_the_check_imports_neither_torch_nor_the_host_package() -> None:
+    code = "import sys, barrow_wheel.cli.main; print([m for m in ('torch', 'barrow', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_the_cli_prints() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if "cli" in path.parts or path.name == "__main__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id != "print", path
+
+
+def test_nothing_executes_what_it_reads() -> None:
+    """The reading half of the package starts no program and evaluates nothing."""
+    for path in [
+        *PACKAGE.glob("readers/*.py"),
+        *PACKAGE.glob("checks/*.py"),
+        *PACKAGE.glob("report/*.py"),
+        PACKAGE / "check.py",
+    ]:
+        text = path.read_text()
+        for word in ("subprocess", "eval(", "exec(", "import_module", "__import__", "extractall", ".extract("):
+            assert word not in text, (path, word)
+
+
+def test_the_table_of_rules_in_the_docs_is_current() -> None:
+    """Regenerate with tools/generate_rules_doc.py."""
+    sys.path.insert(0, str(PACKAGE.parents[1] / "tools"))
+    try:
+        from generate_rules_doc import rules_document
+    finally:
+        sys.path.pop(0)
+    assert (PACKAGE.parents[1] / "docs/rules.md").read_text() == rules_document()
