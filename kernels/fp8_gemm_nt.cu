@@ -1,13 +1,16 @@
 // D[M,N] = A[M,K] x B[N,K]^T in FP8 (e4m3) with block scales, for Hopper's wgmma and copy engine.
 //
-// A CTA is one warpgroup of producers and WARPGROUPS_M x WARPGROUPS_K math warpgroups around a ring of stages
-// in shared memory, each holding 128 of K: a tile of A, a tile of B and their scales. One producer thread
-// drives the copy engine for the tiles; one producer warp copies the scales, whose strides are free, element
-// by element. A math warpgroup multiplies a stage on the tensor cores and promotes the partial sum, times
-// both scales, into float32 registers. CTAs of a cluster share tiles by multicast. The grid is persistent
-// over D's tiles.
+// A CTA is one warpgroup of producers and WARPGROUPS math warpgroups around a ring of stages in shared
+// memory, each holding 128 of K: a tile of A with its scales and a tile of B. The producers are one thread
+// that drives the copy engine for the tiles and one, or where it cannot address them a warp, for A's scales.
+// A math warpgroup multiplies a stage on the tensor cores and promotes the partial sum, times both scales,
+// into float32 registers. The grid is persistent over D's tiles.
+//
+// CTAs of a cluster work together in one of two ways: CLUSTER_M x CLUSTER_N of them share tiles of A and B by
+// multicast, or CLUSTER_K of them split the K of one tile and add their sums up in a fixed order.
 //
 // One source, many kernels: the catalogue defines the macros below (src/barrow_build/config).
+#include "cluster_reduce.cuh"
 #include "epilogue.cuh"
 #include "ptx/cp_async.cuh"
 #include "tile_scheduler.cuh"
@@ -15,14 +18,18 @@
 using namespace barrow;
 
 constexpr uint32_t kBlockM = BLOCK_M, kBlockN = BLOCK_N, kStages = STAGES;
-constexpr uint32_t kClusterM = CLUSTER_M, kClusterN = CLUSTER_N, kCluster = kClusterM * kClusterN;
-constexpr uint32_t kGroupsM = WARPGROUPS_M, kGroupsK = WARPGROUPS_K;
+constexpr uint32_t kClusterM = CLUSTER_M, kClusterN = CLUSTER_N, kClusterK = CLUSTER_K;
+constexpr uint32_t kSharers = kClusterM * kClusterN;  // CTAs that write into each other's stages
+constexpr uint32_t kCluster = kSharers * kClusterK;
+constexpr uint32_t kWarpgroups = WARPGROUPS;
 constexpr bool kBf16 = OUT_BF16;
 
-constexpr uint32_t kMathThreads = kGroupsM * kGroupsK * kWarpgroup;
+constexpr uint32_t kMathThreads = kWarpgroups * kWarpgroup;
 constexpr uint32_t kThreads = kMathThreads + kWarpgroup;
-constexpr uint32_t kWaves = kBlockM / (kGroupsM * kWgmmaM);  // wgmmas a math warpgroup needs for its rows
-constexpr uint32_t kSums = kBlockN / 2;                      // accumulators a thread holds for one of them
+constexpr uint32_t kWaves = kBlockM / (kWarpgroups * kWgmmaM);  // times 64 rows of a math warpgroup
+constexpr uint32_t kSums = kBlockN / 2;                         // accumulators of a thread for 64 rows
+constexpr uint32_t kSliceN = kBlockN / kClusterK;               // columns of a tile that this CTA stores
+constexpr uint32_t kInFlight = IN_FLIGHT;                       // partial sums a thread has registers for
 
 // Columns of a tile that share a scale of B wherever the tile starts: the boundary stays at a compile-time
 // place.
@@ -31,66 +38,81 @@ constexpr uint32_t kScaleWidth = kBlockN % 128 == 0  ? 128
                                  : kBlockN % 32 == 0 ? 32
                                                      : 16;
 constexpr uint32_t kScalesB = kBlockN / kScaleWidth;
-constexpr uint32_t kScales = (kBlockM + kScalesB + 3) / 4 * 4;
+// Scale blocks of B that a tile can touch.
+constexpr uint32_t kBlocksB = (kScaleBlock - kScaleWidth + kBlockN - 1) / kScaleBlock + 1;
+static_assert(kBlocksB <= 2, "ScalesB chooses between two");
 
 constexpr uint32_t kTileBytesA = kBlockM * kScaleBlock, kTileBytesB = kBlockN * kScaleBlock;
-constexpr uint32_t kStagedBytes = kBf16 ? kBlockM * kBlockN * 2 : 0;
+constexpr uint32_t kScaleBytesA = kBlockM * 4;
+constexpr uint32_t kStagedBytes = kBf16 ? kBlockM * kSliceN * 2 : 0;
+constexpr uint32_t kPartialBytes = kClusterK > 1 ? kBlockM * kBlockN * 4 : 0;
 
-// The producers hand registers over to the math warpgroups, of the 65,536 an SM has; a lone one needs none.
-constexpr bool kExchangeRegisters = kMathThreads >= 2 * kWarpgroup;
-constexpr uint32_t kProducerRegisters = 56;
-constexpr uint32_t kEntryRegisters = 65536 / kThreads / 8 * 8;
-constexpr uint32_t kMathRegisters =
-    (kEntryRegisters * kThreads - kProducerRegisters * kWarpgroup) / kMathThreads / 8 * 8;
+// Registers of a producer and of a math thread once the producers have handed theirs over; 0: as compiled.
+constexpr uint32_t kProducerRegisters = PRODUCER_REGISTERS, kMathRegisters = MATH_REGISTERS;
+constexpr bool kExchangeRegisters = kMathRegisters > 0;
 
 // Shared memory, as 32-bit addresses.
 struct Shared {
     uint32_t a;        // [kStages] tiles, 128-byte swizzle
     uint32_t b;        // [kStages] tiles, 128-byte swizzle
     uint32_t staged;   // the tile of D on its way out
-    uint32_t partial;  // float sums of math warpgroups 1.. along K
-    uint32_t scales;   // [kStages][kScales] floats: rows of A, then kScalesB of B
+    uint32_t partial;  // float sums that other CTAs of the cluster read
+    uint32_t scale_a;  // [kStages][kBlockM] floats
     uint32_t full;     // [kStages] barriers: tiles and scales have landed
-    uint32_t empty;    // [kStages] barriers: every reader in the cluster is done
+    uint32_t empty;    // [kStages] barriers: every reader is done
+    uint32_t reduce;   // the two barriers of ClusterReduce
 
     __device__ __forceinline__ explicit Shared(uint32_t base)
         : a(base),
           b(a + kStages * kTileBytesA),
           staged(b + kStages * kTileBytesB),
           partial(staged + kStagedBytes),
-          scales(partial + (kGroupsK - 1) * kBlockM * kBlockN * 4),
-          full(scales + kStages * kScales * 4),
-          empty(full + kStages * 8) {}
+          scale_a(partial + kPartialBytes),
+          full(scale_a + kStages * kScaleBytesA),
+          empty(full + kStages * 8),
+          reduce(empty + kStages * 8) {}
 
     __device__ __forceinline__ uint32_t full_at(uint32_t stage) const { return full + stage * 8; }
     __device__ __forceinline__ uint32_t empty_at(uint32_t stage) const { return empty + stage * 8; }
 };
 
-__device__ __forceinline__ uint32_t blocks_of(uint32_t k) { return k / kScaleBlock + (k % kScaleBlock != 0); }
+// This CTA's place in its cluster.
+struct Place {
+    uint32_t m, n, k;
 
-using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterM, kClusterN>;
+    __device__ __forceinline__ explicit Place(uint32_t rank)
+        : m(rank % kClusterM), n(rank / kClusterM % kClusterN), k(rank / kSharers) {}
+};
+
+// Blocks of K of a tile that this CTA multiplies: every kClusterK-th, from its own place on.
+__device__ __forceinline__ uint32_t k_blocks_of(uint32_t k, const Place& place) {
+    const uint32_t blocks = k / kScaleBlock + (k % kScaleBlock != 0);
+    return (blocks + kClusterK - 1 - place.k) / kClusterK;
+}
+
+using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterM, kClusterN, kClusterK>;
 using StageRing = Ring<kStages>;
 
 // The thread that feeds the copy engine. Each CTA loads its share of a shared tile and multicasts it.
 __device__ __forceinline__ void produce_tiles(const Shared& shared, const CUtensorMap& a_map,
                                               const CUtensorMap& b_map, const GemmParams& params,
-                                              uint32_t cluster_m, uint32_t cluster_n) {
+                                              const Place& place) {
     constexpr uint32_t kShareB = kBlockN / kClusterM;
     const uint32_t share_a = params.a_box_rows;
     const uint32_t stage_bytes = share_a * kClusterN * kScaleBlock + kTileBytesB;
     uint16_t mask_a = 0, mask_b = 0;
-    for (uint32_t i = 0; i < kClusterN; ++i) mask_a |= 1u << (cluster_m + i * kClusterM);
-    for (uint32_t i = 0; i < kClusterM; ++i) mask_b |= 1u << (cluster_n * kClusterM + i);
-    const uint32_t k_blocks = blocks_of(params.k);
-    Scheduler scheduler(params.m, params.n, k_blocks);
+    for (uint32_t i = 0; i < kClusterN; ++i) mask_a |= 1u << (place.m + i * kClusterM);
+    for (uint32_t i = 0; i < kClusterM; ++i) mask_b |= 1u << (place.n * kClusterM + i);
+    const uint32_t k_blocks = k_blocks_of(params.k, place);
+    Scheduler scheduler(params.m, params.n);
     StageRing ring;
-    for (Tile tile; scheduler.next(cluster_m, cluster_n, tile);) {
-        const uint32_t row_a = tile.m + cluster_n * share_a, row_b = tile.n + cluster_m * kShareB;
-        uint32_t kb = tile.first_kb;
-        for (uint32_t i = 0; i < k_blocks; ++i, ring.advance()) {
-            const uint32_t k = kb * kScaleBlock, full = shared.full_at(ring.stage);
-            const uint32_t a = shared.a + ring.stage * kTileBytesA + cluster_n * share_a * kScaleBlock;
-            const uint32_t b = shared.b + ring.stage * kTileBytesB + cluster_m * kShareB * kScaleBlock;
+    for (Tile tile; scheduler.next(place.m, place.n, tile);) {
+        const uint32_t row_a = tile.m + place.n * share_a, row_b = tile.n + place.m * kShareB;
+        uint32_t k = place.k * kScaleBlock;
+        for (uint32_t i = 0; i < k_blocks; ++i, k += kClusterK * kScaleBlock, ring.advance()) {
+            const uint32_t full = shared.full_at(ring.stage);
+            const uint32_t a = shared.a + ring.stage * kTileBytesA + place.n * share_a * kScaleBlock;
+            const uint32_t b = shared.b + ring.stage * kTileBytesB + place.m * kShareB * kScaleBlock;
             mbarrier_wait(shared.empty_at(ring.stage), ring.parity ^ 1);
             mbarrier_arrive_expect_bytes(full, stage_bytes);
             if constexpr (kClusterM > 1)
@@ -101,186 +123,302 @@ __device__ __forceinline__ void produce_tiles(const Shared& shared, const CUtens
                 tma_load_multicast(a, &a_map, full, k, row_a, mask_a);
             else
                 tma_load(a, &a_map, full, k, row_a);
-            kb = kb + 1 < k_blocks ? kb + 1 : 0;
         }
     }
 }
 
-// The warp that copies scales. Rows and columns beyond D get scale zero, so that nothing of them can be NaN.
-__device__ __forceinline__ void produce_scales(const Shared& shared, const GemmParams& params,
-                                               uint32_t cluster_m, uint32_t cluster_n, uint32_t lane) {
-    const uint32_t k_blocks = blocks_of(params.k);
-    Scheduler scheduler(params.m, params.n, k_blocks);
+// Brings A's scales through the copy engine; one thread.
+__device__ __forceinline__ void produce_scales(const Shared& shared, const CUtensorMap& a_scale_map,
+                                               const GemmParams& params, const Place& place) {
+    const uint32_t k_blocks = k_blocks_of(params.k, place);
+    Scheduler scheduler(params.m, params.n);
     StageRing ring;
-    for (Tile tile; scheduler.next(cluster_m, cluster_n, tile);) {
-        const uint32_t column = tile.n + lane * kScaleWidth;
-        const bool has_b = lane < kScalesB && column < params.n;
-        const float* b_row = params.b_scale + (has_b ? column / kScaleBlock * params.b_scale_stride_n : 0);
-        uint32_t kb = tile.first_kb;
-        for (uint32_t i = 0; i < k_blocks; ++i, ring.advance()) {
-            const uint32_t scales = shared.scales + ring.stage * (kScales * 4);
-            const float* a = params.a_scale + kb * params.a_scale_stride_k;
-            const float* b = b_row + kb * params.b_scale_stride_k;
+    for (Tile tile; scheduler.next(place.m, place.n, tile);) {
+        for (uint32_t i = 0, kb = place.k; i < k_blocks; ++i, kb += kClusterK, ring.advance()) {
+            const uint32_t full = shared.full_at(ring.stage);
+            mbarrier_wait(shared.empty_at(ring.stage), ring.parity ^ 1);
+            mbarrier_arrive_expect_bytes(full, params.a_scale_box_rows * 4);
+            tma_load(shared.scale_a + ring.stage * kScaleBytesA, &a_scale_map, full, tile.m, kb);
+        }
+    }
+}
+
+// Brings A's scales one by one where the copy engine cannot address them; one warp. Rows beyond D get zero.
+__device__ __forceinline__ void copy_scales(const Shared& shared, const GemmParams& params,
+                                            const Place& place, uint32_t lane) {
+    const uint32_t k_blocks = k_blocks_of(params.k, place);
+    Scheduler scheduler(params.m, params.n);
+    StageRing ring;
+    for (Tile tile; scheduler.next(place.m, place.n, tile);) {
+        for (uint32_t i = 0, kb = place.k; i < k_blocks; ++i, kb += kClusterK, ring.advance()) {
+            const float* column = params.a_scale + kb * params.a_scale_stride_k;
             mbarrier_wait(shared.empty_at(ring.stage), ring.parity ^ 1);
 #pragma unroll 4  // of a taller tile's eight, the row addresses would spill
             for (uint32_t row = lane; row < kBlockM; row += kWarp) {
                 const bool valid = tile.m + row < params.m;
                 const int64_t offset = valid ? (tile.m + row) * params.a_scale_stride_m : 0;
-                cp_async_float(scales + row * 4, a + offset, valid);
+                cp_async_float(shared.scale_a + ring.stage * kScaleBytesA + row * 4, column + offset, valid);
             }
-            if (lane < kScalesB) cp_async_float(scales + (kBlockM + lane) * 4, b, has_b);
             cp_async_arrive(shared.full_at(ring.stage));
-            kb = kb + 1 < k_blocks ? kb + 1 : 0;
         }
     }
 }
 
-// Multiplies this warpgroup's K blocks of one tile into `sum`.
-__device__ __forceinline__ void multiply(const Shared& shared, StageRing ring, uint32_t k_blocks,
-                                         uint32_t group_m, uint32_t group_k, uint32_t thread,
-                                         float (&sum)[kWaves][kSums]) {
-    const uint32_t lane = thread % kWarp;
-    const uint32_t row = group_m * kWaves * kWgmmaM + thread / kWarp * 16 + lane / 4;
-    ring.skip(group_k);
-    for (uint32_t kb = group_k; kb < k_blocks; kb += kGroupsK, ring.advance(kGroupsK)) {
-        const uint32_t scales = shared.scales + ring.stage * (kScales * 4);
-        const uint32_t a_tile =
-            shared.a + ring.stage * kTileBytesA + group_m * kWaves * kWgmmaM * kScaleBlock;
-        const uint64_t b = wgmma_descriptor(shared.b + ring.stage * kTileBytesB);
-        mbarrier_wait(shared.full_at(ring.stage), ring.parity);
-        float scale_b[kScalesB];
+// B's scales for one tile, the same for all rows. Each lane of a math warp holds those of one block of K,
+// fetched 32 blocks ahead.
+class ScalesB {
+public:
+    __device__ __forceinline__ ScalesB(const GemmParams& params, const Place& place, uint32_t n,
+                                       uint32_t k_blocks, uint32_t lane)
+        : column_(params.b_scale + n / kScaleBlock * params.b_scale_stride_n +
+                  (place.k + lane * kClusterK) * params.b_scale_stride_k),
+          // A tile that ends within its first scale block reads that one twice.
+          next_block_((n / kScaleBlock + 1) * kScaleBlock < params.n ? params.b_scale_stride_n : 0),
+          step_(kWarp * kClusterK * params.b_scale_stride_k),
+          offset_(n % kScaleBlock),
+          left_(static_cast<int32_t>(k_blocks - lane)) {
+        fetch();
+    }
+
+    // To be called for one block of K after the other.
+    __device__ __forceinline__ void next(float (&scale)[kScalesB]) {
+        if (lane_ == 0) {
 #pragma unroll
-        for (uint32_t c = 0; c < kScalesB; ++c) scale_b[c] = load_shared(scales + (kBlockM + c) * 4);
+            for (uint32_t j = 0; j < kBlocksB; ++j) held_[j] = fetched_[j];
+            fetch();
+        }
+        float of_block[kBlocksB];
+#pragma unroll
+        for (uint32_t j = 0; j < kBlocksB; ++j) of_block[j] = __shfl_sync(0xffffffff, held_[j], lane_);
+#pragma unroll
+        for (uint32_t c = 0; c < kScalesB; ++c)
+            // Chosen, not indexed: an array indexed at run time would live in memory.
+            scale[c] = offset_ + c * kScaleWidth >= kScaleBlock ? of_block[kBlocksB - 1] : of_block[0];
+        lane_ = (lane_ + 1) % kWarp;
+    }
+
+private:
+    __device__ __forceinline__ void fetch() {
+        if (left_ > 0) {
+            fetched_[0] = column_[0];
+            if constexpr (kBlocksB > 1) fetched_[1] = column_[next_block_];
+        }
+        left_ -= kWarp;
+        column_ += step_;
+    }
+
+    const float* column_;
+    int64_t next_block_;
+    int64_t step_;
+    uint32_t offset_;
+    int32_t left_;
+    uint32_t lane_ = 0;  // that holds the next block of K's
+    float held_[kBlocksB];
+    float fetched_[kBlocksB];
+};
+
+// 64 rows of one block of K on their way through the tensor cores: A's scales, and the sum while in flight.
+struct Partial {
+    float scale_a[2];  // of rows lane / 4 and eight below
+    float sum[kSums];
+};
+
+// One math warpgroup's walk through the stages of a tile.
+struct Multiplier {
+    const Shared& shared;
+    StageRing ring;
+    uint32_t lane;
+    uint32_t first_row;  // of this warpgroup
+    uint32_t row;        // of this thread's upper accumulators
+
+    __device__ __forceinline__ Multiplier(const Shared& shared, StageRing ring, uint32_t group,
+                                          uint32_t thread)
+        : shared(shared),
+          ring(ring),
+          lane(thread % kWarp),
+          first_row(group * kWaves * kWgmmaM),
+          row(first_row + thread / kWarp * 16 + lane / 4) {}
+
+    __device__ __forceinline__ void wait_full() const {
+        mbarrier_wait(shared.full_at(ring.stage), ring.parity);
+    }
+
+    // Sends off one wave of the current stage. Scales are read first: once the multiplication is done, the
+    // stage may be refilled.
+    __device__ __forceinline__ void issue(uint32_t wave, Partial& part) const {
+        const uint32_t rows = wave * kWgmmaM;
+        const uint32_t scale_a = shared.scale_a + ring.stage * kScaleBytesA + (row + rows) * 4;
+        const uint64_t a =
+            wgmma_descriptor(shared.a + ring.stage * kTileBytesA + (first_row + rows) * kScaleBlock);
+        const uint64_t b = wgmma_descriptor(shared.b + ring.stage * kTileBytesB);
+        part.scale_a[0] = load_shared(scale_a);
+        part.scale_a[1] = load_shared(scale_a + 8 * 4);
+        wgmma_fence();
+#pragma unroll
+        for (uint32_t step = 0; step < kScaleBlock / kWgmmaK; ++step)
+            Wgmma<kBlockN>::issue(part.sum, a + step * kWgmmaDescriptorStep, b + step * kWgmmaDescriptorStep,
+                                  step > 0);
+        wgmma_commit();
+    }
+
+    // Gives a stage back whose multiplications are done.
+    __device__ __forceinline__ void release(uint32_t stage) const {
+        __syncwarp();  // all lanes have read their scales
+        if constexpr (kSharers > 1) {
+            if (lane < kSharers) mbarrier_arrive_remote(shared.empty_at(stage), lane);
+        } else {
+            if (lane == 0) mbarrier_arrive(shared.empty_at(stage));
+        }
+    }
+
+    static __device__ __forceinline__ void promote(const Partial& part, const float (&scale_b)[kScalesB],
+                                                   float (&sum)[kSums]) {
+#pragma unroll
+        for (uint32_t c = 0; c < kScalesB; ++c) {
+            const float upper = part.scale_a[0] * scale_b[c], lower = part.scale_a[1] * scale_b[c];
+#pragma unroll
+            for (uint32_t i = c * kScaleWidth / 2; i < (c + 1) * kScaleWidth / 2; i += 4) {
+                sum[i] += upper * part.sum[i];
+                sum[i + 1] += upper * part.sum[i + 1];
+                sum[i + 2] += lower * part.sum[i + 2];
+                sum[i + 3] += lower * part.sum[i + 3];
+            }
+        }
+    }
+};
+
+// Multiplies the CTA's blocks of K into `sum`, a partial sum at a time; the other warpgroups fill the gaps.
+__device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
+                                                 float (&sum)[kWaves][kSums]) {
+    Partial part;
+    for (uint32_t i = 0; i < k_blocks; ++i, math.ring.advance()) {
+        float scale_b[kScalesB];
+        scales.next(scale_b);
+        math.wait_full();
 #pragma unroll
         for (uint32_t wave = 0; wave < kWaves; ++wave) {
-            const uint32_t row_scale = scales + (row + wave * kWgmmaM) * 4;
-            const float scale_a[2] = {load_shared(row_scale), load_shared(row_scale + 8 * 4)};
-            const uint64_t a = wgmma_descriptor(a_tile + wave * kWgmmaM * kScaleBlock);
-            float part[kSums];
-            wgmma_fence();
-#pragma unroll
-            for (uint32_t step = 0; step < kScaleBlock / kWgmmaK; ++step)
-                Wgmma<kBlockN>::issue(part, a + step * kWgmmaDescriptorStep, b + step * kWgmmaDescriptorStep,
-                                      step > 0);
-            wgmma_commit();
-            wgmma_wait_all();
-            if (wave == kWaves - 1) {
-                // The stage has been read to the end by this warp: tell every CTA that writes into it.
-                __syncwarp();
-                if constexpr (kCluster > 1) {
-                    if (lane < kCluster) mbarrier_arrive_remote(shared.empty_at(ring.stage), lane);
-                } else {
-                    if (lane == 0) mbarrier_arrive(shared.empty_at(ring.stage));
-                }
-            }
-#pragma unroll
-            for (uint32_t c = 0; c < kScalesB; ++c) {
-                const float upper = scale_a[0] * scale_b[c], lower = scale_a[1] * scale_b[c];
-#pragma unroll
-                for (uint32_t i = c * kScaleWidth / 2; i < (c + 1) * kScaleWidth / 2; i += 4) {
-                    sum[wave][i] += upper * part[i];
-                    sum[wave][i + 1] += upper * part[i + 1];
-                    sum[wave][i + 2] += lower * part[i + 2];
-                    sum[wave][i + 3] += lower * part[i + 3];
-                }
-            }
+            math.issue(wave, part);
+            wgmma_wait<0>();
+            if (wave == kWaves - 1) math.release(math.ring.stage);
+            math.promote(part, scale_b, sum[wave]);
         }
     }
 }
 
-// Adds the sums of all warpgroups along K into the first one's, always in the same order.
-__device__ __forceinline__ void reduce_groups(uint32_t partial, uint32_t group_m, uint32_t group_k,
-                                              uint32_t thread, float (&sum)[kWaves][kSums]) {
-    constexpr uint32_t kBarrier = 1 + kGroupsM;
-    // Thread-major, so that a warp touches 32 neighbours.
-    constexpr uint32_t kValueBytes = kWarpgroup * 4, kGroupBytes = kWaves * kSums * kValueBytes;
-    const uint32_t first = partial + group_m * kGroupBytes + thread * 4;
-    if (group_k > 0) {
-        const uint32_t mine = first + (group_k - 1) * kGroupsM * kGroupBytes;
-#pragma unroll
-        for (uint32_t i = 0; i < kWaves * kSums; ++i)
-            store_shared(mine + i * kValueBytes, sum[i / kSums][i % kSums]);
+// The same with two partial sums: the tensor cores work on one while the CUDA cores promote the other.
+__device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
+                                                    float (&sum)[kSums]) {
+    if (k_blocks == 0) return;
+    Partial even, odd;
+    const auto issue_then_promote = [&](Partial& next, const Partial& previous) {
+        const uint32_t previous_stage = math.ring.stage;
+        float scale_b[kScalesB];
+        scales.next(scale_b);
+        math.ring.advance();
+        math.wait_full();
+        math.issue(0, next);
+        wgmma_wait<1>();
+        math.release(previous_stage);
+        math.promote(previous, scale_b, sum);
+    };
+    const auto finish = [&](const Partial& last) {
+        float scale_b[kScalesB];
+        scales.next(scale_b);
+        wgmma_wait<0>();
+        math.release(math.ring.stage);
+        math.promote(last, scale_b, sum);
+    };
+    math.wait_full();
+    math.issue(0, even);
+    uint32_t i = 1;
+    // Unrolled by hand over the two partial sums: a register array cannot be indexed at run time.
+    for (; i + 1 < k_blocks; i += 2) {
+        issue_then_promote(odd, even);
+        issue_then_promote(even, odd);
     }
-    named_barrier_sync(kBarrier, kMathThreads);
-    if (group_k == 0) {
-#pragma unroll
-        for (uint32_t i = 0; i < kWaves * kSums; ++i)
-#pragma unroll
-            for (uint32_t g = 0; g + 1 < kGroupsK; ++g)
-                sum[i / kSums][i % kSums] +=
-                    load_shared(first + g * kGroupsM * kGroupBytes + i * kValueBytes);
+    // Each end waits for itself: a joint wait makes ptxas serialise every multiplication (its note C7514).
+    if (i < k_blocks) {
+        issue_then_promote(odd, even);
+        finish(odd);
+    } else {
+        finish(even);
     }
-    named_barrier_sync(kBarrier, kMathThreads);
 }
 
-__device__ __forceinline__ void store(const Shared& shared, const CUtensorMap& d_map,
-                                      const GemmParams& params, const Tile& tile, uint32_t group_m,
-                                      uint32_t thread, const float (&sum)[kWaves][kSums]) {
-    const uint32_t group_row = group_m * kWaves * kWgmmaM;
+// Stores `kColumns` columns of one warpgroup's 64 rows, from D's (row, column) on.
+template <uint32_t kColumns>
+__device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map, const GemmParams& params,
+                                      uint32_t row, uint32_t column, uint32_t group, uint32_t thread,
+                                      const float (&sum)[kColumns / 2]) {
     if constexpr (kBf16) {
         if (params.d_by_tma) {
-            const uint32_t staged = shared.staged + group_row * kBlockN * 2;
-            const uint32_t barrier = 1 + group_m;
+            const uint32_t barrier = 1 + group;
             if (thread == 0) tma_store_wait_read();
             named_barrier_sync(barrier, kWarpgroup);
-#pragma unroll
-            for (uint32_t wave = 0; wave < kWaves; ++wave)
-                stage_bf16<kBlockN>(staged + wave * kWgmmaM * kBlockN * 2, sum[wave], thread);
+            stage_bf16<kColumns>(staged, sum, thread);
             fence_smem_to_tma();
             named_barrier_sync(barrier, kWarpgroup);
-            if (thread == 0) {
-#pragma unroll
-                for (uint32_t wave = 0; wave < kWaves; ++wave) {
-                    const uint32_t row = tile.m + group_row + wave * kWgmmaM;
-                    if (row < params.m)
-                        store_staged<kBlockN>(staged + wave * kWgmmaM * kBlockN * 2, &d_map, row, tile.n,
-                                              params.n);
-                }
-            }
+            if (thread == 0 && row < params.m) store_staged<kColumns>(staged, &d_map, row, column, params.n);
             return;
         }
     }
-#pragma unroll
-    for (uint32_t wave = 0; wave < kWaves; ++wave)
-        store_registers<kBf16, kBlockN>(params, sum[wave], tile.m + group_row + wave * kWgmmaM, tile.n,
-                                        thread);
+    store_registers<kBf16, kColumns>(params, sum, row, column, thread);
 }
 
 __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap& d_map,
-                                        const GemmParams& params, uint32_t cluster_m, uint32_t cluster_n,
-                                        uint32_t group, uint32_t thread) {
-    const uint32_t group_m = group % kGroupsM, group_k = group / kGroupsM;
-    const uint32_t k_blocks = blocks_of(params.k);
-    Scheduler scheduler(params.m, params.n, k_blocks);
+                                        const GemmParams& params, const Place& place, uint32_t group,
+                                        uint32_t thread) {
+    const uint32_t k_blocks = k_blocks_of(params.k, place);
+    Scheduler scheduler(params.m, params.n);
     StageRing ring;
-    for (Tile tile; scheduler.next(cluster_m, cluster_n, tile); ring.skip(k_blocks)) {
+    ClusterReduce<kClusterK, kWarpgroups, kSums> reduce(shared.partial, shared.reduce);
+    for (Tile tile; scheduler.next(place.m, place.n, tile); ring.skip(k_blocks)) {
         float sum[kWaves][kSums] = {};
-        multiply(shared, ring, k_blocks, group_m, group_k, thread, sum);
-        if constexpr (kGroupsK > 1) reduce_groups(shared.partial, group_m, group_k, thread, sum);
-        if (group_k == 0) store(shared, d_map, params, tile, group_m, thread, sum);
+        Multiplier math(shared, ring, group, thread);
+        ScalesB scales(params, place, tile.n, k_blocks, math.lane);
+        if constexpr (kInFlight == 1)
+            multiply_in_turn(math, scales, k_blocks, sum);
+        else
+            multiply_overlapped(math, scales, k_blocks, sum[0]);
+        const uint32_t row = tile.m + math.first_row;
+        const uint32_t staged = shared.staged + math.first_row * kSliceN * 2;
+        if constexpr (kClusterK > 1) {
+            float slice[kSliceN / 2];
+            reduce.sum_slice(sum[0], slice, place.k, group, thread);
+            store<kSliceN>(staged, d_map, params, row, tile.n + place.k * kSliceN, group, thread, slice);
+        } else {
+#pragma unroll
+            for (uint32_t wave = 0; wave < kWaves; ++wave)
+                store<kBlockN>(staged + wave * kWgmmaM * kBlockN * 2, d_map, params, row + wave * kWgmmaM,
+                               tile.n, group, thread, sum[wave]);
+        }
     }
-    if (kBf16 && group_k == 0 && thread == 0) tma_store_wait_read();  // before shared memory goes away
+    if (kBf16 && thread == 0) tma_store_wait_read();  // before shared memory goes away
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
     KERNEL_NAME(const __grid_constant__ CUtensorMap a_map, const __grid_constant__ CUtensorMap b_map,
-                const __grid_constant__ CUtensorMap d_map, const __grid_constant__ GemmParams params) {
+                const __grid_constant__ CUtensorMap d_map, const __grid_constant__ CUtensorMap a_scale_map,
+                const __grid_constant__ GemmParams params) {
     extern __shared__ __align__(1024) uint8_t smem[];
     const Shared shared(smem_address(smem));
     // Uniform over the warp, and known to be so by the compiler: roles branch without divergence.
     const uint32_t warp = __shfl_sync(0xffffffff, threadIdx.x / kWarp, 0);
-    const uint32_t lane = threadIdx.x % kWarp;
-    const uint32_t rank = kCluster > 1 ? cluster_rank() : 0;
-    const uint32_t cluster_m = rank % kClusterM, cluster_n = rank / kClusterM;
+    const bool scales_by_tma = params.a_scale_box_rows > 0;
+    const Place place(kCluster > 1 ? cluster_rank() : 0);
 
     if (warp == 0 && elect_lane()) {
         tma_prefetch_map(&a_map);
         tma_prefetch_map(&b_map);
         if (kBf16 && params.d_by_tma) tma_prefetch_map(&d_map);
+        if (scales_by_tma) tma_prefetch_map(&a_scale_map);
         for (uint32_t stage = 0; stage < kStages; ++stage) {
-            mbarrier_init(shared.full_at(stage), 1 + kWarp);
-            mbarrier_init(shared.empty_at(stage), kGroupsM * (kWarpgroup / kWarp) * kCluster);
+            // Arrivals: the thread that loads the tiles, and the thread that loads or the warp that copies
+            // A's scales.
+            mbarrier_init(shared.full_at(stage), 1 + (scales_by_tma ? 1 : kWarp));
+            mbarrier_init(shared.empty_at(stage), kMathThreads / kWarp * kSharers);
         }
+        if constexpr (kClusterK > 1) cluster_reduce_init(shared.reduce, kClusterK * kMathThreads / kWarp);
         mbarrier_init_fence();
     }
     if constexpr (kCluster > 1)
@@ -290,15 +428,15 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
 
     if (warp < kMathThreads / kWarp) {
         if constexpr (kExchangeRegisters) registers_take<kMathRegisters>();
-        consume(shared, d_map, params, cluster_m, cluster_n, warp / (kWarpgroup / kWarp),
-                threadIdx.x % kWarpgroup);
+        consume(shared, d_map, params, place, warp / (kWarpgroup / kWarp), threadIdx.x % kWarpgroup);
     } else {
         if constexpr (kExchangeRegisters) registers_release<kProducerRegisters>();
         const uint32_t role = warp - kMathThreads / kWarp;
-        if (role == 0 && elect_lane()) produce_tiles(shared, a_map, b_map, params, cluster_m, cluster_n);
-        if (role == 1) produce_scales(shared, params, cluster_m, cluster_n, lane);
+        if (role == 0 && elect_lane()) produce_tiles(shared, a_map, b_map, params, place);
+        if (role == 1 && !scales_by_tma) copy_scales(shared, params, place, threadIdx.x % kWarp);
+        if (role == 1 && scales_by_tma && elect_lane()) produce_scales(shared, a_scale_map, params, place);
     }
-    // A CTA stays while others of its cluster may still write into its stages or arrive at its barriers.
+    // A CTA stays while others of its cluster may still touch its shared memory.
     if constexpr (kCluster > 1) {
         __syncwarp();
         cluster_sync();

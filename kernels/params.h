@@ -6,6 +6,7 @@
 // NVRTC brings no standard headers, and these few names are all we need of them.
 using uint8_t = unsigned char;
 using uint16_t = unsigned short;
+using int32_t = int;
 using uint32_t = unsigned int;
 using uint64_t = unsigned long long;
 using int64_t = long long;
@@ -34,6 +35,9 @@ struct GemmParams {
     // Rows of A that one load brings: a tile's share per CTA, fewer when A has fewer rows than a tile. The
     // rest of the tile stays as it is in shared memory, since rows of D beyond M are never stored.
     uint32_t a_box_rows;
+    // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes; 0 when the copy engine
+    // cannot address them: it wants rows adjacent, and base and stride along K in multiples of 16 bytes.
+    uint32_t a_scale_box_rows;
     // 1 when D's address, row stride and row length are multiples of 16 bytes: the copy engine writes whole
     // 16 bytes.
     uint32_t d_by_tma;

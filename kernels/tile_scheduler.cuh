@@ -6,23 +6,22 @@
 namespace barrow {
 
 struct Tile {
-    uint32_t m;         // first row of D of this CTA's tile
-    uint32_t n;         // first column
-    uint32_t first_kb;  // block of K to begin with
+    uint32_t m;  // first row of D of this CTA's tile
+    uint32_t n;  // first column
 };
 
 // Tiles are visited in bands of kBand rows of tiles, down a band before along it: clusters that run at the
 // same time then share rows of A and of B in L2 instead of each reading its own.
-template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterM, uint32_t kClusterN>
+template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterM, uint32_t kClusterN, uint32_t kClusterK>
 class TileScheduler {
     static constexpr uint32_t kBand = 16 / kClusterM;
+    static constexpr uint32_t kCluster = kClusterM * kClusterN * kClusterK;
 
 public:
-    __device__ __forceinline__ TileScheduler(uint32_t m, uint32_t n, uint32_t k_blocks)
+    __device__ __forceinline__ TileScheduler(uint32_t m, uint32_t n)
         : rows_(ceil_div(m, kBlockM * kClusterM)),
           columns_(ceil_div(n, kBlockN * kClusterN)),
-          k_blocks_(k_blocks),
-          next_(blockIdx.x / (kClusterM * kClusterN)) {}
+          next_(blockIdx.x / kCluster) {}
 
     // Moves to this cluster's next tile; false when there is none.
     __device__ __forceinline__ bool next(uint32_t cluster_m, uint32_t cluster_n, Tile& tile) {
@@ -31,10 +30,8 @@ public:
         const uint32_t in_band = next_ - band * kBand * columns_;
         const uint32_t height = min(kBand, rows_ - band * kBand);
         tile.m = ((band * kBand + in_band % height) * kClusterM + cluster_m) * kBlockM;
-        const uint32_t column = in_band / height;
-        tile.n = (column * kClusterN + cluster_n) * kBlockN;
-        tile.first_kb = STAGGER == 0 || (STAGGER == 2 && rows_ > 1) ? 0 : column % k_blocks_;
-        next_ += gridDim.x / (kClusterM * kClusterN);
+        tile.n = (in_band / height * kClusterN + cluster_n) * kBlockN;
+        next_ += gridDim.x / kCluster;
         return true;
     }
 
@@ -45,7 +42,6 @@ private:
 
     uint32_t rows_;
     uint32_t columns_;
-    uint32_t k_blocks_;
     uint32_t next_;  // 32 bits hold it: a tile has at least 1,024 elements, and D fits in memory
 };
 

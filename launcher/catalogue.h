@@ -16,7 +16,7 @@ struct Image {
     uint32_t crc32;
 };
 
-// Microseconds of one launch: fixed_us + waves * (tile_us + ceil(K / 128) * k_block_us).
+// Microseconds of one launch: fixed_us + waves * (tile_us + blocks of K per CTA * k_block_us).
 struct CostModel {
     float fixed_us;
     float tile_us;
@@ -33,8 +33,8 @@ struct GemmKernel {
     int stages;
     int cluster_m;
     int cluster_n;
-    int warpgroups_m;
-    int warpgroups_k;
+    int cluster_k;
+    int warpgroups;
     int threads;
     int smem_bytes;  // dynamic
     CostModel cost;

@@ -11,11 +11,12 @@ namespace {
 // times more.
 uint32_t ceil_div(uint32_t value, uint32_t divisor) { return (value + divisor - 1) / divisor; }
 
-// fixed_us + waves * (tile_us + ceil(K / 128) * k_block_us), waves = ceil(tile clusters / resident clusters).
+// fixed_us + waves * (tile_us + k_blocks * k_block_us), where waves = ceil(tile clusters / resident clusters)
+// and k_blocks = ceil(ceil(K / 128) / cluster_k), those of one CTA.
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
     const int64_t waves = (tile_clusters(kernel, problem.m, problem.n) + resident - 1) / resident;
-    const uint32_t k_blocks = ceil_div(problem.k, kScaleBlock);
+    const uint32_t k_blocks = ceil_div(ceil_div(problem.k, kScaleBlock), kernel.cluster_k);
     return kernel.cost.fixed_us + waves * (kernel.cost.tile_us + k_blocks * double{kernel.cost.k_block_us});
 }
 
@@ -26,9 +27,9 @@ int64_t tile_clusters(const GemmKernel& kernel, int64_t m, int64_t n) {
            ceil_div(n, kernel.block_n * kernel.cluster_n);
 }
 
-int resident_clusters(const GemmKernel& kernel, int num_sms) {
-    return num_sms / (kernel.cluster_m * kernel.cluster_n);
-}
+int cluster_size(const GemmKernel& kernel) { return kernel.cluster_m * kernel.cluster_n * kernel.cluster_k; }
+
+int resident_clusters(const GemmKernel& kernel, int num_sms) { return num_sms / cluster_size(kernel); }
 
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem) {
     return kernel.out == problem.out && kernel.arch == problem.arch &&

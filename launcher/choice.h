@@ -29,7 +29,9 @@ struct Candidate {
     double predicted_us;
 };
 
-// Clusters that cover D with one tile per CTA, and clusters that run at once.
+// CTAs of a cluster, clusters that cover D, and clusters that run at once. CTAs along M and N have a tile
+// each; those along K share one.
+int cluster_size(const GemmKernel& kernel);
 int64_t tile_clusters(const GemmKernel& kernel, int64_t m, int64_t n);
 int resident_clusters(const GemmKernel& kernel, int num_sms);
 

@@ -64,6 +64,23 @@ int64_t a_box_rows(const GemmKernel& kernel, int64_t m) {
     return (share + kSwizzleRows - 1) / kSwizzleRows * kSwizzleRows;
 }
 
+// A's scales as the copy engine sees them: a row of M scales per block of K.
+TmaMatrix a_scale_rows(const TensorView& scale) {
+    const int64_t m = scale.sizes[0], k_blocks = scale.sizes[1], bytes = sizeof(float);
+    return {scale.data(), k_blocks, m, k_blocks > 1 ? scale.strides[1] * bytes : tma_round_up(m * bytes)};
+}
+
+// Scales of A that one load brings: those of a tile, or of all rows in whole 16 bytes where there are fewer;
+// 0 where the copy engine cannot address them.
+int64_t a_scale_box_rows(const GemmKernel& kernel, const TensorView& scale, const TmaMatrix& rows) {
+    const int64_t bytes = rows.cols * static_cast<int64_t>(sizeof(float));
+    const bool adjacent = rows.cols == 1 || scale.strides[0] == 1;
+    const bool addressable = adjacent && tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
+                             rows.row_stride_bytes >= bytes;
+    if (!addressable) return 0;
+    return std::min<int64_t>(tma_round_up(bytes) / static_cast<int64_t>(sizeof(float)), kernel.block_m);
+}
+
 const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const Device& device) {
     const GemmProblem problem{shape.m, shape.n, shape.k, shape.out, device.capability, device.num_sms};
     if (wanted != nullptr) {
@@ -105,18 +122,27 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, c
     const int64_t d_stride_bytes = shape.m > 1 ? d.strides[0] * 2 : tma_round_up(shape.n * 2);
     params.d_by_tma = storable_by_tma(shape, params.d, d_stride_bytes);
 
-    CUtensorMap a_map = tensor_map_fp8(a.matrix, params.a_box_rows, kScaleBlock, "a");
-    CUtensorMap b_map = tensor_map_fp8(b.matrix, kernel.block_n / kernel.cluster_m, kScaleBlock, "b");
-    // Without bulk stores the kernel never reads this map; any valid one will do.
-    CUtensorMap d_map = params.d_by_tma
-                            ? tensor_map_bf16({params.d, shape.m, shape.n, d_stride_bytes}, kStoreRows,
-                                              std::gcd(kernel.block_n, kMaxStoreCols), "out")
-                            : a_map;
+    const TmaMatrix a_scale = a_scale_rows(args.a_scale);
+    params.a_scale_box_rows = a_scale_box_rows(kernel, args.a_scale, a_scale);
 
-    const int cluster = kernel.cluster_m * kernel.cluster_n;
+    CUtensorMap a_map = tensor_map(TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");
+    CUtensorMap b_map =
+        tensor_map(TmaElement::fp8, b.matrix, kernel.block_n / kernel.cluster_m, kScaleBlock, "b");
+    // Where params says that the copy engine is not used, the kernel reads no map; any valid one will do.
+    CUtensorMap d_map = a_map, a_scale_map = a_map;
+    if (params.d_by_tma) {
+        const int columns = std::gcd(kernel.block_n / kernel.cluster_k, kMaxStoreCols);
+        d_map = tensor_map(TmaElement::bf16, {params.d, shape.m, shape.n, d_stride_bytes}, kStoreRows,
+                           columns, "out");
+    }
+    if (params.a_scale_box_rows > 0) {
+        a_scale_map = tensor_map(TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
+    }
+
+    const int cluster = cluster_size(kernel);
     const int64_t clusters = std::min<int64_t>(tile_clusters(kernel, shape.m, shape.n),
                                                resident_clusters(kernel, scope.device().num_sms));
-    void* pointers[] = {&a_map, &b_map, &d_map, &params};
+    void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &params};
     scope.launch(kernel, clusters * cluster, cluster, pointers);
 }
 

@@ -25,10 +25,12 @@ struct TmaMatrix {
     int64_t row_stride_bytes;
 };
 
+enum class TmaElement { fp8, bf16, f32 };
+
 // Tensor map over `matrix` for boxes of `box_rows` x `box_cols`; out-of-bounds elements read as zero and are
-// not written. The swizzle is the one whose span is the box's row. `name` is the argument that an error
-// names.
-cuda::CUtensorMap tensor_map_fp8(const TmaMatrix& matrix, int box_rows, int box_cols, const char* name);
-cuda::CUtensorMap tensor_map_bf16(const TmaMatrix& matrix, int box_rows, int box_cols, const char* name);
+// not written. float32, which is loaded for the threads' own reads, lies in shared memory as it is; the
+// others have the swizzle whose span is the box's row. `name` is the argument that an error names.
+cuda::CUtensorMap tensor_map(TmaElement element, const TmaMatrix& matrix, int box_rows, int box_cols,
+                             const char* name);
 
 }  // namespace barrow

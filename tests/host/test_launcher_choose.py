@@ -26,7 +26,7 @@ def ceil_div(value: int, divisor: int) -> int:
 
 def fits(kernel: GemmKernel, num_sms: int) -> int:
     """Clusters that run at once."""
-    return num_sms // (kernel["cluster_m"] * kernel["cluster_n"])
+    return num_sms // (kernel["cluster_m"] * kernel["cluster_n"] * kernel["cluster_k"])
 
 
 def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> float:
@@ -35,7 +35,8 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> fl
     clusters = ceil_div(tiles_m, kernel["cluster_m"]) * ceil_div(tiles_n, kernel["cluster_n"])
     waves = ceil_div(clusters, fits(kernel, num_sms))
     cost = kernel["cost"]
-    return cost["fixed_us"] + waves * (cost["tile_us"] + ceil_div(k, 128) * cost["k_block_us"])
+    k_blocks = ceil_div(ceil_div(k, 128), kernel["cluster_k"])
+    return cost["fixed_us"] + waves * (cost["tile_us"] + k_blocks * cost["k_block_us"])
 
 
 def test_there_are_kernels_for_both_outputs() -> None:

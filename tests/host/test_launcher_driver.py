@@ -1,6 +1,7 @@
 """The launcher against a fake libcuda (fake_gpu/): every error of the driver, and every launch, without a GPU."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -171,7 +172,7 @@ def check_geometry(launch: dict[str, Any], m: int, n: int, k: int) -> None:
     kernel = next(kernel for kernel in kernels() if kernel["name"] == launch["kernel"])
     assert kernel["kind"] == "gemm"
     assert (launch["m"], launch["n"], launch["k"], launch["stream"]) == (m, n, k, 77)
-    cluster = kernel["cluster_m"] * kernel["cluster_n"]
+    cluster = kernel["cluster_m"] * kernel["cluster_n"] * kernel["cluster_k"]
     tiles_m, tiles_n = -(-m // kernel["block_m"]), -(-n // kernel["block_n"])
     clusters = -(-tiles_m // kernel["cluster_m"]) * -(-tiles_n // kernel["cluster_n"])
     assert launch["grid"] == min(clusters, FAKE_SMS // cluster) * cluster
@@ -185,6 +186,11 @@ def check_geometry(launch: dict[str, Any], m: int, n: int, k: int) -> None:
         operand = launch[name]
         assert (operand["cols"], operand["rows"], operand["box"]) == (k, rows, [128, box_rows])
         assert (operand["element_bytes"], operand["swizzle"]) == (1, 3)
+    # The quantizer's scales have adjacent rows and K blocks at multiples of 16 bytes: the copy engine takes them.
+    scale = launch["a_scale"]
+    assert (scale["cols"], scale["rows"]) == (m, -(-k // 128))
+    assert scale["box"] == [min(-(-m // 4) * 4, kernel["block_m"]), 1]
+    assert (scale["element_bytes"], scale["swizzle"]) == (4, 0)
 
 
 def test_every_shape_computes_by_the_chosen_kernel(on_fake_gpu: Run) -> None:
@@ -312,8 +318,38 @@ result.append(wrong(wide, args, torch.float32))
     for line in launches:
         if line["d_by_tma"]:
             columns = line["d"]["box"][0]
+            kernel = next(kernel for kernel in kernels() if kernel["name"] == line["kernel"])
+            assert kernel["kind"] == "gemm"
+            assert columns == math.gcd(kernel["block_n"] // kernel["cluster_k"], 64)
             assert line["d"]["box"][1] == 64
             assert (line["d"]["element_bytes"], 16 << line["d"]["swizzle"]) == (2, 2 * columns)
+
+
+def test_scales_of_a_go_by_the_copy_engine_where_it_can(on_fake_gpu: Run) -> None:
+    code = """
+m, n, k = 20, 40, 384
+a, a_scale, b, b_scale = problem(m, n, k)
+def strided(offset, row_stride, k_stride, rows=m, blocks=3):
+    buffer = torch.zeros(4096)
+    view = buffer.as_strided((rows, blocks), (row_stride, k_stride), offset)
+    return view.copy_(a_scale[:rows, :blocks]) if row_stride and k_stride else a_scale[0, 0].expand(rows, blocks)
+cases = [
+    (a, a_scale), (a, strided(0, 1, 24)), (a, strided(4, 1, 20)),
+    (a, strided(0, 1, 21)), (a, strided(1, 1, 24)), (a, strided(0, 3, 1)), (a, strided(0, 0, 0)),
+    (a[:1], strided(0, 5, 8, rows=1)), (a[:1], strided(0, 3, 1, rows=1)),
+]
+result = []
+for x, scale in cases:
+    args = x, scale, b, b_scale
+    result.append(wrong(gemm(*args, torch.bfloat16), args))
+# One block of K: its stride is never used.
+args = a[:, :128], strided(0, 1, 7, blocks=1), b[:, :128], b_scale[:, :1]
+result.append(wrong(gemm(*args, torch.bfloat16), args))
+"""
+    result, log = on_fake_gpu(code)
+    assert result == [False] * 10
+    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    assert [line["a_scale"] is not None for line in launches] == [True] * 3 + [False] * 4 + [True, False, True]
 
 
 def test_nothing_is_launched_for_nothing(on_fake_gpu: Run) -> None:

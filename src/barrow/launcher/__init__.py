@@ -37,7 +37,7 @@ class Candidate(TypedDict):
 
 
 class Cost(TypedDict):
-    """Microseconds of one launch: `fixed_us + waves * (tile_us + ceil(K / 128) * k_block_us)`."""
+    """Microseconds of one launch: `fixed_us + waves * (tile_us + blocks of 128 of K per CTA * k_block_us)`."""
 
     fixed_us: float
     tile_us: float
@@ -56,8 +56,8 @@ class GemmKernel(TypedDict):
     stages: int
     cluster_m: int
     cluster_n: int
-    warpgroups_m: int
-    warpgroups_k: int
+    cluster_k: int
+    warpgroups: int
     threads: int
     smem_bytes: int
     cost: Cost

@@ -13,8 +13,8 @@ GEMM_NUMBERS = (
     "stages",
     "cluster_m",
     "cluster_n",
-    "warpgroups_m",
-    "warpgroups_k",
+    "cluster_k",
+    "warpgroups",
     "threads",
     "smem_bytes",
 )

@@ -30,9 +30,9 @@ _BF16 = (
     GemmSpec(64, 32, 12),
     GemmSpec(64, 64, 10),
     GemmSpec(64, 128, 7),
-    GemmSpec(128, 64, 7, warpgroups_m=2),
-    GemmSpec(128, 128, 5, warpgroups_m=2),
-    GemmSpec(128, 128, 5, cluster_m=2, warpgroups_m=2),
+    GemmSpec(128, 64, 7, warpgroups=2),
+    GemmSpec(128, 128, 5, warpgroups=2),
+    GemmSpec(128, 128, 5, cluster_m=2, warpgroups=2),
 )
 
 _GEMMS = tuple(spec.check() for spec in (*_BF16, *(replace(s, out="f32") for s in _BF16)))

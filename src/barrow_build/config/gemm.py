@@ -12,8 +12,12 @@ SCALE_BLOCK = 128
 WGMMA_M = 64
 WARPGROUP = 128
 OUT_BYTES = {"bf16": 2, "f32": 4}
-# The float32 accumulators of one thread: the running sum and the partial sum of the current 128 of K.
-ACCUMULATOR_LIMIT = 192
+REGISTERS_PER_SM = 65536
+REGISTERS_PER_THREAD = 255
+# A thread that copies scales holds the addresses of its rows.
+PRODUCER_REGISTERS = 56
+# Addresses, scales and loop state of a math thread beside its accumulators.
+BOOKKEEPING_REGISTERS = 32
 
 
 class SpecError(ValueError):
@@ -33,9 +37,9 @@ class CostModel:
 class GemmSpec:
     """D[M,N] = A[M,K] x B[N,K]^T with tiles of `block_m` x `block_n`, 128 of K a stage.
 
-    `cluster_m` CTAs along M share one tile of B by multicast, `cluster_n` along N one tile of A.
-    `warpgroups_m` math warpgroups split the rows of a tile; `warpgroups_k` split its K blocks among
-    themselves and are summed in a fixed order, which shortens the serial chain where tiles are few.
+    `cluster_m` CTAs along M share one tile of B by multicast, `cluster_n` along N one tile of A. `cluster_k` CTAs
+    split the K of one tile and add their sums up in a fixed order, which fills the GPU where tiles are few.
+    `warpgroups` math warpgroups split the rows of a tile.
     """
 
     block_m: int
@@ -43,8 +47,8 @@ class GemmSpec:
     stages: int
     cluster_m: int = 1
     cluster_n: int = 1
-    warpgroups_m: int = 1
-    warpgroups_k: int = 1
+    cluster_k: int = 1
+    warpgroups: int = 1
     out: OutDtype = "bf16"
     arch: str = "90a"
     cost: CostModel = field(default=CostModel(3.0, 1.0, 0.3), compare=False)
@@ -54,7 +58,7 @@ class GemmSpec:
         """The one name of this kernel: symbol, manifest row, benchmark row and error message."""
         return (
             f"fp8_gemm_nt_{self.out}_sm{self.arch}_{self.block_m}x{self.block_n}x{SCALE_BLOCK}"
-            f"_s{self.stages}_c{self.cluster_m}x{self.cluster_n}_w{self.warpgroups_m}x{self.warpgroups_k}"
+            f"_s{self.stages}_c{self.cluster_m}x{self.cluster_n}x{self.cluster_k}_w{self.warpgroups}"
         )
 
     @property
@@ -64,48 +68,54 @@ class GemmSpec:
     @property
     def threads(self) -> int:
         """One warpgroup of producers and the math warpgroups."""
-        return WARPGROUP * (1 + self.warpgroups_m * self.warpgroups_k)
+        return WARPGROUP * (1 + self.warpgroups)
 
     @property
-    def b_scale_width(self) -> int:
-        """Columns of a tile that surely share one scale of B, wherever the tile starts."""
-        return gcd(self.block_n, SCALE_BLOCK)
+    def math_registers(self) -> int:
+        """Registers of a math thread after the producers have handed theirs over (a multiple of 8)."""
+        at_entry = min(REGISTERS_PER_SM // self.threads // 8 * 8, REGISTERS_PER_THREAD)
+        if not self.exchanges_registers:
+            return at_entry
+        math_threads = self.threads - WARPGROUP
+        return (at_entry * self.threads - PRODUCER_REGISTERS * WARPGROUP) // math_threads // 8 * 8
+
+    @property
+    def exchanges_registers(self) -> bool:
+        """A lone math warpgroup has all a thread can use from the start."""
+        return self.threads > 2 * WARPGROUP
+
+    @property
+    def waves(self) -> int:
+        """Times 64 rows that a math warpgroup multiplies of each tile."""
+        return self.block_m // (WGMMA_M * self.warpgroups)
+
+    @property
+    def in_flight(self) -> int:
+        """Partial sums a math thread can hold beside the running sum: with two, promotion overlaps multiplication."""
+        return 2 if self.waves == 1 and self._registers_for(2) <= self.math_registers else 1
+
+    def _registers_for(self, partial_sums: int) -> int:
+        return (self.waves + partial_sums) * self.accumulators + BOOKKEEPING_REGISTERS
+
+    @property
+    def accumulators(self) -> int:
+        """Registers of a thread for one 64 x `block_n` sum."""
+        return self.block_n * WGMMA_M // WARPGROUP
 
     @property
     def store_width(self) -> int:
         """Columns of D that one bulk store covers: a swizzle span of 32, 64 or 128 bytes."""
-        return gcd(self.block_n, 64)
-
-    @property
-    def stage_bytes(self) -> int:
-        return (self.block_m + self.block_n) * SCALE_BLOCK
-
-    @property
-    def scale_bytes(self) -> int:
-        """Scales of one stage: one per row of A, one per `b_scale_width` columns of B, padded to 16 bytes."""
-        return -(-(self.block_m + self.block_n // self.b_scale_width) // 4) * 16
-
-    @property
-    def epilogue_bytes(self) -> int:
-        """The tile of D on its way to the bulk store (float32 output is stored from registers)."""
-        return self.block_m * self.block_n * 2 if self.out == "bf16" else 0
-
-    @property
-    def reduction_bytes(self) -> int:
-        """Partial sums that all but the first K warpgroup hand over."""
-        return (self.warpgroups_k - 1) * self.block_m * self.block_n * 4
+        return gcd(self.block_n // self.cluster_k, 64)
 
     @property
     def smem_bytes(self) -> int:
-        """Dynamic shared memory of a block, with 1024 bytes to align the first tile for the 128-byte swizzle."""
-        barriers = 2 * 8 * self.stages
-        return (
-            1024
-            + self.stages * (self.stage_bytes + self.scale_bytes)
-            + self.epilogue_bytes
-            + self.reduction_bytes
-            + barriers
-        )
+        """Dynamic shared memory of a block, laid out as the kernel's struct Shared."""
+        tiles = self.stages * (self.block_m + self.block_n) * SCALE_BLOCK
+        staged = self.block_m * self.block_n // self.cluster_k * 2 if self.out == "bf16" else 0
+        partial = self.block_m * self.block_n * 4 if self.cluster_k > 1 else 0
+        scales = self.stages * self.block_m * 4
+        barriers = (2 * self.stages + 2) * 8
+        return tiles + staged + partial + scales + barriers
 
     def defines(self) -> dict[str, str]:
         """Macros that turn the source into this kernel."""
@@ -116,30 +126,32 @@ class GemmSpec:
             "STAGES": str(self.stages),
             "CLUSTER_M": str(self.cluster_m),
             "CLUSTER_N": str(self.cluster_n),
-            "WARPGROUPS_M": str(self.warpgroups_m),
-            "WARPGROUPS_K": str(self.warpgroups_k),
+            "CLUSTER_K": str(self.cluster_k),
+            "WARPGROUPS": str(self.warpgroups),
+            "IN_FLIGHT": str(self.in_flight),
+            "PRODUCER_REGISTERS": str(PRODUCER_REGISTERS),
+            "MATH_REGISTERS": str(self.math_registers if self.exchanges_registers else 0),
             "OUT_BF16": str(int(self.out == "bf16")),
         }
 
     def violations(self) -> list[str]:
         """Every rule this spec breaks; an empty list means that it can be compiled and launched."""
-        rows = self.block_m // max(self.warpgroups_m, 1)
-        accumulators = self.block_n * (rows // WGMMA_M + 1) // 2
+        cluster = self.cluster_m * self.cluster_n * self.cluster_k
+        slice_n = self.block_n // self.cluster_k
+        rows = WGMMA_M * self.warpgroups
+        registers = self._registers_for(1)
         rules = [
-            (
-                self.block_m % (WGMMA_M * self.warpgroups_m) == 0,
-                "block_m must be a multiple of 64 per warpgroup along M",
-            ),
+            (self.block_m in (rows, 2 * rows), "each warpgroup takes 64 or 128 rows of block_m"),
             (self.block_n % 16 == 0 and 16 <= self.block_n <= 256, "block_n must be a multiple of 16 from 16 to 256"),
             (self.stages >= 2, "stages must be at least 2, or loads and math cannot overlap"),
-            # Phases are told apart by parity: a stage read by two warpgroups in turn would let one of them, early by
-            # a round, mistake the previous phase for its own.
-            (self.stages % self.warpgroups_k == 0, "stages must be a multiple of warpgroups_k"),
-            (self.warpgroups_m * self.warpgroups_k <= 4, "at most 4 math warpgroups"),
-            (self.cluster_m * self.cluster_n <= 8, "a portable cluster has at most 8 CTAs"),
+            (self.warpgroups <= 3, "at most 3 math warpgroups: more leave too few registers"),
+            (cluster <= 8, "a portable cluster has at most 8 CTAs"),
             (self.block_n % (8 * self.cluster_m) == 0, "each CTA of a cluster loads a multiple of 8 rows of B"),
             (self.block_m % (8 * self.cluster_n) == 0, "each CTA of a cluster loads a multiple of 8 rows of A"),
-            (accumulators <= ACCUMULATOR_LIMIT, f"{accumulators} accumulators a thread do not fit the registers"),
+            (self.cluster_k in (1, cluster), "a cluster either shares tiles or splits K"),
+            (self.cluster_k == 1 or self.waves == 1, "split K takes 64 rows a warpgroup"),
+            (slice_n % 16 == 0, "each CTA of a cluster that splits K stores a multiple of 16 columns"),
+            (registers <= self.math_registers, f"{registers} registers a math thread exceed {self.math_registers}"),
             (self.smem_bytes <= SMEM_LIMIT, f"{self.smem_bytes} bytes of shared memory exceed {SMEM_LIMIT}"),
         ]
         return [text for ok, text in rules if not ok]

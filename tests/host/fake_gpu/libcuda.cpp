@@ -92,14 +92,20 @@ uint16_t bf16(float value) {
     return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-void run_gemm(const std::string& name, const Map& a, const Map& b, const Map& d, const GemmParams& p) {
+float scale_of_a(const Map& map, const GemmParams& p, int64_t m, int64_t block) {
+    if (p.a_scale_box_rows > 0) return reinterpret_cast<float*>(map.address + block * map.stride)[m];
+    return p.a_scale[m * p.a_scale_stride_m + block * p.a_scale_stride_k];
+}
+
+void run_gemm(const std::string& name, const Map& a, const Map& b, const Map& d, const Map& a_scale,
+              const GemmParams& p) {
     const bool is_bf16 = name.find("_bf16_") != std::string::npos;
     for (int64_t m = 0; m < p.m; ++m) {
         for (int64_t n = 0; n < p.n; ++n) {
             float sum = 0;
             for (int64_t k = 0; k < p.k; ++k) {
                 sum += e4m3(a.address[m * a.stride + k]) * e4m3(b.address[n * b.stride + k]) *
-                       p.a_scale[m * p.a_scale_stride_m + k / 128 * p.a_scale_stride_k] *
+                       scale_of_a(a_scale, p, m, k / 128) *
                        p.b_scale[n / 128 * p.b_scale_stride_n + k / 128 * p.b_scale_stride_k];
             }
             if (p.d_by_tma) {
@@ -121,11 +127,13 @@ std::string run(const std::string& name, void** parameters) {
     char text[512] = "";
     if (name.rfind("fp8_gemm_nt", 0) == 0) {
         const Map a = read_map(parameters[0]), b = read_map(parameters[1]), d = read_map(parameters[2]);
-        const auto& p = *static_cast<GemmParams*>(parameters[3]);
-        run_gemm(name, a, b, d, p);
+        const Map a_scale = read_map(parameters[3]);
+        const auto& p = *static_cast<GemmParams*>(parameters[4]);
+        run_gemm(name, a, b, d, a_scale, p);
         snprintf(text, sizeof(text), "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u",
                  p.m, p.n, p.k, p.a_box_rows, p.d_by_tma);
-        return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d);
+        return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
+               ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null");
     }
     if (name.rfind("pad_rows", 0) == 0) {
         const auto& p = *static_cast<PadRowsParams*>(parameters[0]);
@@ -255,8 +263,10 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, uint
                                 const uint32_t* steps, CUtensorMapInterleave interleave,
                                 CUtensorMapSwizzle swizzle, CUtensorMapL2promotion,
                                 CUtensorMapFloatOOBfill fill) {
-    const int element_bytes = type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 ? 2 : 1;
-    const uint32_t span = 16u << swizzle;
+    const int element_bytes = type == CU_TENSOR_MAP_DATA_TYPE_FLOAT32    ? 4
+                              : type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 ? 2
+                                                                         : 1;
+    const uint32_t span = swizzle == CU_TENSOR_MAP_SWIZZLE_NONE ? UINT32_MAX : 16u << swizzle;
     const bool legal = rank == 2 && reinterpret_cast<uintptr_t>(map) % 64 == 0 &&
                        reinterpret_cast<uintptr_t>(address) % 16 == 0 && dims[0] > 0 && dims[1] > 0 &&
                        dims[0] <= 1ull << 32 && dims[1] <= 1ull << 32 && strides[0] % 16 == 0 &&
