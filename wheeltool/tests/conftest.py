@@ -60,8 +60,8 @@ def compile_so(tmp_path_factory: pytest.TempPathFactory) -> Callable[[CSource], 
                     str(c_file),
                     "-o",
                     str(out),
-                ]
-                + list(source.flags),
+                    *list(source.flags),
+                ],
                 check=True,
             )
             made[source] = out.read_bytes()

@@ -105,7 +105,7 @@ def test_compiler_errors_are_shown_and_leave_nothing(project: Path, interpreters
 
 def test_a_module_of_another_name_is_an_error(project: Path, interpreters: tuple[Interpreter, ...]) -> None:
     (project / "binding.cpp").write_text(PLAIN.replace("PyInit__C", "PyInit_other"))
-    with pytest.raises(BuildError, match="exports no PyInit__C .has PyInit_other"):
+    with pytest.raises(BuildError, match=r"exports no PyInit__C .has PyInit_other"):
         build(plan_for(project, interpreters[:1]), jobs=1)
 
 
@@ -205,7 +205,7 @@ def test_the_cmake_function(project: Path, interpreters: tuple[Interpreter, ...]
 
 
 def test_built_merged_installed_and_checked(project: Path, interpreters: tuple[Interpreter, ...]) -> None:
-    """The whole way: one module for each CPython, one wheel each, merged, installed by pip everywhere, all cells green."""
+    """A module and a wheel for each CPython, merged, installed by pip everywhere, all cells green."""
     from conftest import WheelSpec
 
     from barrow_wheel.check import check

@@ -71,8 +71,14 @@ def test_allowlist_file(bad: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     allow.write_text('[[allow]]\nrule = "abi3-unstable-symbol"\nfile = "demo/*"\nreason = "tested on every release"\n')
     assert main(["check", bad, "--allow", str(allow)]) == 0
     assert "1 excused" in capsys.readouterr().out
-    for text in ('[[allow]]\nrule = "no-such-rule"\nreason = "x"\n', '[[allow]]\nrule = "rpath-outside"\n', "[[allow]\n", "x = 1\n",
-                 '[[allow]]\nrule = "rpath-outside"\nreason = "x"\nfiles = "y"\n', "[[allow]]\nrule = 1\n"):  # fmt: skip
+    for text in (
+        '[[allow]]\nrule = "no-such-rule"\nreason = "x"\n',
+        '[[allow]]\nrule = "rpath-outside"\n',
+        "[[allow]\n",
+        "x = 1\n",
+        '[[allow]]\nrule = "rpath-outside"\nreason = "x"\nfiles = "y"\n',
+        "[[allow]]\nrule = 1\n",
+    ):
         allow.write_text(text)
         assert main(["check", bad, "--allow", str(allow)]) == 2
 

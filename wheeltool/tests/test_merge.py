@@ -65,8 +65,11 @@ def test_a_gap_becomes_an_exclusion(library: bytes, tmp_path: Path) -> None:
 
 def test_abi3_keeps_the_upper_end_open(library: bytes, compile_so: Callable[[CSource], bytes], tmp_path: Path) -> None:
     stable = compile_so(CSource(exports=("PyInit__C",), calls=("PyVectorcall_Call",)))
-    abi3 = WheelSpec({"demo/_C.abi3.so": stable, "demo/__init__.py": b"VERSION = 1\n"}, tag="cp312-abi3-manylinux_2_28_x86_64",
-                     requires_python=">=3.10")  # fmt: skip
+    abi3 = WheelSpec(
+        {"demo/_C.abi3.so": stable, "demo/__init__.py": b"VERSION = 1\n"},
+        tag="cp312-abi3-manylinux_2_28_x86_64",
+        requires_python=">=3.10",
+    )
     merged = merge(
         [spec(10, library).write(tmp_path), spec(11, library).write(tmp_path), abi3.write(tmp_path)], tmp_path / "out"
     )

@@ -126,5 +126,5 @@ def test_requests_for_builds(tmp_path: Path) -> None:
     assert resolve([str(whole)])[0].python == CPython(10)
     with pytest.raises(MissingToolError, match="not a CPython 3 that runs"):
         resolve([str(tmp_path / "absent")])
-    with pytest.raises(MissingToolError, match="headers of CPython 3.11"):
+    with pytest.raises(MissingToolError, match=r"headers of CPython 3\.11"):
         resolve([str(fake_python(tmp_path / "p11", 11, headers=False))])

@@ -44,9 +44,19 @@ def versioned(make: Make, tmp_path: Path, soname: str, version: str) -> bytes:
     stub_c.write_text("void needed(void) {}")
     stub = tmp_path / soname
     subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-nostdlib", f"-Wl,-soname,{soname}", f"-Wl,--version-script={script}", str(stub_c), "-o", str(stub)],
+        [
+            "gcc",
+            "-shared",
+            "-fPIC",
+            "-nostdlib",
+            f"-Wl,-soname,{soname}",
+            f"-Wl,--version-script={script}",
+            str(stub_c),
+            "-o",
+            str(stub),
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return make(
         CSource(exports=("PyInit__C",), calls=("needed",), flags=(str(stub), f"-DV={version.replace('.', '_')}"))
     )
@@ -83,16 +93,27 @@ def cases(make: Make, link: Link, tmp: Path) -> dict[str, Any]:
         "torch-floor-too-low": WheelSpec({so: make(SHIM)}, requires_dist=["torch>=2.10"]),
         "torch-requirement-missing": WheelSpec({so: make(SHIM)}),
         "torch-unstable-abi-unpinned": WheelSpec({so: make(CXX_ABI)}, requires_dist=["torch>=2.4"]),
-        "torch-symbol-unknown": WheelSpec({so: make(CSource(calls=("aoti_torch_of_next_year",)))}, requires_dist=["torch>=2.10"]),
+        "torch-symbol-unknown": WheelSpec(
+            {so: make(CSource(calls=("aoti_torch_of_next_year",)))}, requires_dist=["torch>=2.10"]
+        ),
         "gpu-not-covered": (WheelSpec({"demo/lib.so": h100_only}), ["b200"]),
-        "gpu-partly-covered": (WheelSpec({"demo/a.so": h100_only, "demo/b.so": make(cuda_source(tmp, fatbin(fatbin_entry(2, 100))))}), ["b200"]),
+        "gpu-partly-covered": (
+            WheelSpec({"demo/a.so": h100_only, "demo/b.so": make(cuda_source(tmp, fatbin(fatbin_entry(2, 100))))}),
+            ["b200"],
+        ),
         "gpu-jit-only": (WheelSpec({"demo/lib.so": with_ptx}), ["b200"]),
         "cuda-library-undeclared": WheelSpec({so: make(linked(SHIM, cuda12))}, requires_dist=["torch>=2.11"]),
-        "cuda-major-conflict": WheelSpec({so: make(linked(MODULE, cuda12))}, requires_dist=["nvidia-cuda-runtime-cu11"]),
+        "cuda-major-conflict": WheelSpec(
+            {so: make(linked(MODULE, cuda12))}, requires_dist=["nvidia-cuda-runtime-cu11"]
+        ),
         "cuda-mixed-majors": WheelSpec({so: make(linked(MODULE, cuda12 + link("libcublas.so.13")))}),
         "toolkit-at-run-time": WheelSpec({"demo/lib.so": nvcc, **headers}),
-        "host-compiler-at-run-time": WheelSpec({
-            "demo/build.py": b"from torch.utils.cpp_extension import load\nload('x', ['a.cpp'])\n", "demo/a.cpp": b"int x;"}),
+        "host-compiler-at-run-time": WheelSpec(
+            {
+                "demo/build.py": b"from torch.utils.cpp_extension import load\nload('x', ['a.cpp'])\n",
+                "demo/a.cpp": b"int x;",
+            }
+        ),
         "jit-at-run-time": WheelSpec({"demo/kernels.py": b"import triton\n\n\n@triton.jit\ndef kernel(x): ...\n"}),
         "library-not-provided": WheelSpec({so: make(linked(MODULE, link("libnuma.so.1")))}),
         "glibc-above-tag": WheelSpec({so: versioned(make, tmp, "libc.so.6", "GLIBC_2.34")}),
@@ -103,18 +124,29 @@ def cases(make: Make, link: Link, tmp: Path) -> dict[str, Any]:
         "platform-tag-linux": WheelSpec({so: make(MODULE)}, tag="cp310-abi3-linux_x86_64"),
         "name-mismatch": WheelSpec({so: make(MODULE)}, metadata_version_line="Version: 2.0"),
         "metadata-invalid": WheelSpec({so: make(MODULE)}, requires_python="newer than 3.9"),
-        "record-mismatch": WheelSpec({so: make(MODULE), "demo/__init__.py": b"x"}, record_edit=lambda r: r.replace("sha256=LXEWQ", "sha256=LXEWR")),
-        "record-incomplete": WheelSpec({so: make(MODULE)}, record_edit=lambda r: r.replace("demo/_C.abi3.so", "demo/_D.abi3.so")),
+        "record-mismatch": WheelSpec(
+            {so: make(MODULE), "demo/__init__.py": b"x"},
+            record_edit=lambda r: r.replace("sha256=LXEWQ", "sha256=LXEWR"),
+        ),
+        "record-incomplete": WheelSpec(
+            {so: make(MODULE)}, record_edit=lambda r: r.replace("demo/_C.abi3.so", "demo/_D.abi3.so")
+        ),
         "unsafe-member": WheelSpec({so: make(MODULE)}, extra_members=[symlink_member()]),
-        "duplicate-member": WheelSpec({so: make(MODULE)}, extra_members=[(zipfile.ZipInfo("demo/_C.abi3.so"), b"again")]),
+        "duplicate-member": WheelSpec(
+            {so: make(MODULE)}, extra_members=[(zipfile.ZipInfo("demo/_C.abi3.so"), b"again")]
+        ),
         "unreadable-file": WheelSpec({so: make(MODULE)[:3000]}),
         "binary-not-read": WheelSpec({"demo/_C.cp312-win_amd64.pyd": b"MZ" + b"\0" * 100}, tag="cp312-cp312-win_amd64"),
         "debug-information": WheelSpec({so: make(debug)}),
         "symbol-table": WheelSpec({"demo/lib.so": make(symbols)}),
-        "duplicate-content": WheelSpec({"demo/a.bin": bytes(range(256)) * 8192, "demo/b.bin": bytes(range(256)) * 8192}),
+        "duplicate-content": WheelSpec(
+            {"demo/a.bin": bytes(range(256)) * 8192, "demo/b.bin": bytes(range(256)) * 8192}
+        ),
         "release-missing-wheel": [
-            WheelSpec({}, tag="cp311-cp311-manylinux_2_28_x86_64"), WheelSpec({}, tag="cp312-cp312-manylinux_2_28_x86_64")],
-    }  # fmt: skip
+            WheelSpec({}, tag="cp311-cp311-manylinux_2_28_x86_64"),
+            WheelSpec({}, tag="cp312-cp312-manylinux_2_28_x86_64"),
+        ],
+    }
 
 
 @pytest.fixture(scope="module")
