@@ -110,6 +110,14 @@ def test_explain_counts_the_tiles() -> None:
     assert found.kernel_reason.startswith(f"{tiles} tiles of {spec['block_m']}x{spec['block_n']}")
 
 
+def test_explain_tells_a_split_of_k(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Fp8Linear(7168, 576)
+    kernel = layer.explain(4).kernel
+    table = [{**spec, "cluster_k": 4} for spec in launcher.kernels() if spec["name"] == kernel]
+    monkeypatch.setattr(launcher, "kernels", lambda: table)
+    assert " with K split in 4 on 132 SMs" in layer.explain(4).kernel_reason
+
+
 def test_explain_takes_the_device_of_the_weight_or_another() -> None:
     layer = Fp8Linear.from_linear(nn.Linear(256, 128))
     here = layer.explain(4)

@@ -52,7 +52,8 @@ def _explain_kernel(m: int, n: int, k: int, dtype: torch.dtype, num_sms: int) ->
     )
     block_m, block_n = spec["block_m"], spec["block_n"]
     tiles = -(-m // block_m) * -(-n // block_n)
-    reason = f"{tiles} tiles of {block_m}x{block_n} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
+    split = f" with K split in {spec['cluster_k']}" if spec["cluster_k"] > 1 else ""
+    reason = f"{tiles} tiles of {block_m}x{block_n}{split} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
     if rest:
         reason += f"; next of {len(candidates)}: {rest[0]['kernel']}, {rest[0]['predicted_us']:.1f} us"
     return best["kernel"], reason
