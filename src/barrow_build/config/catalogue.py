@@ -49,4 +49,5 @@ _AUX = (
 
 def catalogue(arch: str) -> tuple[GemmSpec | AuxSpec, ...]:
     """Every kernel for one architecture of `ARCHS`."""
-    return tuple(spec for spec in (*_GEMMS, *_AUX) if spec.arch == arch)
+    every: tuple[GemmSpec | AuxSpec, ...] = (*_GEMMS, *_AUX)
+    return tuple(spec for spec in every if spec.arch == arch)

@@ -6,7 +6,7 @@ from typing import Literal
 
 OutDtype = Literal["bf16", "f32"]
 
-# Hopper: the most dynamic shared memory a block can have, in bytes (CUDA C++ Programming Guide, compute capability 9.0).
+# Hopper: the most dynamic shared memory of a block, in bytes (CUDA C++ Programming Guide, compute capability 9.0).
 SMEM_LIMIT = 227 * 1024
 SCALE_BLOCK = 128
 WGMMA_M = 64

@@ -35,8 +35,8 @@ class Extension:
         for source in self.sources:
             if source.suffix not in _SOURCES:
                 raise UsageError(
-                    f"{source}: is no C++ source ({', '.join(_SOURCES)}); compile device code into a library of its own "
-                    "and link it with --library"
+                    f"{source}: is no C++ source ({', '.join(_SOURCES)}); compile device code into a library of its "
+                    "own and link it with --library"
                 )
             if not source.is_file():
                 raise UsageError(f"{source}: no such file")
@@ -101,7 +101,8 @@ def _target(
     system_includes: Sequence[Path],
 ) -> Target:
     folder = build_dir / f"{extension.name}{interpreter.ext_suffix}.objects"
-    flags = [f"-std={extension.standard}", "-O2", "-fPIC", "-fvisibility=hidden", f"-DTORCH_EXTENSION_NAME={extension.name}"]
+    flags = [f"-std={extension.standard}", "-O2", "-fPIC", "-fvisibility=hidden"]
+    flags.append(f"-DTORCH_EXTENSION_NAME={extension.name}")
     if torch is not None:
         flags += ["-DTORCH_API_INCLUDE_EXTENSION_H", *torch.cxx_flags]
     flags += [f"-D{define}" for define in extension.defines]
@@ -116,7 +117,8 @@ def _target(
         output = folder / f"{source.name}.o"
         depfile = folder / f"{source.name}.d"
         command = (
-            *toolchain.launcher, *toolchain.cxx, *flags, "-MD", "-MF", str(depfile), "-c", str(source), "-o", str(output)
+            *toolchain.launcher, *toolchain.cxx, *flags,
+            "-MD", "-MF", str(depfile), "-c", str(source), "-o", str(output),
         )  # fmt: skip
         steps.append(Step(command, output, depfile, (source,)))
     objects = tuple(step.output for step in steps)

@@ -25,7 +25,7 @@ _SHOWN_CHARACTERS = 4000
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """One module file. `compiled` counts the sources compiled, 0 when all was up to date; seconds of work, not of wall."""
+    """One module file. `compiled` counts the sources compiled, 0 when all was up to date; seconds of work, not wall."""
 
     python: CPython
     path: Path
@@ -37,7 +37,8 @@ def dependencies(depfile: Path) -> tuple[Path, ...]:
     """The files that a compiler's depfile (Make syntax) lists as read."""
     text = depfile.read_text(encoding="utf-8", errors="surrogateescape").replace("\\\n", " ")
     _, _, listed = text.partition(":")
-    return tuple(Path(re.sub(r"\\(.)", r"\1", token).replace("$$", "$")) for token in _TOKEN.findall(listed.partition("\n")[0]))
+    tokens = _TOKEN.findall(listed.partition("\n")[0])
+    return tuple(Path(re.sub(r"\\(.)", r"\1", token).replace("$$", "$")) for token in tokens)
 
 
 def out_of_date(step: Step) -> bool:
@@ -124,6 +125,6 @@ def _check(target: Target, name: str) -> None:
     if f"PyInit_{name}" not in exports:
         have = ", ".join(sorted(e for e in exports if e.startswith("PyInit_"))) or "none"
         raise BuildError(
-            f"{target.link.output}: exports no PyInit_{name} (has {have}); name the module TORCH_EXTENSION_NAME or {name} "
-            "in PYBIND11_MODULE"
+            f"{target.link.output}: exports no PyInit_{name} (has {have}); name the module TORCH_EXTENSION_NAME or "
+            f"{name} in PYBIND11_MODULE"
         )

@@ -67,7 +67,10 @@ def find_toolchain(environment: Mapping[str, str]) -> Toolchain:
     return Toolchain(
         cxx=tuple(cxx),
         launcher=_launcher(cxx, environment),
-        compile_flags=tuple(shlex.split(environment.get("CPPFLAGS", "")) + shlex.split(environment.get("CXXFLAGS", ""))),
+        compile_flags=(
+            *shlex.split(environment.get("CPPFLAGS", "")),
+            *shlex.split(environment.get("CXXFLAGS", "")),
+        ),
         link_flags=tuple(shlex.split(environment.get("LDFLAGS", ""))),
     )
 
