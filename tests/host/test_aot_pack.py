@@ -18,7 +18,7 @@ from barrow_build.aot.precompiled import unpack
 from barrow_build.aot.table import GEMM_NUMBERS, table
 from barrow_build.config import AuxSpec, CostModel, GemmSpec
 
-GEMM = GemmSpec(128, 64, 4, cluster_m=2, cluster_n=1, warpgroups_m=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25))
+GEMM = GemmSpec(128, 64, 4, cluster_m=2, cluster_n=1, warpgroups=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25))
 AUX = AuxSpec("pad_rows", "pad_rows.cu", (("WIDTH", "16"),))
 KERNELS = (
     Kernel(GEMM, Cubin(b"gemm" * 33, registers=168, spill_bytes=0, static_smem_bytes=48)),
@@ -51,8 +51,8 @@ def test_manifest_tells_all_about_a_kernel() -> None:
         "stages": 4,
         "cluster_m": 2,
         "cluster_n": 1,
-        "warpgroups_m": 2,
-        "warpgroups_k": 1,
+        "cluster_k": 1,
+        "warpgroups": 2,
         "threads": 384,
         "smem_bytes": GEMM.smem_bytes,
         "registers": 168,
@@ -90,7 +90,7 @@ def test_table_of_one_gemm_and_one_other_kernel() -> None:
     text = table(placed, len(content))
     crc = zlib.crc32(KERNELS[0].cubin.image)
     assert (
-        f'{{"{GEMM.name}", 90, Dtype::f32, 128, 64, 4, 2, 1, 2, 1, 384, {GEMM.smem_bytes}, '
+        f'{{"{GEMM.name}", 90, Dtype::f32, 128, 64, 4, 2, 1, 1, 2, 384, {GEMM.smem_bytes}, '
         f"{{2.5f, 1e-05f, 0.25f}}, {{64, 132, {crc}u}}}},"
     ) in text
     assert f'{{"pad_rows_sm90a", "pad_rows", {{256, 3, {zlib.crc32(b"aux")}u}}}},' in text

@@ -7,7 +7,7 @@ import pytest
 
 from barrow_build.config import ARCHS, GemmSpec, SpecError, catalogue
 
-GOOD = GemmSpec(128, 128, 5, warpgroups_m=2)
+GOOD = GemmSpec(128, 128, 5, warpgroups=2)
 
 
 @pytest.mark.parametrize("arch", ARCHS)
@@ -34,17 +34,19 @@ def test_an_unknown_architecture_has_no_kernels() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"block_m": 96}, "block_m must be a multiple of 64"),
-        ({"block_m": 64}, "block_m must be a multiple of 64 per warpgroup"),
+        ({"block_m": 96}, "64 or 128 rows of block_m"),
+        ({"block_m": 512}, "64 or 128 rows of block_m"),
         ({"block_n": 24}, "block_n must be a multiple of 16"),
         ({"block_n": 272}, "from 16 to 256"),
         ({"stages": 1}, "stages must be at least 2"),
-        ({"warpgroups_k": 6, "stages": 5}, "warpgroups_k"),
-        ({"warpgroups_k": 3}, "at most 4 math warpgroups"),
+        ({"warpgroups": 4, "block_m": 256}, "at most 3 math warpgroups"),
         ({"cluster_m": 4, "cluster_n": 4}, "at most 8 CTAs"),
         ({"cluster_m": 5}, "multiple of 8 rows of B"),
         ({"cluster_n": 5}, "multiple of 8 rows of A"),
-        ({"block_n": 256}, "accumulators a thread do not fit"),
+        ({"cluster_k": 2, "cluster_m": 2}, "either shares tiles or splits K"),
+        ({"cluster_k": 2, "block_m": 256}, "split K takes 64 rows a warpgroup"),
+        ({"cluster_k": 4, "block_n": 32}, "multiple of 16 columns"),
+        ({"block_m": 256, "block_n": 256}, "registers a math thread exceed"),
         ({"stages": 9}, "bytes of shared memory exceed"),
     ],
 )
@@ -56,7 +58,7 @@ def test_a_broken_rule_is_told_by_name(change: dict[str, Any], told: str) -> Non
 
 
 def test_all_broken_rules_are_told_at_once() -> None:
-    assert len(replace(GOOD, block_n=24, stages=1).violations()) == 2
+    assert len(replace(GOOD, block_m=96, stages=1).violations()) == 2
 
 
 def test_a_legal_spec_passes_unchanged() -> None:
@@ -65,11 +67,13 @@ def test_a_legal_spec_passes_unchanged() -> None:
 
 def test_name_and_macros_tell_specs_apart() -> None:
     changes: tuple[dict[str, Any], ...] = (
+        {"block_m": 256},
         {"block_n": 64},
         {"stages": 4},
         {"cluster_m": 2},
         {"cluster_n": 2},
-        {"warpgroups_k": 2},
+        {"cluster_k": 2},
+        {"warpgroups": 1},
         {"out": "f32"},
     )
     others = [replace(GOOD, **change) for change in changes]
