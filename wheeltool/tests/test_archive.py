@@ -96,6 +96,21 @@ def test_hostile_members_are_findings_and_never_written(tmp_path: Path) -> None:
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
+def test_a_member_without_a_name_is_a_finding(tmp_path: Path) -> None:
+    """Found by fuzzing: zipfile's own is_dir fails on it."""
+    path = WheelSpec({"x": b"x"}).write(tmp_path)
+    raw = path.read_bytes()
+    at = raw.index(b"PK\x01\x02")
+    assert raw[at + 46 : at + 47] == b"x"
+    end = raw.rindex(b"PK\x05\x06")
+    tail = bytearray(raw[end:])
+    struct.pack_into("<I", tail, 12, end - at - 1)  # the directory is one byte shorter
+    head = bytearray(raw[at : at + 46])
+    struct.pack_into("<H", head, 28, 0)  # and its first name empty
+    path.write_bytes(raw[:at] + bytes(head) + raw[at + 47 : end] + bytes(tail))
+    assert "unsafe-member" in {f.rule for f in check([str(path)]).findings}
+
+
 def test_bad_checksum_is_a_finding(tmp_path: Path) -> None:
     path = WheelSpec({"demo/data.txt": b"A" * 4096}).write(tmp_path)
     raw = bytearray(path.read_bytes())

