@@ -72,6 +72,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/mypy
+	cd wheeltool && $(abspath $(BIN))/mypy
 	$(BIN)/clang-format --dry-run -Werror $(SOURCES)
 
 format: $(VENV)/installed
