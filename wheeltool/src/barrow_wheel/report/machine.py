@@ -7,7 +7,6 @@ from typing import Any
 
 from barrow_wheel import __version__
 from barrow_wheel.check import Report, WheelReport
-from barrow_wheel.checks.cuda import cuda_files
 from barrow_wheel.checks.torch import torch_files
 from barrow_wheel.findings import Finding, Severity
 from barrow_wheel.report import summary
@@ -79,9 +78,7 @@ def _wheel_json(report: WheelReport, whole: Report) -> dict[str, Any]:
             }
             for binary in wheel.binaries
             if binary.device
-        ]
-        if len(cuda_files(wheel)) < 1000
-        else [],
+        ],
         "gpus": [
             {
                 "files": list(row.files),

@@ -23,7 +23,7 @@ MEANINGS = {
 }
 BAD = (Cell.MISSING, Cell.RISK)
 # A screen has 24 lines at least; what does not fit goes to --html and --json.
-_ROWS = 9
+_ROWS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def gpus_of(report_gpus: tuple[Gpu, ...]) -> tuple[Gpu, ...]:
 
 
 def gpu_rows(report: WheelReport, gpus: tuple[Gpu, ...]) -> tuple[GpuRow, ...]:
-    """One row for each distinct set of device code."""
+    """One row for each distinct set of device code, the most limited first."""
     groups: dict[tuple[DeviceCode, ...], list[str]] = {}
     files = cuda_files(report.wheel)
     loose = [b for b in files if is_loose(b)]
@@ -67,7 +67,7 @@ def gpu_rows(report: WheelReport, gpus: tuple[Gpu, ...]) -> tuple[GpuRow, ...]:
         groups.setdefault(merged, []).extend(b.path for b in loose)
     # A file that links CUDA 13's libraries was made by its toolkit, even where the code alone does not tell.
     thirteen = {b.path for b in files if any(library.major == 13 for library in linked_cuda(b))}
-    return tuple(
+    rows = (
         GpuRow(
             tuple(paths),
             arch_text(codes),
@@ -76,6 +76,8 @@ def gpu_rows(report: WheelReport, gpus: tuple[Gpu, ...]) -> tuple[GpuRow, ...]:
         )
         for codes, paths in groups.items()
     )
+    # The file that serves the fewest GPUs is the one to know about.
+    return tuple(sorted(rows, key=lambda row: (sum(s is Support.NATIVE for s in row.support), row.files)))
 
 
 def arch_text(codes: tuple[DeviceCode, ...]) -> str:
@@ -105,13 +107,12 @@ def torch_text(report: WheelReport) -> str:
     minimum = minimum_torch(files)
     kinds = []
     if unstable:
-        kinds.append(f"C++ ABI in {unstable} of {len(files)} files, so bound to the torch it was built with")
+        kinds.append(f"C++ ABI in {unstable} of {len(files)} files (bound to the torch of the build)")
     if any(file.use.shim for file in files):
-        kinds.append("stable shim" + (f", torch >= {minimum[0]}.{minimum[1]}" if minimum else ""))
-    declared = ", ".join(
-        f"torch{r.specifier}" for r in report.wheel.metadata.requires("torch") if "extra" not in str(r.marker)
-    )
-    return f"{'; '.join(kinds) or 'linked'} (Requires-Dist: {declared or 'nothing'})"
+        kinds.append("stable shim" + (f" >= {minimum[0]}.{minimum[1]}" if minimum else ""))
+    plain = (r for r in report.wheel.metadata.requires("torch") if "extra" not in str(r.marker))
+    declared = ", ".join(f"torch{r.specifier}" for r in plain)
+    return f"{', '.join(kinds) or 'linked'}; Requires-Dist: {declared or 'nothing'}"
 
 
 def counts(report: WheelReport) -> dict[Severity, int]:

@@ -71,7 +71,7 @@ class TerminalView:
         if not matrix.modules:
             yield "no extension modules or libraries"
             return
-        shown, rest = summary.matrix_rows(report, limit=10**6 if self._verbose else 9)
+        shown, rest = summary.matrix_rows(report, limit=10**6) if self._verbose else summary.matrix_rows(report)
         columns = [str(python) for python in matrix.pythons]
         cell_width = max([len(c) for c in columns] or [0]) + 1
         name_width = min(max(len(m.name) for m in shown), self._width - len(columns) * cell_width - 18)
@@ -100,7 +100,7 @@ class TerminalView:
             + "  driver",
             _DIM,
         )
-        limit = 10**6 if self._verbose else 6
+        limit = 10**6 if self._verbose else 4
         for row in rows[:limit]:
             marks = "".join(
                 self._paint(f"{_SUPPORT[s][1]:>{w}}", _SUPPORT[s][0]) for s, w in zip(row.support, widths, strict=True)
