@@ -40,7 +40,6 @@ constexpr uint32_t kScaleWidth = kBlockN % 128 == 0  ? 128
 constexpr uint32_t kScalesB = kBlockN / kScaleWidth;
 // Scale blocks of B that a tile can touch.
 constexpr uint32_t kBlocksB = (kScaleBlock - kScaleWidth + kBlockN - 1) / kScaleBlock + 1;
-static_assert(kBlocksB <= 2, "ScalesB chooses between two");
 
 constexpr uint32_t kTileBytesA = kBlockM * kScaleBlock, kTileBytesB = kBlockN * kScaleBlock;
 constexpr uint32_t kScaleBytesA = kBlockM * 4;
@@ -172,8 +171,8 @@ public:
                                        uint32_t k_blocks, uint32_t lane)
         : column_(params.b_scale + n / kScaleBlock * params.b_scale_stride_n +
                   (place.k + lane * kClusterK) * params.b_scale_stride_k),
-          // A tile that ends within its first scale block reads that one twice.
-          next_block_((n / kScaleBlock + 1) * kScaleBlock < params.n ? params.b_scale_stride_n : 0),
+          stride_(params.b_scale_stride_n),
+          blocks_((params.n - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1),
           step_(kWarp * kClusterK * params.b_scale_stride_k),
           offset_(n % kScaleBlock),
           left_(static_cast<int32_t>(k_blocks - lane)) {
@@ -190,25 +189,31 @@ public:
         float of_block[kBlocksB];
 #pragma unroll
         for (uint32_t j = 0; j < kBlocksB; ++j) of_block[j] = __shfl_sync(0xffffffff, held_[j], lane_);
+        // Chosen, not indexed: an array indexed at run time would live in memory.
 #pragma unroll
-        for (uint32_t c = 0; c < kScalesB; ++c)
-            // Chosen, not indexed: an array indexed at run time would live in memory.
-            scale[c] = offset_ + c * kScaleWidth >= kScaleBlock ? of_block[kBlocksB - 1] : of_block[0];
+        for (uint32_t c = 0; c < kScalesB; ++c) {
+            scale[c] = of_block[0];
+#pragma unroll
+            for (uint32_t j = 1; j < kBlocksB; ++j)
+                if (offset_ + c * kScaleWidth >= j * kScaleBlock) scale[c] = of_block[j];
+        }
         lane_ = (lane_ + 1) % kWarp;
     }
 
 private:
     __device__ __forceinline__ void fetch() {
         if (left_ > 0) {
-            fetched_[0] = column_[0];
-            if constexpr (kBlocksB > 1) fetched_[1] = column_[next_block_];
+#pragma unroll
+            for (uint32_t j = 0; j < kBlocksB; ++j)
+                if (j < blocks_) fetched_[j] = column_[j * stride_];
         }
         left_ -= kWarp;
         column_ += step_;
     }
 
     const float* column_;
-    int64_t next_block_;
+    int64_t stride_;
+    uint32_t blocks_;  // scale blocks of B from this tile on
     int64_t step_;
     uint32_t offset_;
     int32_t left_;
