@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 from barrow_wheel.check import findings_of, read_archive
 from barrow_wheel.checks.matrix import build_matrix
 from barrow_wheel.errors import InputError
+from barrow_wheel.readers import limits
 from barrow_wheel.readers.blob import Blob
 from barrow_wheel.readers.device_code import read_device_code
 from barrow_wheel.readers.elf import read_elf
-from barrow_wheel.readers.metadata import parse_metadata, parse_record, parse_wheel_tags
+from barrow_wheel.readers.metadata import parse_file_name, parse_metadata, parse_record, parse_wheel_tags
+from barrow_wheel.readers.sources import python_signals
 
 mutations = st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(min_size=1, max_size=8)), min_size=1, max_size=12)
 quick = settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -56,13 +59,35 @@ def test_loose_device_code(changes: list[tuple[int, bytes]], cut: int) -> None:
         read_device_code(Blob.of_bytes(mutate(data, changes, cut)), None)
 
 
+words = st.one_of(
+    st.binary(max_size=200), st.text(alphabet="cpy3.10-_any;=<>!~*,[]()abt \t", max_size=200).map(str.encode)
+)
+
+
 @quick
-@given(data=st.binary(max_size=400))
+@given(data=words)
 def test_text_formats(data: bytes) -> None:
     parse_metadata(b"Metadata-Version: 2.1\nRequires-Dist: " + data)
+    parse_metadata(b"Metadata-Version: 2.1\nRequires-Python: " + data)
     parse_wheel_tags(b"Tag: " + data)
     with suppress(InputError):
         parse_record(data)
+    with suppress(InputError):
+        parse_file_name(data.decode("latin-1") + ".whl")
+
+
+def test_a_tag_set_that_explodes_is_refused() -> None:
+    parts = ".".join(f"cp{n}" for n in range(400))
+    tags, invalid = parse_wheel_tags(f"Tag: py3-none-any\nTag: {parts}-{parts}-{parts}\n".encode())
+    assert [str(tag) for tag in tags] == ["py3-none-any"] and len(invalid) == 1
+
+
+def test_endless_requirements_are_refused_in_time() -> None:
+    started = time.monotonic()
+    found = parse_metadata(b"Metadata-Version: 2.1\nName: x\nVersion: 1\n" + b"Requires-Dist: a\n" * 100_000)
+    assert any("Requires-Dist lines" in text for text in found.invalid)
+    assert parse_metadata(b"Requires-Python: " + b">=3," * 100_000).requires_python is None
+    assert time.monotonic() - started < 3
 
 
 @settings(parent=quick, max_examples=60)
@@ -96,3 +121,33 @@ def test_wheels_with_mutated_members(
     findings = findings_of(wheel)
     assert wheel.binaries or wheel.unreadable or broken[:4] != b"\x7fELF"
     assert all(f.message for f in findings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"cpp_extension",
+        b"'nvcc",
+        b"\n@triton",
+        b"CUDA_HOM",
+        b"from torch.utils.cpp_extension import ",
+        b"#",
+        b"@tl.ji ",
+    ],
+)
+def test_searching_source_takes_linear_time(text: bytes) -> None:
+    """One file of the greatest size that is read, made of what a pattern begins with."""
+    source = text * (limits.SOURCE_BYTES // len(text))
+    started = time.monotonic()
+    python_signals(source)
+    assert time.monotonic() - started < 3
+
+
+def test_words_are_found_in_code_and_not_in_comments() -> None:
+    assert python_signals(b"import x\nrun(['nvcc', '-c'])\n") == {"nvcc"}
+    assert python_signals(b"# run 'nvcc' first\nx = 1  # and 'cuobjdump'\n") == frozenset()
+    assert python_signals(b"@triton.jit\ndef k(): ...\n") == {"triton-jit"}
+    assert python_signals(b"    @triton.autotune(x)\n") == {"triton-jit"}
+    assert python_signals(b"from torch.utils.cpp_extension import CppExtension, load\n") == {"torch-jit-build"}
+    assert python_signals(b"torch.utils.cpp_extension.load_inline(name)\n") == {"torch-jit-build"}
+    assert python_signals(b"from torch.utils.cpp_extension import BuildExtension\n") == frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import subprocess
 import zipfile
@@ -188,6 +189,27 @@ def test_a_sound_torch_wheel_has_no_finding(compile_so: Make, link_stub: Link, t
     spec = WheelSpec(
         {"demo/_C.so": compile_so(weak_stream)}, tag="py3-none-manylinux_2_28_x86_64", requires_dist=["torch>=2.11"]
     )
+    assert check([str(spec.write(tmp_path))]).findings == ()
+
+
+def test_namespaces_of_the_same_name_are_not_torch(compile_so: Make, link_stub: Link, tmp_path: Path) -> None:
+    own = WheelSpec({"demo/_C.abi3.so": compile_so(linked(MODULE, ())), "demo/libown.so": compile_so(CXX_ABI)})
+    assert check([str(own.write(tmp_path))]).findings == ()
+    used = WheelSpec({"demo/libused.so": compile_so(linked(CXX_ABI, link_stub("libtorch.so")))}, name="used")
+    assert [f.rule for f in check([str(used.write(tmp_path))]).findings] == ["torch-requirement-missing"]
+
+
+def test_hexadecimal_hashes_are_named_as_such(tmp_path: Path) -> None:
+    hexadecimal = hashlib.sha256(b"x").hexdigest()
+    spec = WheelSpec(
+        {"demo/x.py": b"x"}, record_edit=lambda r: f"demo/x.py,sha256={hexadecimal},1\n" + r.split("\n", 1)[1]
+    )
+    (finding,) = check([str(spec.write(tmp_path))]).findings
+    assert finding.rule == "record-mismatch" and "hexadecimal" in finding.evidence[0]
+
+
+def test_an_empty_search_path_is_none(compile_so: Make, tmp_path: Path) -> None:
+    spec = WheelSpec({"demo/_C.abi3.so": compile_so(linked(MODULE, ("-Wl,-rpath,",)))})
     assert check([str(spec.write(tmp_path))]).findings == ()
 
 

@@ -99,7 +99,9 @@ OTHERS = [
     "xgrammar", "apache-tvm-ffi", "tilelang", "flashinfer-python", "sgl-kernel", "sglang-kernel", "vllm==0.33.0",
     "aphrodite-engine", "autoawq-kernels", "lmcache", "exllamav3", "cupy-cuda12x", "rmm-cu12", "ucxx-cu12",
     "onnxruntime-gpu", "jaxlib", "jax-cuda12-plugin", "cuda-bindings", "nvidia-cublas-cu12",
-    "nvidia-cuda-runtime-cu12", "nvidia-nccl-cu12", "nvidia-dali-cuda120", "ctranslate2",
+    "nvidia-cuda-runtime-cu12", "nvidia-nccl-cu12", "nvidia-dali-cuda120", "ctranslate2", "scikit-learn", "spacy",
+    "lightgbm", "catboost", "duckdb", "ray", "uvloop", "shapely", "playwright", "xformers==0.0.33", "vllm==0.21.0",
+    "humming-kernels", "transformer-engine-cu12", "paddlepaddle", "torch==2.13.0", "nvidia-nvshmem-cu12", "shiboken6",
 ]
 # fmt: on
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -112,6 +113,8 @@ def check_record(wheel: Wheel) -> Iterator[Finding]:
         elif entry.algorithm != "sha256":
             if entry.algorithm not in ("sha384", "sha512"):
                 wrong.append(f"{_shown(file.path)}: hashed with {_shown(entry.algorithm)}, which installers refuse")
+        elif base64.urlsafe_b64encode(entry.digest).decode() == file.sha256.hex():
+            wrong.append(f"{_shown(file.path)}: the hash is written in hexadecimal instead of base64")
         elif entry.digest != file.sha256 or entry.size not in (None, file.size):
             wrong.append(f"{_shown(file.path)}: content and RECORD differ")
     if wrong:

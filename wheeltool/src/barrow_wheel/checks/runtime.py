@@ -122,24 +122,26 @@ def _above(elf: Elf, floor: tuple[int, int]) -> Iterator[tuple[str, manylinux.Ve
 
 
 def check_loading(wheel: Wheel) -> Iterator[Finding]:
-    outside: dict[tuple[str, ...], list[str]] = {}
+    outside: dict[str, tuple[str, ...]] = {}
+    searched: dict[str, str] = {}
     stacks: list[str] = []
     for binary, elf in host_binaries(wheel):
         bad = tuple(path for path in elf.rpaths if not path.startswith(("$ORIGIN", "${ORIGIN}", "$LIB", "@")))
         if bad:
-            outside.setdefault(bad, []).append(binary.path)
+            outside[binary.path] = bad
+            searched[binary.path] = ":".join(elf.rpaths)
         if elf.executable_stack:
             stacks.append(binary.path)
     if outside:
-        paths = [path for group in outside.values() for path in group]
-        shown = ", ".join(sorted({p or "the current folder (empty entry)" for bad in outside for p in bad})[:3])
-        more = f" (and {len(paths) - 1} more files)" if len(paths) > 1 else ""
+        first = next(iter(outside))
+        more = f" (and {len(outside) - 1} more files)" if len(outside) > 1 else ""
+        shown = ", ".join(path or "the current folder (empty entry)" for path in outside[first][:3])
         yield finding(
             "rpath-outside",
             wheel.name,
-            paths[0],
+            first,
             f"searches {shown}{more}",
-            evidence=tuple(f"{path}: {':'.join(bad)}" for bad, group in outside.items() for path in group)[:10],
+            evidence=tuple(f"{path}: {text}" for path, text in searched.items())[:10],
         )
     if stacks:
         yield finding(
@@ -153,7 +155,7 @@ def check_loading(wheel: Wheel) -> Iterator[Finding]:
 
 def check_toolchains(wheel: Wheel) -> Iterator[Finding]:
     """A toolkit, a host compiler or a JIT at run time. No single sign is proof: files list libnvrtc, never call it."""
-    builds = _outside_tests(wheel.python_words.get("torch-jit-build", ()))
+    builds = torch_builds(wheel)
     strong, weak = toolkit_signs(wheel)
     if strong and len(strong) + len(weak) >= 2:
         yield finding(
@@ -198,16 +200,22 @@ def toolkit_signs(wheel: Wheel) -> tuple[list[str], list[str]]:
     if nvrtc and not nvrtc_brought(wheel):
         strong.append(f"{nvrtc[0]} compiles with nvrtc, which nothing in Requires-Dist brings")
     drivers = [
-        b for b, _ in host_binaries(wheel) if {"nvcc", "cuobjdump"} <= b.words or {"nvcc", "CUDA_HOME"} <= b.words
+        b for b, _ in host_binaries(wheel) if "nvcc" in b.words and b.words & {"cuobjdump", "nvrtcCompileProgram"}
     ]
     if drivers:
         strong.append(f"{drivers[0].path} holds the words {', '.join(sorted(drivers[0].words))}")
-    builds = _outside_tests(wheel.python_words.get("torch-jit-build", ()))
+    builds = torch_builds(wheel)
     for word in ("nvcc", "cuobjdump", "CUDA_HOME"):
         files = _outside_tests(wheel.python_words.get(word, ()))
         if files:
             (strong if set(files) & set(builds) else weak).append(f"{files[0]} mentions {word}")
     return strong, weak
+
+
+def torch_builds(wheel: Wheel) -> tuple[str, ...]:
+    """Files that build extensions through torch; torch's own module of that name only offers it to others."""
+    found = _outside_tests(wheel.python_words.get("torch-jit-build", ()))
+    return tuple(path for path in found if path != "torch/utils/cpp_extension.py")
 
 
 def nvrtc_brought(wheel: Wheel) -> bool:

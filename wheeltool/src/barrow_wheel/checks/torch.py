@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 
@@ -26,8 +26,11 @@ def torch_files(wheel: Wheel) -> tuple[TorchFile, ...]:
     """The files that use torch; none when the wheel is torch itself."""
     if any(b.elf is not None and is_torch_library(b.path.rpartition("/")[2]) for b in wheel.binaries):
         return ()
-    files = ((b.path, torch_use(b.elf.imports, b.elf.needed)) for b in wheel.binaries if b.elf is not None)
-    return tuple(TorchFile(path, use) for path, use in files if use)
+    uses = [(b.path, torch_use(b.elf.imports, b.elf.needed)) for b in wheel.binaries if b.elf is not None]
+    if not wheel.metadata.requires("torch"):
+        # A project may have namespaces of the same names (paddle has); without any link to torch they are its own.
+        uses = [(path, use if use.links else replace(use, unstable=())) for path, use in uses]
+    return tuple(TorchFile(path, use) for path, use in uses if use)
 
 
 def without_choices(files: tuple[TorchFile, ...]) -> tuple[TorchFile, ...]:

@@ -250,7 +250,8 @@ class _DynamicReader:
         return {
             "needed": tuple(_text(strings, at) for at in needed_at),
             "soname": names.get(_DT_SONAME, ""),
-            "rpaths": tuple(search.split(":")) if _DT_RUNPATH in names or _DT_RPATH in names else (),
+            # An empty string is no path at all; only an empty entry between others means the current folder.
+            "rpaths": tuple(search.split(":")) if search else (),
             "version_needs": self._version_needs(single, strings),
             **self._symbols(single, strings),
         }

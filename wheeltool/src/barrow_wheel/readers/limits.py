@@ -17,15 +17,22 @@ IN_MEMORY_BYTES = 64 * MIB
 CHUNK_BYTES = 1 * MIB
 
 # Text that is kept: METADATA carries a README, RECORD one line a file, sources are searched for a few words.
-METADATA_BYTES = 8 * MIB
-RECORD_BYTES = 64 * MIB
+METADATA_BYTES = 4 * MIB
+RECORD_BYTES = 32 * MIB
+RECORD_ENTRIES = 2 * ARCHIVE_MEMBERS
+# Requirements, classifiers and Tag lines each; the longest real lists have a few hundred.
+METADATA_LINES = 2_000
+SPECIFIER_CHARACTERS = 1_000
+# A compressed tag set stands for the product of its parts.
+TAGS_OF_ONE_LINE = 1_000
 SOURCE_BYTES = 4 * MIB
 
 # ELF.
 ELF_SECTIONS = 70_000
 ELF_SEGMENTS = 4_096
 ELF_DYNAMIC_ENTRIES = 65_536
-ELF_SYMBOLS = 4_000_000
+# LLVM and torch have 200,000 to 400,000 in their largest library.
+ELF_SYMBOLS = 2_000_000
 ELF_STRING_TABLE_BYTES = 256 * MIB
 ELF_VERSION_ENTRIES = 65_536
 ELF_NAMES_BYTES = 64 * MIB

@@ -6,6 +6,7 @@ import base64
 import binascii
 import csv
 import io
+import math
 from dataclasses import dataclass, field
 
 from packaging.metadata import parse_email
@@ -15,6 +16,7 @@ from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from barrow_wheel.errors import FormatError
+from barrow_wheel.readers import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +65,24 @@ def parse_metadata(data: bytes) -> Metadata:
     invalid: list[str] = []
     spec = None
     text = raw.get("requires_python")
-    if text:
+    if text and len(text) > limits.SPECIFIER_CHARACTERS:
+        invalid.append(f"Requires-Python of {len(text)} characters")
+    elif text:
         try:
             spec = SpecifierSet(text)
         except InvalidSpecifier:
             invalid.append(f"Requires-Python: {text}")
     requirements = []
-    for line in raw.get("requires_dist", []):
+    lines = raw.get("requires_dist", [])
+    if len(lines) > limits.METADATA_LINES:
+        invalid.append(f"{len(lines)} Requires-Dist lines")
+    for line in lines[: limits.METADATA_LINES]:
         try:
+            if len(line) > limits.SPECIFIER_CHARACTERS:
+                raise InvalidRequirement
             requirements.append(Requirement(line))
         except InvalidRequirement:
-            invalid.append(f"Requires-Dist: {line}")
+            invalid.append(f"Requires-Dist: {line[:100]}")
     for required in ("name", "version"):
         if not raw.get(required):
             invalid.append(f"{required.capitalize()} is missing")
@@ -82,19 +91,27 @@ def parse_metadata(data: bytes) -> Metadata:
         version=raw.get("version") or "",
         requires_python=spec,
         requirements=tuple(requirements),
-        classifiers=tuple(raw.get("classifiers", [])),
+        classifiers=tuple(raw.get("classifiers", [])[: limits.METADATA_LINES]),
         invalid=tuple(invalid),
     )
 
 
-def parse_wheel_tags(data: bytes) -> frozenset[Tag]:
-    """The Tag lines of the file WHEEL."""
+def parse_wheel_tags(data: bytes) -> tuple[frozenset[Tag], tuple[str, ...]]:
+    """The Tag lines of the file WHEEL, and those that are no tags."""
     tags: set[Tag] = set()
-    for line in data.decode("utf-8", "replace").splitlines():
+    invalid: list[str] = []
+    for line in data.decode("utf-8", "replace").splitlines()[: limits.METADATA_LINES]:
         key, _, value = line.partition(":")
-        if key.strip().lower() == "tag" and value.strip().count("-") == 2:
-            tags |= parse_tag(value.strip())
-    return frozenset(tags)
+        if key.strip().lower() != "tag":
+            continue
+        text = value.strip()
+        try:
+            if math.prod(part.count(".") + 1 for part in text.split("-")) > limits.TAGS_OF_ONE_LINE:
+                raise ValueError
+            tags |= parse_tag(text)
+        except ValueError:
+            invalid.append(f"Tag: {text[:100]}")
+    return frozenset(tags), tuple(invalid)
 
 
 def parse_record(data: bytes) -> dict[str, RecordEntry]:
@@ -104,6 +121,8 @@ def parse_record(data: bytes) -> dict[str, RecordEntry]:
         for row in csv.reader(io.StringIO(data.decode("utf-8"))):
             if not row:
                 continue
+            if len(entries) >= limits.RECORD_ENTRIES:
+                raise FormatError(f"RECORD has more than {limits.RECORD_ENTRIES} entries")
             path, hash_text, size_text = (*row, "", "")[:3]
             algorithm, _, digest = hash_text.partition("=")
             entries[path] = RecordEntry(

@@ -6,36 +6,44 @@ false word, which no rule takes for proof alone.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from barrow_wheel.readers import limits
 from barrow_wheel.readers.blob import Blob
 from barrow_wheel.readers.elf import Elf
 
-_CODE = rb"^[^#\n]{0,400}?"
-# name -> a literal that must occur, and the pattern that decides; the literal keeps the search to a few files.
-_PYTHON_SIGNALS = {
-    "torch-jit-build": (
-        b"cpp_extension",
-        _CODE
-        + rb"(?:cpp_extension[.\w]*\.load(?:_inline)?\s*\("
-        + rb"|from torch\.utils\.cpp_extension import[^\n]*\bload(?:_inline)?\b)",
-    ),
-    "nvcc": (b"nvcc", _CODE + rb"[\"'/]nvcc(?:\.exe)?[\"' ]"),
-    "cuobjdump": (b"cuobjdump", _CODE + rb"[\"'/]cuobjdump[\"' ]"),
-    "CUDA_HOME": (b"CUDA_", _CODE + rb"\bCUDA_(?:HOME|PATH)\b"),
-    "nvrtc": (b"nvrtc", _CODE + rb"\bnvrtc(?:CreateProgram|CompileProgram|\.Program|_compile)"),
-    "triton-jit": (b"@t", rb"^\s{0,40}@(?:triton|tl|tle)\.(?:jit|autotune)\b"),
+# Every repetition is bounded, so that the time is linear in the size whatever the text.
+_PYTHON_WORDS = {
+    "torch-jit-build": rb"cpp_extension[.\w]{0,40}\.load(?:_inline)?\s{0,4}\("
+    rb"|from torch\.utils\.cpp_extension import[^\n]{0,200}\bload(?:_inline)?\b",
+    "nvcc": rb"[\"'/]nvcc(?:\.exe)?[\"' ]",
+    "cuobjdump": rb"[\"'/]cuobjdump[\"' ]",
+    "CUDA_HOME": rb"\bCUDA_(?:HOME|PATH)\b",
+    "nvrtc": rb"\bnvrtc(?:CreateProgram|CompileProgram|\.Program|_compile)",
+    "triton-jit": rb"(?<![^\s])@(?:triton|tl|tle)\.(?:jit|autotune)\b",
 }
-_COMPILED = {name: (literal, re.compile(pattern, re.M)) for name, (literal, pattern) in _PYTHON_SIGNALS.items()}
+_COMPILED = {name: re.compile(pattern) for name, pattern in _PYTHON_WORDS.items()}
+# In one file; the first use outside of a comment ends the search anyway.
+_MATCHES_LOOKED_AT = 200
+_COMMENT_BEFORE = 300
 _BINARY_WORDS = (b"nvcc", b"cuobjdump", b"CUDA_HOME", b"nvrtcCompileProgram")
 _READ_ONLY = (".rodata", ".lrodata", ".data.rel.ro")
 
 
 def python_signals(source: bytes) -> frozenset[str]:
+    """Which of the words occur in a Python source outside of comments."""
     return frozenset(
-        name for name, (literal, pattern) in _COMPILED.items() if literal in source and pattern.search(source)
+        name
+        for name, pattern in _COMPILED.items()
+        if any(_is_code(source, m.start()) for m in itertools.islice(pattern.finditer(source), _MATCHES_LOOKED_AT))
     )
+
+
+def _is_code(source: bytes, at: int) -> bool:
+    """Whether nothing before `at` on its line starts a comment."""
+    before = source[max(at - _COMMENT_BEFORE, 0) : at]
+    return b"#" not in before[before.rfind(b"\n") + 1 :]
 
 
 def binary_signals(blob: Blob, elf: Elf) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from packaging.tags import Tag
 
@@ -124,13 +124,15 @@ class WheelReader:
         record, record_error = self._record(dist_info)
         if f"{dist_info}/METADATA" not in self._kept:
             raise InputError(f"{self._source.name}: {dist_info}/METADATA cannot be read; this is not a wheel")
+        metadata = parse_metadata(self._kept[f"{dist_info}/METADATA"])
+        wheel_tags, invalid_tags = parse_wheel_tags(self._kept.get(f"{dist_info}/WHEEL", b""))
         return Wheel(
             name=self._source.name,
             packed=self._source.packed,
             size=self._size or sum(member.size for member in members),
             dist_info=dist_info,
-            metadata=parse_metadata(self._kept[f"{dist_info}/METADATA"]),
-            wheel_tags=parse_wheel_tags(self._kept.get(f"{dist_info}/WHEEL", b"")),
+            metadata=replace(metadata, invalid=metadata.invalid + invalid_tags),
+            wheel_tags=wheel_tags,
             name_tags=self._name_tags,
             files=tuple(self._files),
             binaries=tuple(self._binaries),
