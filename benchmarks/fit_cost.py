@@ -2,10 +2,9 @@
 
     python benchmarks/fit_cost.py docs/results/sweep-h100.json
 
-The model is the one of launcher/choice.cpp: fixed_us + waves * (tile_us + ceil(K / 128) * k_block_us) with
-waves = ceil(clusters of tiles / clusters resident on the GPU). The fit minimises the weighted relative error with no
-coefficient below zero. Prints how far the model is off, how much time its choices lose against the best kernel of each
-shape, and the costs to write into src/barrow_build/config/catalogue.py.
+The model is predict_us of launcher/choice.cpp. The fit minimises the weighted relative error with no coefficient below
+zero. Prints how far the model is off, how much time its choices lose against the best kernel of each
+shape, and the costs to write into src/barrow_build/config/costs.py.
 """
 
 import argparse
@@ -24,73 +23,59 @@ import torch
 from barrow import launcher
 
 Row = dict[str, Any]
-Cost = tuple[float, float, float]
+Cost = tuple[float, ...]
+COEFFICIENTS = ("fixed_us", "tile_us", "k_block_us", "load_us", "overflow_us")
+L2_BYTES = 25 << 20
 Shape = tuple[int, int, int]
 Times = dict[Shape, dict[str, float]]
 # What the launcher's float32 costs and this file's float64 may differ by.
 SAME = 1e-5
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """What one cluster of a kernel covers: rows and columns of D, CTAs, and how many of them share the K of a tile."""
-
-    rows: int
-    columns: int
-    ctas: int
-    split_k: int
-
-    def waves(self, m: int, n: int, num_sms: int) -> int:
-        clusters = -(-m // self.rows) * -(-n // self.columns)
-        return -(-clusters // (num_sms // self.ctas))
-
-
-def geometry(kernel: Row) -> Geometry:
-    return Geometry(
-        kernel["block_m"] * kernel["cluster_m"],
-        kernel["block_n"] * kernel["cluster_n"],
-        kernel["cluster_m"] * kernel["cluster_n"] * kernel["cluster_k"],
-        kernel["cluster_k"],
-    )
+def terms(kernel: Row, row: Row, num_sms: int) -> tuple[float, ...]:
+    """What the coefficients are multiplied with; the names are those of launcher/choice.cpp."""
+    m, n, k = row["m"], row["n"], row["k"]
+    block_m, block_n = kernel["block_m"], kernel["block_n"]
+    cluster_m, cluster_n, cluster_k = kernel["cluster_m"], kernel["cluster_n"], kernel["cluster_k"]
+    cluster = cluster_m * cluster_n * cluster_k
+    rows, columns = -(-m // (block_m * cluster_m)), -(-n // (block_n * cluster_n))
+    clusters, resident = rows * columns, num_sms // cluster
+    waves = -(-clusters // resident)
+    k_blocks = -(-(-(-k // 128)) // cluster_k)
+    load = clusters * cluster / num_sms * k_blocks * (min(m, block_m) + block_n) / (block_m + block_n)
+    band = min(rows, 2048 // (block_m * cluster_m))
+    run_columns = min(columns, -(-min(clusters, resident) // band))
+    read = (band * block_m * cluster_m + run_columns * block_n * cluster_n) * k
+    return 1.0, float(waves), float(waves * k_blocks), load, load * max(0.0, read / L2_BYTES - 1)
 
 
-def terms(g: Geometry, row: Row, num_sms: int) -> tuple[float, float, float]:
-    """What the three coefficients are multiplied with."""
-    waves = g.waves(row["m"], row["n"], num_sms)
-    k_blocks = -(-row["k"] // 128)
-    return 1.0, float(waves), float(waves * -(-k_blocks // g.split_k))
-
-
-def predict(cost: Cost, g: Geometry, row: Row, num_sms: int) -> float:
-    return sum(c * t for c, t in zip(cost, terms(g, row, num_sms), strict=True))
+def predict(cost: Cost, kernel: Row, row: Row, num_sms: int) -> float:
+    return sum(c * t for c, t in zip(cost, terms(kernel, row, num_sms), strict=True))
 
 
 def shipped_cost(kernel: Row) -> Cost:
-    cost = kernel["cost"]
-    return cost["fixed_us"], cost["tile_us"], cost["k_block_us"]
+    return tuple(kernel["cost"].get(name, 0.0) for name in COEFFICIENTS)
 
 
-def fit(g: Geometry, rows: Sequence[Row], best_us: dict[Shape, float], num_sms: int) -> Cost:
+def fit(kernel: Row, rows: Sequence[Row], best_us: dict[Shape, float], num_sms: int) -> Cost:
     """Least squares on the relative error, no coefficient below zero: the best of all sets of non-zero coefficients.
 
     A shape counts the more the nearer the kernel is to the fastest one there: where it is far off, so may its model be.
     """
-    features = torch.tensor([terms(g, r, num_sms) for r in rows], dtype=torch.float64)
+    features = torch.tensor([terms(kernel, r, num_sms) for r in rows], dtype=torch.float64)
     us = torch.tensor([[r["us"]] for r in rows], dtype=torch.float64)
     weight = torch.tensor([[best_us[r["m"], r["n"], r["k"]]] for r in rows], dtype=torch.float64) / us
     scaled = weight * features / us
-    best, best_error = (0.0, 0.0, 0.0), math.inf
-    for size in (1, 2, 3):
-        for used in itertools.combinations(range(3), size):
+    best, best_error = (0.0,) * len(COEFFICIENTS), math.inf
+    for size in range(1, len(COEFFICIENTS) + 1):
+        for used in itertools.combinations(range(len(COEFFICIENTS)), size):
             solution = torch.linalg.lstsq(scaled[:, list(used)], weight, driver="gelsd").solution[:, 0]
             if bool((solution < 0).any()):
                 continue
             error = float((scaled[:, list(used)] @ solution - weight[:, 0]).square().sum())
             if error < best_error:
-                cost = [0.0, 0.0, 0.0]
-                for i, value in zip(used, solution.tolist(), strict=True):
-                    cost[i] = value
-                best, best_error = (cost[0], cost[1], cost[2]), error
+                values = dict(zip(used, solution.tolist(), strict=True))
+                best, best_error = tuple(values.get(i, 0.0) for i in range(len(COEFFICIENTS))), error
     return best
 
 
@@ -101,7 +86,7 @@ def check_formula(num_sms: int) -> None:
         row = {"m": m, "n": n, "k": k}
         for candidate in launcher.choose(m, n, k, "bf16", num_sms):
             kernel, said = kernels[candidate["kernel"]], candidate["predicted_us"]
-            ours = predict(shipped_cost(dict(kernel)), geometry(dict(kernel)), row, num_sms)
+            ours = predict(shipped_cost(dict(kernel)), dict(kernel), row, num_sms)
             if not math.isclose(ours, said, rel_tol=SAME):
                 raise RuntimeError(
                     f"launcher/choice.cpp predicts {said} us for {kernel['name']} at M={m} N={n} K={k}, "
@@ -119,12 +104,12 @@ class Loss:
     fastest: str
 
 
-def losses(times: Times, costs: dict[str, Cost], shapes: dict[str, Geometry], num_sms: int) -> list[Loss]:
+def losses(times: Times, costs: dict[str, Cost], kernels: dict[str, Row], num_sms: int) -> list[Loss]:
     """The loss of every shape, worst first."""
     found = []
     for (m, n, k), by_kernel in times.items():
         row = {"m": m, "n": n, "k": k}
-        choice = min(by_kernel, key=lambda name: predict(costs[name], shapes[name], row, num_sms))
+        choice = min(by_kernel, key=lambda name: predict(costs[name], kernels[name], row, num_sms))
         fastest = min(by_kernel, key=lambda name: by_kernel[name])
         found.append(Loss(by_kernel[choice] / by_kernel[fastest], (m, n, k), choice, fastest))
     return sorted(found, key=lambda loss: -loss.ratio)
@@ -150,7 +135,6 @@ def main() -> None:
     num_sms = int(sweeps[0]["machine"]["num_sms"])
     check_formula(num_sms)
     kernels = {row["name"]: row for sweep in sweeps for row in sweep["kernels"]}
-    shapes = {name: geometry(row) for name, row in kernels.items()}
     exact: dict[str, list[Row]] = defaultdict(list)
     times: Times = defaultdict(dict)
     for row in (row for sweep in sweeps for row in sweep["rows"]):
@@ -159,22 +143,19 @@ def main() -> None:
             exact[row["kernel"]].append(row)
     best_us = {shape: min(by_kernel.values()) for shape, by_kernel in times.items()}
     costs: dict[str, Cost] = {}
-    print(f"{'kernel':34} {'shapes':>6} {'fixed_us':>9} {'tile_us':>8} {'k_block_us':>10} {'mean':>6} {'worst':>6}")
+    print(f"{'kernel':34} {'shapes':>6} {'mean':>6} {'worst':>6}")
     for name, rows in exact.items():
-        cost = costs[name] = fit(shapes[name], rows, best_us, num_sms)
-        errors = [abs(predict(cost, shapes[name], row, num_sms) / row["us"] - 1) for row in rows]
-        print(
-            f"{short(name):34} {len(rows):6} {cost[0]:9.2f} {cost[1]:8.3f} {cost[2]:10.4f} "
-            f"{sum(errors) / len(errors):6.1%} {max(errors):6.1%}"
-        )
+        cost = costs[name] = fit(kernels[name], rows, best_us, num_sms)
+        errors = [abs(predict(cost, kernels[name], row, num_sms) / row["us"] - 1) for row in rows]
+        print(f"{short(name):34} {len(rows):6} {sum(errors) / len(errors):6.1%} {max(errors):6.1%}")
     # A kernel without one exact time is hopeless everywhere; any choice must be among the others.
     fitted = {shape: {n: us for n, us in by.items() if n in costs} for shape, by in times.items()}
-    print_losses("\nfitted costs", losses(fitted, costs, shapes, num_sms), args.show)
+    print_losses("\nfitted costs", losses(fitted, costs, kernels, num_sms), args.show)
     shipped = {name: shipped_cost(row) for name, row in kernels.items()}
-    print_losses("costs of the sweep's catalogue", losses(times, shipped, shapes, num_sms), args.show)
-    print("\nfor src/barrow_build/config/catalogue.py:")
-    for name, (fixed, tile, k_block) in costs.items():
-        print(f"  cost=CostModel({fixed:.2f}, {tile:.3f}, {k_block:.4f}),  # {short(name)}")
+    print_losses("costs of the sweep's catalogue", losses(times, shipped, kernels, num_sms), args.show)
+    print("\nfor src/barrow_build/config/costs.py:")
+    for name, cost in sorted(costs.items()):
+        print(f'    "{name}": CostModel({", ".join(f"{value:.4g}" for value in cost)}),')
 
 
 if __name__ == "__main__":

@@ -19,6 +19,10 @@ namespace barrow {
 // Edge of a scale block, and the length of K after which partial sums are promoted to float32.
 constexpr uint32_t kScaleBlock = 128;
 
+// Rows of D in a band of the persistent walk over its tiles, which goes down a band before along it. About as
+// tall as the tiles that run at once are wide, so that they share the most of A and B in L2.
+constexpr uint32_t kBandRows = 2048;
+
 // D[m,n] = A[m,k] x B[n,k]^T. Strides are in elements.
 struct GemmParams {
     const float* a_scale;  // one per row of A and 128 of K

@@ -14,8 +14,7 @@ struct Tile {
 // same time then share rows of A and of B in L2 instead of each reading its own.
 template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterM, uint32_t kClusterN, uint32_t kClusterK>
 class TileScheduler {
-    // About as tall as the tiles that run at once are wide.
-    static constexpr uint32_t kBand = (kBlockM > 128 ? 8 : 16) / kClusterM;
+    static constexpr uint32_t kBand = kBandRows / (kBlockM * kClusterM);
     static constexpr uint32_t kCluster = kClusterM * kClusterN * kClusterK;
 
 public:

@@ -16,11 +16,13 @@ struct Image {
     uint32_t crc32;
 };
 
-// Microseconds of one launch: fixed_us + waves * (tile_us + blocks of K per CTA * k_block_us).
+// Microseconds of one launch, as predict_us in choice.cpp adds them up.
 struct CostModel {
     float fixed_us;
     float tile_us;
     float k_block_us;
+    float load_us;
+    float overflow_us;
 };
 
 // The symbol inside a cubin is the kernel's name.

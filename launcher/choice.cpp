@@ -11,13 +11,38 @@ namespace {
 // times more.
 uint32_t ceil_div(uint32_t value, uint32_t divisor) { return (value + divisor - 1) / divisor; }
 
-// fixed_us + waves * (tile_us + k_blocks * k_block_us), where waves = ceil(tile clusters / resident clusters)
-// and k_blocks = ceil(ceil(K / 128) / cluster_k), those of one CTA.
+// What of A and B, in bytes, the tiles that run at once can keep in L2 without evicting each other: about
+// half of the 50 MB of an H100, whose two partitions both hold what both halves of the chip read.
+constexpr double kL2Bytes = 25 << 20;
+
+// fixed_us + waves * (tile_us + k_blocks * k_block_us) + load * (load_us + overflow * overflow_us), where
+//   waves     rounds that the resident clusters need for all tiles
+//   k_blocks  blocks of K that one CTA multiplies for a tile
+//   load      stages an SM loads on average over the GPU, counted whole; less where A has fewer rows than a
+//   tile overflow  by how much what the running tiles read exceeds the L2 cache, as a multiple of it
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
+    const CostModel& cost = kernel.cost;
+    const uint32_t rows = ceil_div(problem.m, kernel.block_m * kernel.cluster_m);
+    const uint32_t columns = ceil_div(problem.n, kernel.block_n * kernel.cluster_n);
+    const int64_t clusters = int64_t{rows} * columns;
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
-    const int64_t waves = (tile_clusters(kernel, problem.m, problem.n) + resident - 1) / resident;
+    const int64_t waves = (clusters + resident - 1) / resident;
     const uint32_t k_blocks = ceil_div(ceil_div(problem.k, kScaleBlock), kernel.cluster_k);
-    return kernel.cost.fixed_us + waves * (kernel.cost.tile_us + k_blocks * double{kernel.cost.k_block_us});
+
+    const double tiles_per_sm = static_cast<double>(clusters * cluster_size(kernel)) / problem.num_sms;
+    const double stage = static_cast<double>(std::min<int64_t>(problem.m, kernel.block_m) + kernel.block_n) /
+                         (kernel.block_m + kernel.block_n);
+    const double load = tiles_per_sm * k_blocks * stage;
+
+    const uint32_t band = std::min(rows, kBandRows / (kernel.block_m * kernel.cluster_m));
+    const uint32_t running = static_cast<uint32_t>(std::min(clusters, resident));
+    const uint32_t run_columns = std::min(columns, ceil_div(running, band));
+    const double read = (double{1} * band * kernel.block_m * kernel.cluster_m +
+                         double{1} * run_columns * kernel.block_n * kernel.cluster_n) *
+                        problem.k;
+    const double overflow = std::max(0.0, read / kL2Bytes - 1);
+    return cost.fixed_us + waves * (cost.tile_us + k_blocks * double{cost.k_block_us}) +
+           load * (cost.load_us + overflow * cost.overflow_us);
 }
 
 }  // namespace

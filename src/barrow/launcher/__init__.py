@@ -37,11 +37,13 @@ class Candidate(TypedDict):
 
 
 class Cost(TypedDict):
-    """Microseconds of one launch: `fixed_us + waves * (tile_us + blocks of 128 of K per CTA * k_block_us)`."""
+    """Coefficients of the microseconds of one launch, fitted to measurements; launcher/choice.cpp adds them up."""
 
     fixed_us: float
     tile_us: float
     k_block_us: float
+    load_us: float
+    overflow_us: float
 
 
 class GemmKernel(TypedDict):

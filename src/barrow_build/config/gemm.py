@@ -26,11 +26,13 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True)
 class CostModel:
-    """Microseconds of one launch: `fixed_us + waves * (tile_us + k_blocks * k_block_us)`, fitted to measurements."""
+    """Coefficients of the microseconds of one launch, fitted to measurements; launcher/choice.cpp adds them up."""
 
-    fixed_us: float
-    tile_us: float
-    k_block_us: float
+    fixed_us: float = 0.0
+    tile_us: float = 0.0
+    k_block_us: float = 0.0
+    load_us: float = 0.0
+    overflow_us: float = 0.0
 
 
 @dataclass(frozen=True, order=True)
@@ -51,7 +53,7 @@ class GemmSpec:
     warpgroups: int = 1
     out: OutDtype = "bf16"
     arch: str = "90a"
-    cost: CostModel = field(default=CostModel(3.0, 1.0, 0.3), compare=False)
+    cost: CostModel = field(default=CostModel(), compare=False)
 
     @property
     def name(self) -> str:
