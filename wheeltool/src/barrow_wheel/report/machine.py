@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from barrow_wheel import __version__
 from barrow_wheel.check import Report, WheelReport
@@ -124,7 +125,7 @@ def to_sarif(report: Report) -> str:
             "message": {"text": _sarif_message(found)},
             "locations": [
                 {
-                    "physicalLocation": {"artifactLocation": {"uri": _uri(found.wheel)}},
+                    "physicalLocation": {"artifactLocation": {"uri": quote(found.wheel)}},
                     "logicalLocations": [{"fullyQualifiedName": f"{found.wheel}!{found.file}", "kind": "member"}],
                 }
             ],
@@ -144,7 +145,3 @@ def _sarif_message(found: Finding) -> str:
     place = f"{found.file}: " if found.file else ""
     evidence = f" Evidence: {'; '.join(found.evidence)}." if found.evidence else ""
     return f"{place}{found.message}.{evidence} {found.remedy}"
-
-
-def _uri(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-._~/" else f"%{byte:02X}" for c in name for byte in [ord(c) & 0xFF])
