@@ -26,7 +26,8 @@ def ceil_div(value: int, divisor: int) -> int:
 
 def fits(kernel: GemmKernel, num_sms: int) -> int:
     """Clusters that run at once."""
-    return num_sms // (kernel["cluster_m"] * kernel["cluster_n"] * kernel["cluster_k"])
+    size = kernel["cluster_m"] * kernel["cluster_n"] * kernel["cluster_k"]
+    return (num_sms * 10 // 11 if size > 2 else num_sms) // size
 
 
 def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> float:
