@@ -172,7 +172,8 @@ public:
         : column_(params.b_scale + n / kScaleBlock * params.b_scale_stride_n +
                   (place.k + lane * kClusterK) * params.b_scale_stride_k),
           stride_(params.b_scale_stride_n),
-          blocks_((params.n - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1),
+          // None for the tile of a cluster's CTA that lies beyond N altogether.
+          blocks_(n < params.n ? (params.n - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1 : 0),
           step_(kWarp * kClusterK * params.b_scale_stride_k),
           offset_(n % kScaleBlock),
           left_(static_cast<int32_t>(k_blocks - lane)) {

@@ -25,7 +25,7 @@ from machine import Machine, this_machine
 HERE = Path(__file__).resolve().parent
 
 TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
-TOOL_TIMEOUT_S = 300
+TOOL_TIMEOUT_S = 110
 # The last line that a tool prints, for instance "ERROR SUMMARY: 0 errors".
 SUMMARY = re.compile(r"(?:ERROR|RACECHECK) SUMMARY: (.*)")
 
