@@ -41,7 +41,7 @@ def terms(kernel: Row, row: Row, num_sms: int) -> tuple[float, ...]:
     rows, columns = -(-m // (block_m * cluster_m)), -(-n // (block_n * cluster_n))
     clusters, resident = rows * columns, (num_sms * 10 // 11 if cluster > 2 else num_sms) // cluster
     waves = -(-clusters // resident)
-    k_blocks = -(-(-(-k // 128)) // cluster_k)
+    k_blocks = -(-k // (128 * cluster_k))
     load = clusters * cluster / num_sms * k_blocks * (min(m, block_m) + block_n) / (block_m + block_n)
     band = min(rows, 2048 // (block_m * cluster_m))
     run_columns = min(columns, -(-min(clusters, resident) // band))

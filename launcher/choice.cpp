@@ -54,8 +54,8 @@ int64_t tile_clusters(const GemmKernel& kernel, int64_t m, int64_t n) {
 
 int cluster_size(const GemmKernel& kernel) { return kernel.cluster_m * kernel.cluster_n * kernel.cluster_k; }
 
-// A cluster lives within one GPC, whose SMs larger clusters do not fill: an H100 was seen to run 66 clusters of 2 at
-// once on its 132 SMs, but 30 of 4.
+// A cluster lives within one GPC, whose SMs larger clusters do not fill: an H100 was seen to run 66 clusters
+// of 2 at once on its 132 SMs, but 30 of 4.
 int resident_clusters(const GemmKernel& kernel, int num_sms) {
     const int size = cluster_size(kernel);
     return (size > 2 ? num_sms * 10 / 11 : num_sms) / size;
