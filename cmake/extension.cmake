@@ -2,7 +2,8 @@
 
 # A compiler cache, when there is one and the user has not chosen another.
 if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    find_program(BARROW_CXX_CACHE NAMES ccache sccache)
+    # The first on the PATH, whichever it is.
+    find_program(BARROW_CXX_CACHE NAMES ccache sccache NAMES_PER_DIR)
     if(BARROW_CXX_CACHE)
         set(CMAKE_CXX_COMPILER_LAUNCHER ${BARROW_CXX_CACHE})
     endif()
