@@ -18,9 +18,7 @@ from barrow_build.aot.precompiled import unpack
 from barrow_build.aot.table import GEMM_NUMBERS, table
 from barrow_build.config import AuxSpec, CostModel, GemmSpec
 
-GEMM = GemmSpec(
-    128, 64, 4, cluster_m=2, cluster_n=1, warpgroups=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25, 0.5, 0.0)
-)
+GEMM = GemmSpec(128, 64, 4, cluster_k=2, warpgroups=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25, 0.5, 0.0))
 AUX = AuxSpec("pad_rows", "pad_rows.cu", (("WIDTH", "16"),))
 KERNELS = (
     Kernel(GEMM, Cubin(b"gemm" * 33, registers=168, spill_bytes=0, static_smem_bytes=48)),
@@ -51,9 +49,7 @@ def test_manifest_tells_all_about_a_kernel() -> None:
         "block_m": 128,
         "block_n": 64,
         "stages": 4,
-        "cluster_m": 2,
-        "cluster_n": 1,
-        "cluster_k": 1,
+        "cluster_k": 2,
         "warpgroups": 2,
         "threads": 384,
         "smem_bytes": GEMM.smem_bytes,
