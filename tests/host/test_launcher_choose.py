@@ -38,10 +38,8 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> fl
     waves = ceil_div(tiles, fits(kernel, num_sms))
     k_blocks = ceil_div(ceil_div(k, 128), cluster_k)
     load = tiles * cluster_k / num_sms * k_blocks * ((min(m, block_m) + block_n) / (block_m + block_n))
-    if m * k <= 16 << 20:
-        band = rows
-    else:
-        band = min(rows, (512 if n * k <= 16 << 20 else 2048) // block_m)
+    low_band = (512 if n * k <= 16 << 20 else 2048) // block_m
+    band = rows if m * k <= 16 << 20 else min(rows, low_band)
     run_columns = min(columns, ceil_div(min(tiles, fits(kernel, num_sms)), band))
     read = (band * block_m + run_columns * block_n) * k
     overflow = max(0.0, read / (25 << 20) - 1)
