@@ -2,12 +2,12 @@
 
 Launches sit back to back in a CUDA graph, as in serving, so that the host plays no part. They walk through more bytes
 of weights than the L2 cache holds, so every launch reads its weights from memory. Competitors take turns within one
-round, each in another place in every round, so a clock that drifts meets all of them alike; the median of the rounds
-is what counts.
+round, in an order drawn anew, so a clock that drifts meets all of them alike; the median of the rounds is what counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from statistics import median
 
 import torch
@@ -86,11 +86,10 @@ def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int = 32, ro
     for graph, count in graphs.values():
         replay_us(graph, count)
     samples: dict[str, list[float]] = {name: [] for name in graphs}
-    names = list(graphs)
-    for turn in range(rounds):
-        # A GPU at its power limit gives the next contender what the last one left: no one has the same place twice.
-        for i in range(len(names)):
-            name = names[(i + turn) % len(names)]
+    shuffled = Random(0)
+    for _ in range(rounds):
+        # At its power limit a GPU is as fast as the last contender left it cool: no one always follows the same one.
+        for name in shuffled.sample(list(graphs), len(graphs)):
             samples[name].append(replay_us(*graphs[name]))
     return {
         name: Timing(failure=failures[name]) if name in failures else Timing(tuple(samples[name]))
