@@ -104,7 +104,7 @@ struct Multiplier {
     StageRing ring;
     uint32_t lane;
     uint32_t first_row;  // of this warpgroup
-    uint32_t a, b;       // descriptors of its rows of A and of B in stage 0
+    uint32_t a;          // address of its rows of A in stage 0
     uint32_t scale_a;    // address of the scale of this thread's upper accumulators in stage 0
     // Whether every lane arrives at a stage's barrier, or one for its warp.
     bool every_lane;
@@ -115,8 +115,7 @@ struct Multiplier {
         : shared(shared),
           lane(thread % kWarp),
           first_row(group * kWaves * kWgmmaM),
-          a(wgmma_descriptor(shared.a + first_row * kScaleBlock)),
-          b(wgmma_descriptor(shared.b)),
+          a(shared.a + first_row * kScaleBlock),
           scale_a(shared.scale_a + (first_row + thread / kWarp * 16 + lane / 4) * 4),
           every_lane(every_lane) {}
 
@@ -138,14 +137,15 @@ struct Multiplier {
 
     // Sends off one wave of the current stage.
     __device__ __forceinline__ void issue(uint32_t wave, float (&sum)[kSums]) const {
-        const uint32_t a_wave = a + ring.stage * wgmma_descriptor_step(kTileBytesA) +
-                                wgmma_descriptor_step(wave * kWgmmaM * kScaleBlock);
-        const uint32_t b_stage = b + ring.stage * wgmma_descriptor_step(kTileBytesB);
+        // Added to a descriptor and not to an address: what is left to do between two multiplications counts.
+        const uint64_t a_wave =
+            wgmma_descriptor(a + wave * kWgmmaM * kScaleBlock) + ring.stage * (kTileBytesA >> 4);
+        const uint64_t b = wgmma_descriptor(shared.b) + ring.stage * (kTileBytesB >> 4);
         wgmma_fence();
 #pragma unroll
-        for (uint32_t k = 0; k < kScaleBlock; k += kWgmmaK)
-            Wgmma<kBlockN>::issue(sum, a_wave + wgmma_descriptor_step(k), b_stage + wgmma_descriptor_step(k),
-                                  k > 0);
+        for (uint32_t step = 0; step < kScaleBlock / kWgmmaK; ++step)
+            Wgmma<kBlockN>::issue(sum, a_wave + step * kWgmmaDescriptorStep, b + step * kWgmmaDescriptorStep,
+                                  step > 0);
         wgmma_commit();
     }
 
