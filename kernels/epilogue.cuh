@@ -22,6 +22,13 @@ __device__ __forceinline__ void store_matrices(uint32_t address, uint32_t a, uin
                  : "memory");
 }
 
+// The same transposed: what a thread holds of a row goes to a column.
+__device__ __forceinline__ void store_transposed(uint32_t address, uint32_t a, uint32_t b) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(address), "r"(a),
+                 "r"(b)
+                 : "memory");
+}
+
 // Greatest width of 16, 32 or 64 columns that divides the tile: one swizzle span of bfloat16.
 template <uint32_t kBlockN>
 constexpr uint32_t kStoreWidth = kBlockN % 64 == 0   ? 64
@@ -59,6 +66,41 @@ __device__ __forceinline__ void store_staged(uint32_t smem, const CUtensorMap* m
     for (uint32_t c = 0; c < kBlockN; c += kWidth)
         if (column + c < columns) tma_store(smem + c * kWgmmaM * 2, map, column + c, row);
     tma_store_commit();
+}
+
+// Writes one warpgroup's 64 columns of D and kTokens rows to `smem` as one box, in the swizzle of D's map;
+// the accumulators hold it transposed.
+template <uint32_t kTokens>
+__device__ __forceinline__ void stage_bf16_transposed(uint32_t smem, const float (&sum)[kTokens / 2],
+                                                      uint32_t thread) {
+    const uint32_t lane = thread % kWarp;
+    // The row of eight whose address this lane gives, and its 16-byte piece of 64 columns.
+    const uint32_t row = lane % 8, piece = thread / kWarp * 2 + lane / 8 % 2;
+    const uint32_t base = smem + row * (kWgmmaM * 2) + (piece ^ row) * 16;
+#pragma unroll
+    for (uint32_t j = 0; j < kTokens / 8; ++j)
+        store_transposed(base + j * 8 * (kWgmmaM * 2), pack_bf16(sum[4 * j], sum[4 * j + 1]),
+                         pack_bf16(sum[4 * j + 2], sum[4 * j + 3]));
+}
+
+// Writes one warpgroup's 64 columns of D and kTokens rows straight to D.
+template <bool kBf16, uint32_t kTokens>
+__device__ __forceinline__ void store_registers_transposed(const GemmParams& params,
+                                                           const float (&sum)[kTokens / 2], uint32_t row,
+                                                           uint32_t column, uint32_t thread) {
+    const uint32_t lane = thread % kWarp;
+    const uint32_t first_row = row + lane % 4 * 2;
+    const uint32_t first_column = column + thread / kWarp * 16 + lane / 4;
+#pragma unroll
+    for (uint32_t i = 0; i < kTokens / 2; ++i) {
+        const uint32_t r = first_row + i / 4 * 8 + i % 2, c = first_column + i % 4 / 2 * 8;
+        if (r >= params.m || c >= params.n) continue;
+        const int64_t place = int64_t{r} * params.d_stride_m + c;
+        if constexpr (kBf16)
+            static_cast<uint16_t*>(params.d)[place] = static_cast<uint16_t>(pack_bf16(sum[i], 0.0f));
+        else
+            static_cast<float*>(params.d)[place] = sum[i];
+    }
 }
 
 // Writes one warpgroup's 64 rows straight to D, element by element at the edges.

@@ -1,12 +1,13 @@
 // D[M,N] = A[M,K] x B[N,K]^T in FP8 (e4m3) with block scales, for Hopper's wgmma and copy engine.
 //
-// A CTA is one warpgroup of producers and WARPGROUPS math warpgroups around a ring of stages in shared
-// memory, each holding 128 of K: a tile of A with its scales and a tile of B. The producers are one thread
-// that drives the copy engine for the tiles and one, or where it cannot address them a warp, for A's scales.
-// A math warpgroup multiplies a stage on the tensor cores and promotes the partial sum, times both scales,
-// into float32 registers. The grid is persistent over D's tiles.
+// A CTA is some producers and WARPGROUPS math warpgroups around a ring of stages in shared memory, each
+// holding 128 of K: a tile of A with its scales and a tile of B. The producers are a thread for B and one for
+// A with its scales, or a warp, where the copy engine cannot address these and they have to be copied. A math
+// warpgroup multiplies a stage on the tensor cores and promotes the partial sum, times both scales, into
+// float32 registers. The grid is persistent over D's tiles.
 //
-// The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order.
+// The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order. With few
+// rows of A, SWAPPED lays B on wgmma's 64 rows and A on its narrow side, and the sums are D transposed.
 //
 // One source, many kernels: the catalogue defines the macros that gemm/tile.cuh reads
 // (src/barrow_build/config).
@@ -17,24 +18,44 @@
 
 using namespace barrow;
 
-// Stores `kColumns` columns of one warpgroup's 64 rows, from D's (row, column) on.
+// Hands what the warpgroup has written to `staged` to the copy engine.
+template <typename Stage, typename Store>
+__device__ __forceinline__ void store_by_tma(uint32_t group, uint32_t thread, Stage stage, Store store) {
+    const uint32_t barrier = 1 + group;
+    if (thread == 0) tma_store_wait_read();
+    named_barrier_sync(barrier, kWarpgroup);
+    stage();
+    fence_smem_to_tma();
+    named_barrier_sync(barrier, kWarpgroup);
+    if (thread == 0) store();
+}
+
+// Stores `kColumns` of wgmma's columns and one warpgroup's 64 rows, from D's (row, column) on.
 template <uint32_t kColumns>
 __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map, const GemmParams& params,
                                       uint32_t row, uint32_t column, uint32_t group, uint32_t thread,
                                       const float (&sum)[kColumns / 2]) {
-    if constexpr (kBf16) {
-        if (params.d_by_tma) {
-            const uint32_t barrier = 1 + group;
-            if (thread == 0) tma_store_wait_read();
-            named_barrier_sync(barrier, kWarpgroup);
-            stage_bf16<kColumns>(staged, sum, thread);
-            fence_smem_to_tma();
-            named_barrier_sync(barrier, kWarpgroup);
-            if (thread == 0 && row < params.m) store_staged<kColumns>(staged, &d_map, row, column, params.n);
-            return;
-        }
+    const bool inside = row < params.m && column < params.n;
+    if (kBf16 && params.d_by_tma) {
+        if constexpr (kSwapped)
+            store_by_tma(
+                group, thread, [&] { stage_bf16_transposed<kColumns>(staged, sum, thread); },
+                [&] {
+                    if (inside) tma_store(staged, &d_map, column, row);
+                    tma_store_commit();
+                });
+        else
+            store_by_tma(
+                group, thread, [&] { stage_bf16<kColumns>(staged, sum, thread); },
+                [&] {
+                    if (inside) store_staged<kColumns>(staged, &d_map, row, column, params.n);
+                });
+        return;
     }
-    store_registers<kBf16, kColumns>(params, sum, row, column, thread);
+    if constexpr (kSwapped)
+        store_registers_transposed<kBf16, kColumns>(params, sum, row, column, thread);
+    else
+        store_registers<kBf16, kColumns>(params, sum, row, column, thread);
 }
 
 __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap& d_map,
@@ -44,36 +65,41 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     Scheduler scheduler(params);
     Multiplier math(shared, params.a_scale_box_rows == 0, group, thread);
     ScalesB scales(params, rank, k_blocks, math.lane);
+    // Where this warpgroup's part of a tile begins.
+    const uint32_t down = kSwapped ? 0 : math.first_row, along = kSwapped ? math.first_row : 0;
     Tile tile;
     bool more = scheduler.next(tile);
-    if (more) scales.begin(tile.n);
+    if (more) scales.begin(tile.n + along);
     while (more) {
         float sum[kWaves][kSums] = {};
         if constexpr (kInFlight == 1)
             multiply_in_turn(math, scales, k_blocks, sum);
         else
             multiply_overlapped(math, scales, k_blocks, sum[0]);
-        const uint32_t row = tile.m + math.first_row, column = tile.n;
+        const uint32_t row = tile.m + down, column = tile.n + along;
         // The next tile's scales travel while this one is stored.
         more = scheduler.next(tile);
-        if (more) scales.begin(tile.n);
-        const uint32_t staged = shared.staged + math.first_row * kSliceN * 2;
+        if (more) scales.begin(tile.n + along);
+        const uint32_t staged = shared.staged + group * kWaves * kStagedBytes;
         if constexpr (kClusterK > 1) {
-            float slice[kSliceN / 2];
-            cluster_reduce<kClusterK, kWarpgroups>(sum[0], slice, shared.partial, shared.reduce, rank, group,
-                                                   thread);
-            store<kSliceN>(staged, d_map, params, row, column + rank * kSliceN, group, thread, slice);
+            float slice[kSlice / 2];
+            const uint32_t first = rank * kSlice;
+            if (cluster_reduce<kClusterK, kSlices, kWarpgroups>(sum[0], slice,
+                                                                shared.received + group * kReceivedBytes,
+                                                                shared.landed, rank, group, thread))
+                store<kSlice>(staged, d_map, params, row + (kSwapped ? first : 0),
+                              column + (kSwapped ? 0 : first), group, thread, slice);
         } else {
 #pragma unroll
             for (uint32_t wave = 0; wave < kWaves; ++wave)
-                store<kBlockN>(staged + wave * kWgmmaM * kBlockN * 2, d_map, params, row + wave * kWgmmaM,
-                               column, group, thread, sum[wave]);
+                store<kWgmmaN>(staged + wave * kStagedBytes, d_map, params, row + wave * kWgmmaM, column,
+                               group, thread, sum[wave]);
         }
     }
     if (kBf16 && thread == 0) tma_store_wait_read();  // before shared memory goes away
 }
 
-extern "C" __global__ void __launch_bounds__(kThreads, 1)
+extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     KERNEL_NAME(const __grid_constant__ CUtensorMap a_map, const __grid_constant__ CUtensorMap b_map,
                 const __grid_constant__ CUtensorMap d_map, const __grid_constant__ CUtensorMap a_scale_map,
                 const __grid_constant__ GemmParams params) {
@@ -90,13 +116,12 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
         if (kBf16 && params.d_by_tma) tma_prefetch_map(&d_map);
         if (scales_by_tma) tma_prefetch_map(&a_scale_map);
         for (uint32_t stage = 0; stage < kStages; ++stage) {
-            // Arrivals: the thread that loads the tiles, and the thread that loads or the warp that copies
-            // A's scales.
-            mbarrier_init(shared.full_at(stage), 1 + (scales_by_tma ? 1 : kWarp));
+            // Arrivals: the threads that load B and A, and every thread that copies A's scales.
+            mbarrier_init(shared.full_at(stage), scales_by_tma ? 2 : 2 + kWarp);
             // Copied scales are written by threads, so every thread that reads them tells so itself.
             mbarrier_init(shared.empty_at(stage), scales_by_tma ? kMathThreads / kWarp : kMathThreads);
         }
-        if constexpr (kClusterK > 1) mbarrier_init(shared.reduce, 1);
+        if constexpr (kClusterK > 1) mbarrier_init(shared.landed, 1);
         mbarrier_init_fence();
     }
     if constexpr (kClusterK > 1)
@@ -104,14 +129,17 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
     else
         __syncthreads();
 
+    if (threadIdx.x == 0) launch_dependents();
+
     if (warp < kMathThreads / kWarp) {
         if constexpr (kExchangeRegisters) registers_take<kMathRegisters>();
         consume(shared, d_map, params, rank, warp / (kWarpgroup / kWarp), threadIdx.x % kWarpgroup);
     } else {
         if constexpr (kExchangeRegisters) registers_release<kProducerRegisters>();
         const uint32_t role = warp - kMathThreads / kWarp;
-        if (role == 0 && elect_lane()) produce_tiles(shared, a_map, b_map, params, rank);
-        if (role == 1 && !scales_by_tma) copy_scales(shared, params, rank, threadIdx.x % kWarp);
-        if (role == 1 && scales_by_tma && elect_lane()) produce_scales(shared, a_scale_map, params, rank);
+        if (role == 0 && elect_lane()) produce_b(shared, b_map, params, rank);
+        if (role == 1 && scales_by_tma && elect_lane()) produce_a(shared, a_map, a_scale_map, params, rank);
+        if (role == 1 && !scales_by_tma)
+            produce_a_copying_scales(shared, a_map, params, rank, threadIdx.x % kWarp);
     }
 }

@@ -1,7 +1,7 @@
 // The arithmetic of both quantizers: input conversion, scale and float8_e4m3fn. Documented in barrow.ops.
 #pragma once
 
-#include "params.h"
+#include "ptx/sync.cuh"
 
 namespace barrow {
 

@@ -37,6 +37,9 @@ struct GemmKernel {
     int warpgroups;
     int threads;
     int smem_bytes;  // dynamic
+    int ctas_per_sm;
+    int store_rows;  // of the box that one bulk store of D covers
+    int store_columns;
     CostModel cost;
     Image image;
 };

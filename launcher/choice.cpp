@@ -58,7 +58,7 @@ int64_t tiles(const GemmKernel& kernel, int64_t m, int64_t n) {
 // of 2 at once on its 132 SMs, but 30 of 4.
 int resident_clusters(const GemmKernel& kernel, int num_sms) {
     const int size = kernel.cluster_k;
-    return (size > 2 ? num_sms * 10 / 11 : num_sms) / size;
+    return (size > 2 ? num_sms * 10 / 11 : num_sms) * kernel.ctas_per_sm / size;
 }
 
 // The operand that fits stays in L2 and the other is read once: A with one band of all rows, B with bands so

@@ -48,7 +48,10 @@ enum CUtensorMapSwizzle : int {
 enum CUtensorMapL2promotion : int { CU_TENSOR_MAP_L2_PROMOTION_L2_256B = 3 };
 enum CUtensorMapFloatOOBfill : int { CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0 };  // zeros
 
-enum CUlaunchAttributeID : int { CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4 };
+enum CUlaunchAttributeID : int {
+    CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4,
+    CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
+};
 
 union CUlaunchAttributeValue {
     char pad[64];
@@ -57,6 +60,7 @@ union CUlaunchAttributeValue {
         unsigned int y;
         unsigned int z;
     } clusterDim;
+    int programmaticStreamSerializationAllowed;
 };
 
 struct CUlaunchAttribute {

@@ -1,7 +1,6 @@
 #include "gemm.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "../kernels/params.h"
 #include "aux_kernels.h"
@@ -14,11 +13,6 @@ namespace barrow {
 namespace {
 
 using namespace cuda;
-
-// Rows of a box of the map that stores D: those of one wgmma.
-constexpr int kStoreRows = 64;
-// Columns of such a box at most: a swizzle span of 128 bytes of bfloat16.
-constexpr int kMaxStoreCols = 64;
 
 // An operand as the copy engine can address it, and the copy that this took, if any.
 struct Operand {
@@ -88,7 +82,8 @@ const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const
 
 }  // namespace
 
-void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, const GemmKernel* wanted) {
+void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, bool prefetch_b,
+              const GemmKernel* wanted) {
     if (shape.m == 0 || shape.n == 0) return;
     if (shape.k == 0) return fill_zero(out);
 
@@ -124,9 +119,8 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, c
     // Where params says that the copy engine is not used, the kernel reads no map; any valid one will do.
     CUtensorMap d_map = a_map, a_scale_map = a_map;
     if (params.d_by_tma) {
-        const int columns = std::gcd(kernel.block_n / kernel.cluster_k, kMaxStoreCols);
-        d_map = tensor_map(TmaElement::bf16, {params.d, shape.m, shape.n, d_stride_bytes}, kStoreRows,
-                           columns, "out");
+        d_map = tensor_map(TmaElement::bf16, {params.d, shape.m, shape.n, d_stride_bytes}, kernel.store_rows,
+                           kernel.store_columns, "out");
     }
     if (params.a_scale_box_rows > 0) {
         a_scale_map = tensor_map(TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
@@ -134,9 +128,11 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, c
 
     // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.
     int64_t clusters = tiles(kernel, shape.m, shape.n);
-    if (kernel.cluster_k == 1) clusters = std::min<int64_t>(clusters, scope.device().num_sms);
+    if (kernel.cluster_k == 1)
+        clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
     void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &params};
-    scope.launch(kernel, clusters * kernel.cluster_k, kernel.cluster_k, pointers);
+    // A copy of B is written by the kernel right in front of this one.
+    scope.launch(kernel, clusters * kernel.cluster_k, prefetch_b && b.copy == nullptr, pointers);
 }
 
 }  // namespace barrow

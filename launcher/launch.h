@@ -18,8 +18,9 @@ public:
     const Device& device() const { return device_; }
 
     // Enqueues `kernel` with the parameters that the pointers in `params` point to, in the order of its
-    // declaration. The only launch in the project. `grid` counts blocks; a cluster is `cluster` of them.
-    void launch(const GemmKernel& kernel, int64_t grid, int cluster, void** params) const;
+    // declaration. The only launch in the project. `grid` counts blocks. With `overlap` the kernel may start
+    // before the ones in front are done, and waits for them itself.
+    void launch(const GemmKernel& kernel, int64_t grid, bool overlap, void** params) const;
     void launch(const AuxKernel& kernel, int64_t grid, int threads, void** params) const;
 
 private:

@@ -60,16 +60,17 @@ void fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     const GemmArgs args = tensors.views();
     const GemmShape shape = check_gemm(args, nullptr, out_dtype);
     Tensor out = empty_strided(shape.m, shape.n, shape.n, 1, out_dtype, args.a);
-    run_gemm(args, shape, out);
+    run_gemm(args, shape, out, scalar<bool>(stack[5]));
     stack[0] = give_tensor(std::move(out));
 }
 
 void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
-    const Tensor out = take_tensor(stack[4]);
+    const auto prefetch_b = scalar<bool>(stack[4]);
+    const Tensor out = take_tensor(stack[5]);
     const GemmArgs args = tensors.views();
     const TensorView out_view = view("out", out);
-    run_gemm(args, check_gemm(args, &out_view, out_view.dtype), out);
+    run_gemm(args, check_gemm(args, &out_view, out_view.dtype), out, prefetch_b);
 }
 
 // fp8_gemm_nt.out by a kernel that the caller names, as the row of kernels() in the module: what tests of
@@ -77,11 +78,12 @@ void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
 void fp8_gemm_nt_with(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
     const auto kernel = scalar<int64_t>(stack[4]);
-    const Tensor out = take_tensor(stack[5]);
+    const auto prefetch_b = scalar<bool>(stack[5]);
+    const Tensor out = take_tensor(stack[6]);
     const GemmArgs args = tensors.views();
     const TensorView out_view = view("out", out);
     const GemmShape shape = check_gemm(args, &out_view, out_view.dtype);
-    run_gemm(args, shape, out, &check_kernel(kernel, shape));
+    run_gemm(args, shape, out, prefetch_b, &check_kernel(kernel, shape));
 }
 
 void check_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
@@ -121,11 +123,12 @@ void register_operators() {
     torch_check(aoti_torch_library_init_def(kLibrary, kLibrary, 0, &library),
                 "registration of library barrow");
     for (const char* schema : {
-             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, ScalarType out_dtype) -> "
-             "Tensor",
-             "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, *, Tensor(a!) out) -> ()",
-             "fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, *, Tensor(a!) "
-             "out) -> ()",
+             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, ScalarType out_dtype, "
+             "bool prefetch_b=False) -> Tensor",
+             "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, *, "
+             "Tensor(a!) out) -> ()",
+             "fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
+             "bool prefetch_b=False, *, Tensor(a!) out) -> ()",
              "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
              "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
              "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out, "

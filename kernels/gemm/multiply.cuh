@@ -20,7 +20,8 @@ public:
     // Fetches what the tile from column `n` on needs first.
     __device__ __forceinline__ void begin(uint32_t n) {
         column_ = first_ + n / kScaleBlock * stride_;
-        blocks_ = (n_ - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1;
+        // None where a warpgroup's part of the tile lies beyond N.
+        blocks_ = n < n_ ? (n_ - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1 : 0;
         offset_ = n % kScaleBlock;
         left_ = held_from_;
         lane_ = 0;
@@ -73,39 +74,15 @@ private:
     float fetched_[kBlocksB];
 };
 
-// What a partial sum is multiplied with: A's scale times B's.
-struct Factors {
-    float upper[kScalesB], lower[kScalesB];
-
-    __device__ __forceinline__ Factors(const float (&scale_a)[2], const float (&scale_b)[kScalesB]) {
-#pragma unroll
-        for (uint32_t c = 0; c < kScalesB; ++c) {
-            upper[c] = scale_a[0] * scale_b[c];
-            lower[c] = scale_a[1] * scale_b[c];
-        }
-    }
-};
-
-__device__ __forceinline__ void promote(const float (&part)[kSums], const Factors& factors,
-                                        float (&sum)[kSums]) {
-#pragma unroll
-    for (uint32_t i = 0; i < kSums; i += 4) {
-        const uint32_t c = i / (kScaleWidth / 2);
-        sum[i] += factors.upper[c] * part[i];
-        sum[i + 1] += factors.upper[c] * part[i + 1];
-        sum[i + 2] += factors.lower[c] * part[i + 2];
-        sum[i + 3] += factors.lower[c] * part[i + 3];
-    }
-}
-
 // One math warpgroup's walk through the stages of a tile.
 struct Multiplier {
     const Shared& shared;
     StageRing ring;
     uint32_t lane;
-    uint32_t first_row;  // of this warpgroup
-    uint32_t a;          // address of its rows of A in stage 0
-    uint32_t scale_a;    // address of the scale of this thread's upper accumulators in stage 0
+    uint32_t first_row;  // of this warpgroup's 64, on A or, swapped, on B
+    uint32_t rows;       // address of those rows in stage 0, and of the other operand
+    uint32_t columns;
+    uint32_t scale_a;  // address of the scale of A for this thread's first accumulator in stage 0
     // Whether every lane arrives at a stage's barrier, or one for its warp.
     bool every_lane;
     bool full = false;  // the current stage has been seen full
@@ -115,8 +92,10 @@ struct Multiplier {
         : shared(shared),
           lane(thread % kWarp),
           first_row(group * kWaves * kWgmmaM),
-          a(shared.a + first_row * kScaleBlock),
-          scale_a(shared.scale_a + (first_row + thread / kWarp * 16 + lane / 4) * 4),
+          rows((kSwapped ? shared.b : shared.a) + first_row * kScaleBlock),
+          columns(kSwapped ? shared.a : shared.b),
+          scale_a(shared.scale_a +
+                  (kSwapped ? lane % 4 * 2 : first_row + thread / kWarp * 16 + lane / 4) * 4),
           every_lane(every_lane) {}
 
     __device__ __forceinline__ void wait_full() const {
@@ -129,38 +108,80 @@ struct Multiplier {
         full = mbarrier_done(shared.full_at(ring.stage), ring.parity);
     }
 
-    __device__ __forceinline__ void load_scales(uint32_t wave, float (&scale)[2]) const {
-        const uint32_t address = scale_a + ring.stage * kScaleBytesA + wave * kWgmmaM * 4;
-        scale[0] = load_shared(address);
-        scale[1] = load_shared(address + 8 * 4);
-    }
-
     // Sends off one wave of the current stage.
     __device__ __forceinline__ void issue(uint32_t wave, float (&sum)[kSums]) const {
+        constexpr uint32_t kRowBytes = kSwapped ? kTileBytesB : kTileBytesA;
+        constexpr uint32_t kColumnBytes = kSwapped ? kTileBytesA : kTileBytesB;
         // Added to a descriptor and not to an address: what is left to do between two multiplications counts.
-        const uint64_t a_wave =
-            wgmma_descriptor(a + wave * kWgmmaM * kScaleBlock) + ring.stage * (kTileBytesA >> 4);
-        const uint64_t b = wgmma_descriptor(shared.b) + ring.stage * (kTileBytesB >> 4);
+        const uint64_t a =
+            wgmma_descriptor(rows + wave * kWgmmaM * kScaleBlock) + ring.stage * (kRowBytes >> 4);
+        const uint64_t b = wgmma_descriptor(columns) + ring.stage * (kColumnBytes >> 4);
         wgmma_fence();
 #pragma unroll
         for (uint32_t step = 0; step < kScaleBlock / kWgmmaK; ++step)
-            Wgmma<kBlockN>::issue(sum, a_wave + step * kWgmmaDescriptorStep, b + step * kWgmmaDescriptorStep,
+            Wgmma<kWgmmaN>::issue(sum, a + step * kWgmmaDescriptorStep, b + step * kWgmmaDescriptorStep,
                                   step > 0);
         wgmma_commit();
     }
 
-    // Gives a stage back whose multiplications are done.
+    // Gives a stage back whose multiplications are done and whose scales have been read.
     __device__ __forceinline__ void release(uint32_t stage) const {
-        __syncwarp();  // all lanes have read their scales
+        __syncwarp();
         if (every_lane || lane == 0) mbarrier_arrive(shared.empty_at(stage));
     }
 };
 
-// 64 rows of one block of K on their way through the tensor cores: A's scales, and the sum while in flight.
-struct Partial {
-    float scale_a[2];  // of rows lane / 4 and eight below
-    float sum[kSums];
+// What a partial sum is multiplied with: A's scale times B's. With A on the rows that is A's scale of two
+// rows times B's of each group of columns.
+template <bool kSwap>
+struct FactorsOf {
+    float upper[kScalesB], lower[kScalesB];
+
+    __device__ __forceinline__ FactorsOf(const Multiplier& math, uint32_t stage, uint32_t wave,
+                                         const float (&scale_b)[kScalesB]) {
+        const uint32_t address = math.scale_a + stage * kScaleBytesA + wave * kWgmmaM * 4;
+        const float scale_upper = load_shared(address), scale_lower = load_shared(address + 8 * 4);
+#pragma unroll
+        for (uint32_t c = 0; c < kScalesB; ++c) {
+            upper[c] = scale_upper * scale_b[c];
+            lower[c] = scale_lower * scale_b[c];
+        }
+    }
+
+    __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {
+#pragma unroll
+        for (uint32_t i = 0; i < kSums; i += 4) {
+            const uint32_t c = i / (kScaleWidth / 2);
+            sum[i] += upper[c] * part[i];
+            sum[i + 1] += upper[c] * part[i + 1];
+            sum[i + 2] += lower[c] * part[i + 2];
+            sum[i + 3] += lower[c] * part[i + 3];
+        }
+    }
 };
+
+// With B on the rows it is A's scale of each column times B's only one.
+template <>
+struct FactorsOf<true> {
+    float column[kSums / 2];
+
+    __device__ __forceinline__ FactorsOf(const Multiplier& math, uint32_t stage, uint32_t,
+                                         const float (&scale_b)[kScalesB]) {
+        const uint32_t address = math.scale_a + stage * kScaleBytesA;
+#pragma unroll
+        for (uint32_t i = 0; i < kSums / 2; i += 2) {
+            load_shared_pair(address + i * 4 * 4, column[i], column[i + 1]);
+            column[i] *= scale_b[0];
+            column[i + 1] *= scale_b[0];
+        }
+    }
+
+    __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {
+#pragma unroll
+        for (uint32_t i = 0; i < kSums; ++i) sum[i] += column[i / 4 * 2 + i % 2] * part[i];
+    }
+};
+using Factors = FactorsOf<kSwapped>;
 
 // Multiplies a tile's blocks of K into `sum`, a partial sum at a time. While a warpgroup promotes, the tensor
 // cores have only the other one's work, which lasts no longer: so all that can be is done before the wait,
@@ -170,20 +191,18 @@ __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scal
     float part[kSums];
 #pragma unroll 8
     for (uint32_t i = 0; i < k_blocks; ++i) {
-        float scale_a[kWaves][2], scale_b[kScalesB];
+        float scale_b[kScalesB];
         math.wait_full();
-#pragma unroll
-        for (uint32_t wave = 0; wave < kWaves; ++wave) math.load_scales(wave, scale_a[wave]);
         const uint32_t stage = math.ring.stage;
 #pragma unroll
         for (uint32_t wave = 0; wave < kWaves; ++wave) {
             math.issue(wave, part);
             if (wave == 0) scales.next(scale_b);
-            const Factors factors(scale_a[wave], scale_b);
+            const Factors factors(math, stage, wave, scale_b);
             if (wave == kWaves - 1) math.advance();
             wgmma_wait<0>();
             if (wave == kWaves - 1) math.release(stage);
-            promote(part, factors, sum[wave]);
+            factors.promote(part, sum[wave]);
         }
     }
 }
@@ -192,30 +211,31 @@ __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scal
 __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                     float (&sum)[kSums]) {
     if (k_blocks == 0) return;
-    Partial even, odd;
-    const auto issue = [&](Partial& part) {
+    float even[kSums], odd[kSums];
+    const auto issue = [&](float (&part)[kSums]) {
         mbarrier_wait(math.shared.full_at(math.ring.stage), math.ring.parity);
-        // First, since the stage may be refilled once the multiplication is done.
-        math.load_scales(0, part.scale_a);
-        math.issue(0, part.sum);
+        math.issue(0, part);
     };
-    const auto issue_then_promote = [&](Partial& next, const Partial& previous) {
-        const uint32_t previous_stage = math.ring.stage;
+    const auto issue_then_promote = [&](float (&next)[kSums], const float (&previous)[kSums]) {
+        const uint32_t stage = math.ring.stage;
         float scale_b[kScalesB];
         scales.next(scale_b);
         math.ring.advance();
         issue(next);
+        const Factors factors(math, stage, 0, scale_b);
         wgmma_wait<1>();
-        math.release(previous_stage);
-        promote(previous.sum, Factors(previous.scale_a, scale_b), sum);
+        math.release(stage);
+        factors.promote(previous, sum);
     };
-    const auto finish = [&](const Partial& last) {
+    const auto finish = [&](const float (&last)[kSums]) {
+        const uint32_t stage = math.ring.stage;
         float scale_b[kScalesB];
         scales.next(scale_b);
+        const Factors factors(math, stage, 0, scale_b);
         wgmma_wait<0>();
-        math.release(math.ring.stage);
+        math.release(stage);
         math.ring.advance();
-        promote(last.sum, Factors(last.scale_a, scale_b), sum);
+        factors.promote(last, sum);
     };
     issue(even);
     uint32_t i = 1;

@@ -9,29 +9,37 @@ namespace barrow {
 constexpr uint32_t kBlockM = BLOCK_M, kBlockN = BLOCK_N, kStages = STAGES;
 constexpr uint32_t kClusterK = CLUSTER_K;  // CTAs that split the K of a tile
 constexpr uint32_t kWarpgroups = WARPGROUPS;
+// Which operand lies on wgmma's 64 rows: A, or, where A has too few, B. The other one is on its narrow side.
+constexpr bool kSwapped = SWAPPED;
 constexpr bool kBf16 = OUT_BF16;
 
 constexpr uint32_t kMathThreads = kWarpgroups * kWarpgroup;
-constexpr uint32_t kThreads = kMathThreads + kWarpgroup;
-constexpr uint32_t kWaves = kBlockM / (kWarpgroups * kWgmmaM);  // times 64 rows of a math warpgroup
-constexpr uint32_t kSums = kBlockN / 2;                         // accumulators of a thread for 64 rows
-constexpr uint32_t kSliceN = kBlockN / kClusterK;               // columns of a tile that this CTA stores
-constexpr uint32_t kInFlight = IN_FLIGHT;                       // partial sums a thread has registers for
+constexpr uint32_t kThreads = THREADS;
+constexpr uint32_t kWgmmaN = kSwapped ? kBlockM : kBlockN;
+constexpr uint32_t kSums = kWgmmaN / 2;  // accumulators of a thread for 64 rows
+// Times 64 rows of a math warpgroup.
+constexpr uint32_t kWaves = (kSwapped ? kBlockN : kBlockM) / (kWarpgroups * kWgmmaM);
+constexpr uint32_t kInFlight = IN_FLIGHT;  // partial sums a thread has registers for
+
+// CTAs that split K share the adding up of a tile: the first SLICES take some of wgmma's columns each.
+constexpr uint32_t kSlices = SLICES;
+constexpr uint32_t kSlice = kWgmmaN / kSlices;
 
 // Columns of a tile that share a scale of B wherever the tile starts: the boundary stays at a compile-time
-// place.
+// place. A warpgroup with B on its 64 rows has one scale.
 constexpr uint32_t kScaleWidth = kBlockN % 128 == 0  ? 128
                                  : kBlockN % 64 == 0 ? 64
                                  : kBlockN % 32 == 0 ? 32
                                                      : 16;
-constexpr uint32_t kScalesB = kBlockN / kScaleWidth;
+constexpr uint32_t kScalesB = kSwapped ? 1 : kBlockN / kScaleWidth;
 // Scale blocks of B that a tile can touch.
-constexpr uint32_t kBlocksB = (kScaleBlock - kScaleWidth + kBlockN - 1) / kScaleBlock + 1;
+constexpr uint32_t kBlocksB = kSwapped ? 1 : (kScaleBlock - kScaleWidth + kBlockN - 1) / kScaleBlock + 1;
 
 constexpr uint32_t kTileBytesA = kBlockM * kScaleBlock, kTileBytesB = kBlockN * kScaleBlock;
 constexpr uint32_t kScaleBytesA = kBlockM * 4;
-constexpr uint32_t kStagedBytes = kBf16 ? kBlockM * kSliceN * 2 : 0;
-constexpr uint32_t kPartialBytes = kClusterK > 1 ? kBlockM * kBlockN * 4 : 0;
+// Of a warpgroup's 64 rows and one slice: in bfloat16 on the way out, and as sums sent by all CTAs.
+constexpr uint32_t kStagedBytes = kBf16 ? kWgmmaM * kSlice * 2 : 0;
+constexpr uint32_t kReceivedBytes = kClusterK > 1 ? kClusterK * kWgmmaM * kSlice * 4 : 0;
 
 // Registers of a producer and of a math thread once the producers have handed theirs over; 0: as compiled.
 constexpr uint32_t kProducerRegisters = PRODUCER_REGISTERS, kMathRegisters = MATH_REGISTERS;
@@ -39,24 +47,24 @@ constexpr bool kExchangeRegisters = kMathRegisters > 0;
 
 // Shared memory, as 32-bit addresses.
 struct Shared {
-    uint32_t a;        // [kStages] tiles, 128-byte swizzle
-    uint32_t b;        // [kStages] tiles, 128-byte swizzle
-    uint32_t staged;   // the tile of D on its way out
-    uint32_t partial;  // sums that other CTAs of the cluster send
-    uint32_t scale_a;  // [kStages][kBlockM] floats
-    uint32_t full;     // [kStages] barriers: tiles and scales have landed
-    uint32_t empty;    // [kStages] barriers: every reader is done
-    uint32_t reduce;   // barrier: the other CTAs' sums have landed
+    uint32_t a;         // [kStages] tiles, 128-byte swizzle
+    uint32_t b;         // [kStages] tiles, 128-byte swizzle
+    uint32_t staged;    // the tile of D on its way out
+    uint32_t received;  // sums that other CTAs of the cluster send
+    uint32_t scale_a;   // [kStages][kBlockM] floats
+    uint32_t full;      // [kStages] barriers: tiles and scales have landed
+    uint32_t empty;     // [kStages] barriers: every reader is done
+    uint32_t landed;    // barrier: the other CTAs' sums have landed
 
     __device__ __forceinline__ explicit Shared(uint32_t base)
         : a(base),
           b(a + kStages * kTileBytesA),
           staged(b + kStages * kTileBytesB),
-          partial(staged + kStagedBytes),
-          scale_a(partial + kPartialBytes),
+          received(staged + kWaves * kWarpgroups * kStagedBytes),
+          scale_a(received + kWarpgroups * kReceivedBytes),
           full(scale_a + kStages * kScaleBytesA),
           empty(full + kStages * 8),
-          reduce(empty + kStages * 8) {}
+          landed(empty + kStages * 8) {}
 
     __device__ __forceinline__ uint32_t full_at(uint32_t stage) const { return full + stage * 8; }
     __device__ __forceinline__ uint32_t empty_at(uint32_t stage) const { return empty + stage * 8; }

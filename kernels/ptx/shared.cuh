@@ -26,6 +26,10 @@ __device__ __forceinline__ float load_shared(uint32_t address) {
     return value;
 }
 
+__device__ __forceinline__ void load_shared_pair(uint32_t address, float& first, float& second) {
+    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(first), "=f"(second) : "r"(address) : "memory");
+}
+
 __device__ __forceinline__ void load_shared_vector(uint32_t address, float (&v)[4]) {
     asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
                  : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3])

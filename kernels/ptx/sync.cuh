@@ -21,6 +21,14 @@ __device__ __forceinline__ bool elect_lane() {
     return elected != 0;
 }
 
+// The next kernel on the stream may start as soon as every CTA of this one has said so or is done, if it was
+// launched to overlap (PTX ISA, "griddepcontrol").
+__device__ __forceinline__ void launch_dependents() { asm volatile("griddepcontrol.launch_dependents;"); }
+
+// Waits until the kernels in front are done and their writes are visible; returns at once where this kernel
+// was not launched to overlap them.
+__device__ __forceinline__ void wait_for_predecessors() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+
 // Barrier `id` (1 to 15; 0 is __syncthreads) over `threads` threads.
 __device__ __forceinline__ void named_barrier_sync(uint32_t id, uint32_t threads) {
     asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");

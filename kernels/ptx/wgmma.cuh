@@ -37,6 +37,7 @@ __device__ __forceinline__ void wgmma_wait() {
 template <uint32_t kN>
 struct Wgmma;
 // clang-format off
+#define BARROW_NAMES_8 "%0, %1, %2, %3"
 #define BARROW_NAMES_16 "%0, %1, %2, %3, %4, %5, %6, %7"
 #define BARROW_NAMES_32 BARROW_NAMES_16 ", %8, %9, %10, %11, %12, %13, %14, %15"
 #define BARROW_NAMES_48 BARROW_NAMES_32 ", %16, %17, %18, %19, %20, %21, %22, %23"
@@ -55,6 +56,7 @@ struct Wgmma;
 #define BARROW_NAMES_256 BARROW_NAMES_240 ", %120, %121, %122, %123, %124, %125, %126, %127"
 #define BARROW_EIGHT(i) "+f"(d[8 * i]), "+f"(d[8 * i + 1]), "+f"(d[8 * i + 2]), "+f"(d[8 * i + 3]), \
                         "+f"(d[8 * i + 4]), "+f"(d[8 * i + 5]), "+f"(d[8 * i + 6]), "+f"(d[8 * i + 7])
+#define BARROW_OPERANDS_8 "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
 #define BARROW_OPERANDS_16 BARROW_EIGHT(0)
 #define BARROW_OPERANDS_32 BARROW_OPERANDS_16, BARROW_EIGHT(1)
 #define BARROW_OPERANDS_48 BARROW_OPERANDS_32, BARROW_EIGHT(2)
@@ -85,6 +87,7 @@ struct Wgmma;
         }                                                                                                \
     }
 
+BARROW_WGMMA(8, 4, 5, 6);
 BARROW_WGMMA(16, 8, 9, 10);
 BARROW_WGMMA(32, 16, 17, 18);
 BARROW_WGMMA(48, 24, 25, 26);

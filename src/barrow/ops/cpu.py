@@ -26,12 +26,16 @@ def _accumulate(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor) -> Tenso
     return total
 
 
-def _fp8_gemm_nt(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype) -> Tensor:
+def _fp8_gemm_nt(
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype, prefetch_b: bool = False
+) -> Tensor:
     torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, None, out_dtype)
     return _accumulate(a, a_scale, b, b_scale).to(out_dtype)
 
 
-def _fp8_gemm_nt_out(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, *, out: Tensor) -> None:
+def _fp8_gemm_nt_out(
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, prefetch_b: bool = False, *, out: Tensor
+) -> None:
     torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, out, out.dtype)
     out.copy_(_accumulate(a, a_scale, b, b_scale))
 

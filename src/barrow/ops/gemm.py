@@ -19,6 +19,7 @@ def fp8_gemm_nt(
     *,
     out: Tensor | None = None,
     out_dtype: torch.dtype = torch.bfloat16,
+    prefetch_b: bool = False,
 ) -> Tensor:
     """Multiply two block-scaled FP8 matrices: D[M, N] = A[M, K] x B[N, K]^T.
 
@@ -37,6 +38,9 @@ def fp8_gemm_nt(
         out: [M, N] bfloat16 or float32 to write to; last stride 1, no overlap with an input. Its dtype counts, and
             `out_dtype` is ignored.
         out_dtype: torch.bfloat16 or torch.float32, the dtype of a new result.
+        prefetch_b: start to load `b` and `b_scale` before the work in front of this call on the stream is done
+            (programmatic dependent launch), which hides most of a small product's start. Only for what that work does
+            not write, such as the weights of a model; `a` and `a_scale` are waited for as ever.
 
     Returns:
         `out`, or a new contiguous [M, N] tensor on the device of `a`.
@@ -54,7 +58,7 @@ def fp8_gemm_nt(
     ):
         refuse_grad("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
     if out is None:
-        result: Tensor = _gemm(a, a_scale, b, b_scale, out_dtype)
+        result: Tensor = _gemm(a, a_scale, b, b_scale, out_dtype, prefetch_b)
         return result
-    _gemm_out(a, a_scale, b, b_scale, out=out)
+    _gemm_out(a, a_scale, b, b_scale, prefetch_b, out=out)
     return out

@@ -19,12 +19,16 @@ def _check_devices(a: Tensor, **others: Tensor) -> None:
             )
 
 
-def _fp8_gemm_nt(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype) -> Tensor:
+def _fp8_gemm_nt(
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype, prefetch_b: bool = False
+) -> Tensor:
     _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale)
     return a.new_empty((a.shape[0], b.shape[0]), dtype=out_dtype)
 
 
-def _fp8_gemm_nt_out(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, *, out: Tensor) -> None:
+def _fp8_gemm_nt_out(
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, prefetch_b: bool = False, *, out: Tensor
+) -> None:
     _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
 
 

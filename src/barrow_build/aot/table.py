@@ -15,6 +15,9 @@ GEMM_NUMBERS = (
     "warpgroups",
     "threads",
     "smem_bytes",
+    "ctas_per_sm",
+    "store_rows",
+    "store_columns",
 )
 
 

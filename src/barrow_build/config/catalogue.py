@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from barrow_build.config.costs import BF16_COSTS
-from barrow_build.config.gemm import GemmSpec
+from barrow_build.config.gemm import GemmSpec, CostModel
 
 ARCHS = ("90a",)
 """Architectures that have kernels, as CUDA spells them."""
@@ -27,7 +27,35 @@ class AuxSpec:
 
 
 # Each is the one chosen for some shape of benchmarks/sweep.py on an H100.
+_DEV = tuple(
+    GemmSpec(m, 64 * w, st, cluster_k=k, warpgroups=w, swapped=True)
+    for m, w, k, st in (
+        (8, 1, 1, 12),
+        (8, 1, 2, 11),
+        (8, 1, 4, 11),
+        (8, 2, 1, 6),
+        (8, 2, 2, 6),
+        (16, 1, 1, 11),
+        (16, 1, 2, 10),
+        (16, 1, 4, 10),
+        (16, 2, 1, 6),
+        (16, 2, 2, 5),
+        (32, 1, 1, 8),
+        (32, 1, 2, 8),
+        (32, 1, 4, 8),
+        (32, 2, 1, 5),
+        (32, 2, 2, 4),
+        (32, 2, 4, 4),
+        (64, 1, 1, 6),
+        (64, 1, 2, 5),
+        (64, 1, 4, 5),
+        (8, 1, 3, 10),
+        (32, 1, 3, 8),
+        (64, 1, 3, 5),
+    )
+)
 _BF16 = (
+    *_DEV,
     # Few rows: as many columns as it takes to have a tile for every SM.
     GemmSpec(64, 16, 16),
     GemmSpec(64, 32, 16),
@@ -63,7 +91,7 @@ _F32 = (
 
 def _with_cost(spec: GemmSpec) -> GemmSpec:
     """Costs are fitted to bfloat16 output; writing float32 instead changes them alike for all kernels of a shape."""
-    return replace(spec, cost=BF16_COSTS[replace(spec, out="bf16").name])
+    return replace(spec, cost=BF16_COSTS.get(replace(spec, out="bf16").name, CostModel(50, 0, 0, 0, 0)))
 
 
 _GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32))

@@ -8,9 +8,13 @@ OutDtype = Literal["bf16", "f32"]
 
 # Hopper: the most dynamic shared memory of a block, in bytes (CUDA C++ Programming Guide, compute capability 9.0).
 SMEM_LIMIT = 227 * 1024
+SMEM_PER_SM = 228 * 1024
 SCALE_BLOCK = 128
 WGMMA_M = 64
+WARP = 32
 WARPGROUP = 128
+# One for B, one for A and its scales.
+PRODUCER_WARPS = 2
 OUT_BYTES = {"bf16": 2, "f32": 4}
 REGISTERS_PER_SM = 65536
 REGISTERS_PER_THREAD = 255
@@ -40,7 +44,8 @@ class GemmSpec:
     """D[M,N] = A[M,K] x B[N,K]^T with tiles of `block_m` x `block_n`, 128 of K a stage.
 
     `cluster_k` CTAs split the K of one tile and add their sums up in a fixed order, which fills the GPU where tiles are
-    few. `warpgroups` math warpgroups split the rows of a tile.
+    few. `warpgroups` math warpgroups split the rows of a tile, or, `swapped`, its columns: then B lies on the 64 rows
+    of wgmma and A, of few rows, on its narrow side.
     """
 
     block_m: int
@@ -48,6 +53,7 @@ class GemmSpec:
     stages: int
     cluster_k: int = 1
     warpgroups: int = 1
+    swapped: bool = False
     out: OutDtype = "bf16"
     arch: str = "90a"
     cost: CostModel = field(default=CostModel(), compare=False)
@@ -57,7 +63,7 @@ class GemmSpec:
         """The one name of this kernel: symbol, manifest row, benchmark row and error message."""
         return (
             f"fp8_gemm_nt_{self.out}_sm{self.arch}_{self.block_m}x{self.block_n}x{SCALE_BLOCK}"
-            f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}"
+            f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}{'_swapped' if self.swapped else ''}"
         )
 
     @property
@@ -65,14 +71,21 @@ class GemmSpec:
         return "fp8_gemm_nt.cu"
 
     @property
+    def ctas_per_sm(self) -> int:
+        """CTAs that an SM has room for: two of those for few rows, so that the next kernel's can come in early."""
+        return 2 if self.swapped else 1
+
+    @property
     def threads(self) -> int:
-        """One warpgroup of producers and the math warpgroups."""
-        return WARPGROUP * (1 + self.warpgroups)
+        """The math warpgroups and the producers: a warpgroup where they hand registers over, else a warp for each."""
+        return WARPGROUP * self.warpgroups + (WARPGROUP if self.exchanges_registers else PRODUCER_WARPS * WARP)
 
     @property
     def math_registers(self) -> int:
         """Registers of a math thread after the producers have handed theirs over (a multiple of 8)."""
-        at_entry = min(REGISTERS_PER_SM // self.threads // 8 * 8, REGISTERS_PER_THREAD)
+        # Warps are dealt to an SM's four partitions, each with a quarter of its registers.
+        warps = -(-self.threads * self.ctas_per_sm // WARP // 4)
+        at_entry = min(REGISTERS_PER_SM // 4 // warps // WARP // 8 * 8, REGISTERS_PER_THREAD)
         if not self.exchanges_registers:
             return at_entry
         math_threads = self.threads - WARPGROUP
@@ -80,13 +93,23 @@ class GemmSpec:
 
     @property
     def exchanges_registers(self) -> bool:
-        """A lone math warpgroup has all a thread can use from the start."""
-        return self.threads > 2 * WARPGROUP
+        """A lone math warpgroup has all a thread can use from the start, and narrow tiles need few."""
+        return self.warpgroups > 1 and not self.swapped
+
+    @property
+    def rows(self) -> int:
+        """Of a tile, those that lie on the 64 of wgmma."""
+        return self.block_n if self.swapped else self.block_m
+
+    @property
+    def columns(self) -> int:
+        """Of a tile, those on wgmma's other side."""
+        return self.block_m if self.swapped else self.block_n
 
     @property
     def waves(self) -> int:
         """Times 64 rows that a math warpgroup multiplies of each tile."""
-        return self.block_m // (WGMMA_M * self.warpgroups)
+        return self.rows // (WGMMA_M * self.warpgroups)
 
     @property
     def in_flight(self) -> int:
@@ -94,27 +117,53 @@ class GemmSpec:
         return 2 if self.waves == 1 and self._registers_for(2) <= self.math_registers else 1
 
     def _registers_for(self, partial_sums: int) -> int:
-        return (self.waves + partial_sums) * self.accumulators + BOOKKEEPING_REGISTERS
+        factors = self.accumulators // 2 if self.swapped else 0
+        return (self.waves + partial_sums) * self.accumulators + factors + BOOKKEEPING_REGISTERS
 
     @property
     def accumulators(self) -> int:
-        """Registers of a thread for one 64 x `block_n` sum."""
-        return self.block_n * WGMMA_M // WARPGROUP
+        """Registers of a thread for one sum of 64 rows."""
+        return self.columns * WGMMA_M // WARPGROUP
 
     @property
-    def store_width(self) -> int:
+    def slices(self) -> int:
+        """CTAs of a cluster that add up the others' sums, of some columns of wgmma each; the rest send only."""
+        pieces = self.columns // self.column_step
+        return max((n for n in range(1, self.cluster_k + 1) if pieces % n == 0), default=1)
+
+    @property
+    def slice_columns(self) -> int:
+        return self.columns // self.slices
+
+    @property
+    def column_step(self) -> int:
+        """What the columns of a tile, and of a slice, are a multiple of: two 8 x 8 matrices of D at a time, or one."""
+        return 8 if self.swapped else 16
+
+    @property
+    def store_rows(self) -> int:
+        """Rows of D of one bulk store."""
+        return self.slice_columns if self.swapped else WGMMA_M
+
+    @property
+    def store_columns(self) -> int:
         """Columns of D that one bulk store covers: a swizzle span of 32, 64 or 128 bytes."""
-        return gcd(self.block_n // self.cluster_k, 64)
+        return WGMMA_M if self.swapped else gcd(self.slice_columns, 64)
 
     @property
     def smem_bytes(self) -> int:
         """Dynamic shared memory of a block, laid out as the kernel's struct Shared."""
         tiles = self.stages * (self.block_m + self.block_n) * SCALE_BLOCK
-        staged = self.block_m * self.block_n // self.cluster_k * 2 if self.out == "bf16" else 0
-        partial = self.block_m * self.block_n * 4 if self.cluster_k > 1 else 0
+        staged = self.rows * self.slice_columns * 2 if self.out == "bf16" else 0
+        received = self.cluster_k * self.rows * self.slice_columns * 4 if self.cluster_k > 1 else 0
         scales = self.stages * self.block_m * 4
-        barriers = (2 * self.stages + 2) * 8
-        return tiles + staged + partial + scales + barriers
+        barriers = (2 * self.stages + 1) * 8
+        return tiles + staged + received + scales + barriers
+
+    @property
+    def smem_limit(self) -> int:
+        """Shared memory that a block may have, so that `ctas_per_sm` fit: each takes 1 KB more than it asks for."""
+        return min(SMEM_LIMIT, SMEM_PER_SM // self.ctas_per_sm - 1024)
 
     def defines(self) -> dict[str, str]:
         """Macros that turn the source into this kernel."""
@@ -125,6 +174,10 @@ class GemmSpec:
             "STAGES": str(self.stages),
             "CLUSTER_K": str(self.cluster_k),
             "WARPGROUPS": str(self.warpgroups),
+            "SLICES": str(self.slices),
+            "SWAPPED": str(int(self.swapped)),
+            "THREADS": str(self.threads),
+            "CTAS_PER_SM": str(self.ctas_per_sm),
             "IN_FLIGHT": str(self.in_flight),
             "PRODUCER_REGISTERS": str(PRODUCER_REGISTERS),
             "MATH_REGISTERS": str(self.math_registers if self.exchanges_registers else 0),
@@ -133,19 +186,25 @@ class GemmSpec:
 
     def violations(self) -> list[str]:
         """Every rule this spec breaks; an empty list means that it can be compiled and launched."""
-        slice_n = self.block_n // self.cluster_k
         rows = WGMMA_M * self.warpgroups
         registers = self._registers_for(1)
+        side, other = ("block_n", "block_m") if self.swapped else ("block_m", "block_n")
         rules = [
-            (self.block_m in (rows, 2 * rows), "each warpgroup takes 64 or 128 rows of block_m"),
-            (self.block_n % 16 == 0 and 16 <= self.block_n <= 256, "block_n must be a multiple of 16 from 16 to 256"),
+            (
+                self.rows == rows or (self.rows == 2 * rows and not self.swapped),
+                f"{side} is 64 rows a warpgroup or, not swapped, 128",
+            ),
+            (
+                self.columns % self.column_step == 0 and self.column_step <= self.columns <= 256,
+                f"{other} must be a multiple of {self.column_step} from {self.column_step} to 256",
+            ),
             (self.stages >= 2, "stages must be at least 2, or loads and math cannot overlap"),
             (self.warpgroups <= 3, "at most 3 math warpgroups: more leave too few registers"),
             (self.cluster_k <= 8, "a portable cluster has at most 8 CTAs"),
             (self.cluster_k == 1 or self.waves == 1, "split K takes 64 rows a warpgroup"),
-            (slice_n % 16 == 0, "each CTA of a cluster that splits K stores a multiple of 16 columns"),
+            (self.in_flight == 2 or not self.swapped, "a swapped tile has two partial sums"),
             (registers <= self.math_registers, f"{registers} registers a math thread exceed {self.math_registers}"),
-            (self.smem_bytes <= SMEM_LIMIT, f"{self.smem_bytes} bytes of shared memory exceed {SMEM_LIMIT}"),
+            (self.smem_bytes <= self.smem_limit, f"{self.smem_bytes} bytes of shared memory exceed {self.smem_limit}"),
         ]
         return [text for ok, text in rules if not ok]
 

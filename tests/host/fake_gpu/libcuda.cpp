@@ -286,17 +286,26 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
     if (contexts.empty()) return kInvalidContext;
     const auto* kernel = reinterpret_cast<Kernel*>(function);
     const auto& device = kernel->on[contexts.back()];
-    const unsigned cluster = config->numAttrs == 0 ? 1 : config->attrs[0].value.clusterDim.x;
+    unsigned cluster = 1, overlap = 0, unknown = 0;
+    for (unsigned i = 0; i < config->numAttrs; ++i) {
+        const CUlaunchAttribute& attribute = config->attrs[i];
+        if (attribute.id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+            cluster = attribute.value.clusterDim.x;
+        else if (attribute.id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
+            overlap = attribute.value.programmaticStreamSerializationAllowed;
+        else
+            ++unknown;
+    }
     const bool legal =
         device.loaded && extra == nullptr && config->gridDimX > 0 && config->gridDimX <= INT32_MAX &&
         config->gridDimX % cluster == 0 && config->blockDimX > 0 && config->blockDimX <= 1024 &&
         config->sharedMemBytes <= static_cast<unsigned>(device.max_smem) &&
-        (config->numAttrs == 0 || config->attrs[0].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
+        unknown == 0;
     if (!legal) return kInvalidValue;
     char text[256];
     snprintf(text, sizeof(text),
-             "\"grid\": %u, \"block\": %u, \"cluster\": %u, \"smem\": %u, \"stream\": %ld, \"device\": %d, ",
-             config->gridDimX, config->blockDimX, cluster, config->sharedMemBytes,
+             "\"grid\": %u, \"block\": %u, \"cluster\": %u, \"overlap\": %u, \"smem\": %u, \"stream\": %ld, \"device\": %d, ",
+             config->gridDimX, config->blockDimX, cluster, overlap, config->sharedMemBytes,
              reinterpret_cast<intptr_t>(config->hStream), contexts.back());
     log_line("{\"kernel\": \"" + kernel->name + "\", " + text + run(kernel->name, parameters) + "}");
     return CUDA_SUCCESS;
