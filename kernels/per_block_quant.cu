@@ -11,7 +11,6 @@ constexpr uint32_t kSteps = kScaleBlock / kRowsAtOnce;
 
 extern "C" __global__ void __launch_bounds__(kQuantThreads)
     KERNEL_NAME(const __grid_constant__ QuantParams params) {
-    launch_dependents();
     __shared__ float warp_amax[kQuantThreads / 32];
     const uint32_t groups = params.k / kScaleBlock + (params.k % kScaleBlock != 0);
     const uint32_t group = blockIdx.x % groups, block = blockIdx.x / groups;

@@ -10,7 +10,7 @@ constexpr uint32_t kRowsAtOnce = kQuantThreads / kLanes;
 
 extern "C" __global__ void __launch_bounds__(kQuantThreads)
     KERNEL_NAME(const __grid_constant__ QuantParams params) {
-    launch_dependents();
+    launch_dependents();  // a GEMM that follows may load its weights meanwhile
     const uint32_t groups = params.k / kScaleBlock + (params.k % kScaleBlock != 0);
     const uint32_t group = blockIdx.x % groups;
     const uint32_t first_row = blockIdx.x / groups * kTokenGroupRows;

@@ -36,7 +36,8 @@ constexpr uint32_t kScalesB = kSwapped ? 1 : kBlockN / kScaleWidth;
 constexpr uint32_t kBlocksB = kSwapped ? 1 : (kScaleBlock - kScaleWidth + kBlockN - 1) / kScaleBlock + 1;
 
 constexpr uint32_t kTileBytesA = kBlockM * kScaleBlock, kTileBytesB = kBlockN * kScaleBlock;
-constexpr uint32_t kScaleBytesA = kBlockM * 4;
+// The copy engine writes to multiples of 128 bytes.
+constexpr uint32_t kScaleBytesA = (kBlockM * 4 + 127) / 128 * 128;
 // Of a warpgroup's 64 rows and one slice: in bfloat16 on the way out, and as sums sent by all CTAs.
 constexpr uint32_t kStagedBytes = kBf16 ? kWgmmaM * kSlice * 2 : 0;
 constexpr uint32_t kReceivedBytes = kClusterK > 1 ? kClusterK * kWgmmaM * kSlice * 4 : 0;

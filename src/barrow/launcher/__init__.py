@@ -60,6 +60,9 @@ class GemmKernel(TypedDict):
     warpgroups: int
     threads: int
     smem_bytes: int
+    ctas_per_sm: int
+    store_rows: int
+    store_columns: int
     cost: Cost
     size: int
 

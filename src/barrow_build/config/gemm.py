@@ -11,6 +11,8 @@ SMEM_LIMIT = 227 * 1024
 SMEM_PER_SM = 228 * 1024
 SCALE_BLOCK = 128
 WGMMA_M = 64
+# Where the copy engine writes in shared memory, in bytes.
+TMA_ALIGNMENT = 128
 WARP = 32
 WARPGROUP = 128
 # One for B, one for A and its scales.
@@ -156,7 +158,7 @@ class GemmSpec:
         tiles = self.stages * (self.block_m + self.block_n) * SCALE_BLOCK
         staged = self.rows * self.slice_columns * 2 if self.out == "bf16" else 0
         received = self.cluster_k * self.rows * self.slice_columns * 4 if self.cluster_k > 1 else 0
-        scales = self.stages * self.block_m * 4
+        scales = self.stages * -(-self.block_m * 4 // TMA_ALIGNMENT) * TMA_ALIGNMENT
         barriers = (2 * self.stages + 1) * 8
         return tiles + staged + received + scales + barriers
 
