@@ -21,7 +21,7 @@ from barrow import launcher
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 sys.path.append(str(SOURCE))
 
-from barrow_build.config import GemmSpec, catalogue, tuning  # noqa: E402
+from barrow_build.config import ARCHS, GemmSpec, catalogue, tuning  # noqa: E402
 
 Row = dict[str, Any]
 # Smaller gains are within what two runs differ by.
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("tuning", type=Path, help="JSON of barrow tune")
     parser.add_argument("--out", type=Path, help="default: the GPU's file among the sources of the build")
     args = parser.parse_args()
-    specs = {spec.name: spec for spec in catalogue("90a") if isinstance(spec, GemmSpec)}
+    specs = {spec.name: spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec)}
     data = json.loads(args.tuning.read_text())
     gpu, notes = table(data, specs)
     text = tuning.dumps(gpu)

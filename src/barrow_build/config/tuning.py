@@ -87,7 +87,9 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
     for choice in choices:
         key = (kernels[choice.kernel].out, choice.n, choice.k, choice.m)
         if key in seen:
-            raise TuningError(f"{source}: two choices for out={key[0]} n={choice.n} k={choice.k} m={choice.m}; keep one")
+            raise TuningError(
+                f"{source}: two choices for out={key[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
+            )
         seen.add(key)
     return TunedGpu(str(data["gpu"]), data["num_sms"], data["memory_gb_s"], choices)
 
@@ -108,7 +110,9 @@ def _choice(where: str, row: Any, kernels: Mapping[str, GemmSpec]) -> Choice:
     for key in ("n", "k", "m"):
         _check_number(f"{where}: {key}", row[key])
     if row["m"] not in _EDGES:
-        raise TuningError(f"{where}: m = {row['m']} is the end of no bucket; the ends are {', '.join(map(str, M_EDGES))}")
+        raise TuningError(
+            f"{where}: m = {row['m']} is the end of no bucket; the ends are {', '.join(map(str, M_EDGES))}"
+        )
     if row["kernel"] not in kernels:
         raise TuningError(
             f"{where}: the catalogue has no kernel {row['kernel']!r}; write the table anew with "
