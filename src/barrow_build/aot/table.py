@@ -56,7 +56,8 @@ def _tuned(gpus: Sequence[TunedGpu], specs: Sequence[GemmSpec]) -> list[str]:
     index = {spec.name: i for i, spec in enumerate(specs)}
     # As launcher/catalogue.h numbers enum class Dtype.
     dtypes = {"bf16": 0, "f32": 2}
-    heads, rows = [], []
+    heads: list[str] = []
+    rows: list[str] = []
     for gpu in gpus:
         heads.append(f'{{"{gpu.name}", {gpu.num_sms}, {gpu.memory_gb_s}, {len(rows)}, {len(gpu.choices)}}}')
         keyed = sorted((dtypes[specs[index[c.kernel]].out], c.n, c.k, c.m, index[c.kernel]) for c in gpu.choices)

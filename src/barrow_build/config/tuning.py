@@ -90,7 +90,7 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
             raise TuningError(
                 f"{source}: two choices for out={key[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
             )
-        seen.add(key)
+        seen.add(shape)
     return TunedGpu(str(data["gpu"]), data["num_sms"], data["memory_gb_s"], choices)
 
 

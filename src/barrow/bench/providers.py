@@ -1,9 +1,10 @@
 """Who computes the block-scaled FP8 product in a benchmark: barrow and what people run today."""
 
 import importlib
+import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -12,9 +13,9 @@ from types import ModuleType
 from typing import Protocol
 
 import torch
-from timing import copies_for
 
-import barrow
+from barrow import ops
+from barrow.bench.shapes import Problem
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,16 @@ class Activation:
     scale: torch.Tensor
     plain: torch.Tensor
 
+    def requantised(self) -> "Activation":
+        """The same, quantised anew. All FP8 contenders read this layout, so all get the same quantizer."""
+        return Activation(*ops.per_token_group_quant_fp8(self.plain), self.plain)
+
 
 class Provider(Protocol):
     """One contender."""
 
     name: str
+    fp8: bool  # False: it multiplies the unquantised operands
 
     def prepare(self) -> None:
         """Set what is global to the contender's library."""
@@ -49,16 +55,19 @@ class Provider(Protocol):
 
 class Barrow:
     name = "barrow"
+    fp8 = True
 
     def prepare(self) -> None:
         pass
 
     def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
-        barrow.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out=out)
+        ops.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out=out)
 
 
 class DeepGemm:
     """DeepGEMM, with its overlap of launches (programmatic dependent launch) on or off."""
+
+    fp8 = True
 
     def __init__(self, module: ModuleType, pdl: bool) -> None:
         self.name = "deep_gemm_pdl" if pdl else "deep_gemm"
@@ -76,6 +85,7 @@ class CublasLt:
     """cuBLASLt's block-scaled product, as torch offers it."""
 
     name = "cublaslt"
+    fp8 = True
 
     def prepare(self) -> None:
         pass
@@ -84,10 +94,29 @@ class CublasLt:
         torch._scaled_mm(a.q, b.q.t(), scale_a=a.scale, scale_b=b.scale.t(), out_dtype=torch.bfloat16, out=out)
 
 
+class TritonGemm:
+    """A block-scaled product in Triton, tuned for each shape at its first call."""
+
+    name = "triton"
+    fp8 = True
+
+    def __init__(self) -> None:
+        from barrow.bench import triton_gemm
+
+        self._gemm = triton_gemm.fp8_gemm_nt
+
+    def prepare(self) -> None:
+        pass
+
+    def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
+        self._gemm(a.q, a.scale, b.q, b.scale, out)
+
+
 class Bf16:
     """The unquantised product: what FP8 is meant to beat."""
 
     name = "bf16"
+    fp8 = False
 
     def prepare(self) -> None:
         pass
@@ -96,38 +125,64 @@ class Bf16:
         torch.mm(a.plain, b.plain.t(), out=out)
 
 
-def import_deep_gemm(folder: Path) -> ModuleType:
-    """DeepGEMM from the folder that holds `deep_gemm/`. It compiles at run time and looks for CUDA_HOME."""
+def import_deep_gemm(folder: Path | None) -> ModuleType:
+    """DeepGEMM from the folder that holds `deep_gemm/`; without one as installed, alone or inside vLLM.
+
+    It compiles at run time and looks for CUDA_HOME.
+    """
     os.environ.setdefault("CUDA_HOME", "/usr/local/cuda")
-    sys.path.insert(0, str(folder))
+    if folder is not None:
+        if not (folder / "deep_gemm/__init__.py").is_file():
+            raise ImportError(f"{folder} holds no deep_gemm/__init__.py")
+        sys.path.insert(0, str(folder))
+    elif importlib.util.find_spec("deep_gemm") is None:
+        return importlib.import_module("vllm.third_party.deep_gemm")
     return importlib.import_module("deep_gemm")
 
 
-def providers(deep_gemm: Path | None) -> list[Provider]:
-    """Every contender; DeepGEMM where a folder is given."""
-    found: list[Provider] = [Barrow()]
-    if deep_gemm is not None:
+PEERS = ("deep_gemm", "cublaslt", "triton", "bf16")
+
+
+def providers(peers: Sequence[str], deep_gemm: Path | None) -> tuple[list[Provider], dict[str, str]]:
+    """barrow and those of `peers` (names of `PEERS`) that can be imported, and why the others cannot.
+
+    DeepGEMM comes twice, with its launches overlapped or not. Raises ImportError for a `deep_gemm` folder without it.
+    """
+
+    def deep_gemms() -> list[Provider]:
         module = import_deep_gemm(deep_gemm)
-        found += [DeepGemm(module, pdl=False), DeepGemm(module, pdl=True)]
-    return [*found, CublasLt(), Bf16()]
+        return [DeepGemm(module, pdl) for pdl in ((False, True) if hasattr(module, "set_pdl") else (False,))]
+
+    makers: dict[str, Callable[[], list[Provider]]] = {
+        "deep_gemm": deep_gemms,
+        "cublaslt": lambda: [CublasLt()],
+        "triton": lambda: [TritonGemm()],
+        "bf16": lambda: [Bf16()],
+    }
+    found: list[Provider] = [Barrow()]
+    missing: dict[str, str] = {}
+    for peer in peers:
+        try:
+            found += makers[peer]()
+        # DeepGEMM asserts that it finds a CUDA toolkit, and its extension may need other libraries.
+        except (ImportError, OSError, RuntimeError, AssertionError) as error:
+            if peer == "deep_gemm" and deep_gemm is not None:
+                raise ImportError(f"DeepGEMM in {deep_gemm} cannot be imported: {error}") from error
+            missing[peer] = f"{type(error).__name__}: {error}"
+    return found, missing
 
 
 def weight(n: int, k: int) -> Weight:
     plain = torch.randn(n, k, device="cuda", dtype=torch.bfloat16)
-    return Weight(*barrow.per_block_quant_fp8(plain), plain)
-
-
-def weights(n: int, k: int) -> list[Weight]:
-    """Weights of one shape, as many as it takes to keep the L2 cache cold."""
-    return [weight(n, k) for _ in range(copies_for(n * k))]
+    return Weight(*ops.per_block_quant_fp8(plain), plain)
 
 
 def activation(m: int, k: int) -> Activation:
     plain = torch.randn(m, k, device="cuda", dtype=torch.bfloat16)
-    return Activation(*barrow.per_token_group_quant_fp8(plain), plain)
+    return Activation(*ops.per_token_group_quant_fp8(plain), plain)
 
 
-def _compile(folder: Path, shapes: Sequence[tuple[int, int, int]]) -> int:
+def _compile(folder: Path | None, shapes: Sequence[Problem]) -> None:
     module = import_deep_gemm(folder)
     for m, n, k in shapes:
         a, b, out = activation(m, k), weight(n, k), torch.empty(m, n, device="cuda", dtype=torch.bfloat16)
@@ -136,11 +191,11 @@ def _compile(folder: Path, shapes: Sequence[tuple[int, int, int]]) -> int:
             provider.prepare()
             provider.run(a, b, out)
         torch.cuda.synchronize()
-    return len(shapes)
 
 
-def warm_deep_gemm(folder: Path, shapes: Sequence[tuple[int, int, int]], processes: int) -> None:
+def warm_deep_gemm(folder: Path | None, shapes: Sequence[Problem], processes: int) -> None:
     """Let several processes fill DeepGEMM's cache on disk: it takes seconds for each configuration."""
+    # Dealt out in turn: the slow compilations of large M would otherwise meet in one share.
     shares = [shapes[i::processes] for i in range(min(processes, len(shapes)))]
     with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn")) as pool:
         for future in [pool.submit(_compile, folder, share) for share in shares]:
