@@ -10,7 +10,7 @@ import torch
 
 from barrow import launcher
 from barrow.bench.machine import Machine
-from barrow.bench.providers import Activation, Provider, Weight, activation, weight
+from barrow.bench.providers import Activation, Provider, Weight, activation, result, weight
 from barrow.bench.shapes import Problem
 from barrow.bench.timing import Call, copies_for, interleaved, reason
 
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """`cold`: every launch finds its weights outside the L2 cache. `quantise`: activations are quantised in the time."""
+    """`cold`: a launch finds its weights outside the L2 cache. `quantise`: activations are quantised in its time."""
 
     cold: bool = True
     quantise: bool = False
@@ -109,7 +109,8 @@ def measure_shape(
 ) -> Row:
     """Time every contender on one shape and judge what it computed."""
     n, k = ws[0].q.shape
-    a, out = activation(m, k), torch.empty(m, n, device="cuda", dtype=torch.bfloat16)
+    a = activation(m, k)
+    out = result(a, n)
     floor = machine.floor_us(m, n, k, activation_bytes=2 if settings.quantise else 1, cold=settings.cold)
     chosen = launcher.choose(m, n, k, "bf16", machine.num_sms, machine.memory_gb_s)[0]
     row = {**empty_row(m, floor), "n": n, "k": k, "kernel": chosen["kernel"], "kernel_measured": chosen["measured"]}

@@ -135,10 +135,24 @@ MODELS: dict[str, Config] = {
     "Llama-3.1-70B": _dense(8192, 28672, 64, 8),
     "Llama-3.1-405B": _dense(16384, 53248, 128, 8),
     "GLM-4.5": _dense(
-        5120, 12288, 96, 8, n_routed_experts=160, first_k_dense_replace=3, n_shared_experts=1, moe_intermediate_size=1536
+        5120,
+        12288,
+        96,
+        8,
+        n_routed_experts=160,
+        first_k_dense_replace=3,
+        n_shared_experts=1,
+        moe_intermediate_size=1536,
     ),
     "GLM-4.5-Air": _dense(
-        4096, 10944, 96, 8, n_routed_experts=128, first_k_dense_replace=1, n_shared_experts=1, moe_intermediate_size=1408
+        4096,
+        10944,
+        96,
+        8,
+        n_routed_experts=128,
+        first_k_dense_replace=1,
+        n_shared_experts=1,
+        moe_intermediate_size=1408,
     ),
     "Kimi-K2": _latent(heads=64, n_routed_experts=384, first_k_dense_replace=1),
     "Mixtral-8x7B": _dense(4096, 14336, 32, 8, num_local_experts=8),

@@ -17,6 +17,8 @@ import torch
 from barrow import ops
 from barrow.bench.shapes import Problem
 
+DEVICE = torch.device("cuda")
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -173,19 +175,25 @@ def providers(peers: Sequence[str], deep_gemm: Path | None) -> tuple[list[Provid
 
 
 def weight(n: int, k: int) -> Weight:
-    plain = torch.randn(n, k, device="cuda", dtype=torch.bfloat16)
+    plain = torch.randn(n, k, device=DEVICE, dtype=torch.bfloat16)
     return Weight(*ops.per_block_quant_fp8(plain), plain)
 
 
 def activation(m: int, k: int) -> Activation:
-    plain = torch.randn(m, k, device="cuda", dtype=torch.bfloat16)
+    plain = torch.randn(m, k, device=DEVICE, dtype=torch.bfloat16)
     return Activation(*ops.per_token_group_quant_fp8(plain), plain)
+
+
+def result(a: Activation, n: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
+    """Memory for A x B^T with B [n, K]."""
+    return a.plain.new_empty((a.plain.shape[0], n), dtype=dtype)
 
 
 def _compile(folder: Path | None, shapes: Sequence[Problem]) -> None:
     module = import_deep_gemm(folder)
     for m, n, k in shapes:
-        a, b, out = activation(m, k), weight(n, k), torch.empty(m, n, device="cuda", dtype=torch.bfloat16)
+        a, b = activation(m, k), weight(n, k)
+        out = result(a, n)
         for pdl in (False, True):
             provider = DeepGemm(module, pdl)
             provider.prepare()

@@ -7,12 +7,10 @@ activation of its own, which it quantises first.
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
-
 from barrow.bench.machine import Machine
 from barrow.bench.measure import Row, empty_row, judge, multiply, prepared, take_times
 from barrow.bench.models import DEEPSEEK_V3, Linear, linears
-from barrow.bench.providers import Provider, Weight, activation, weight
+from barrow.bench.providers import Provider, Weight, activation, result, weight
 from barrow.bench.timing import Call, in_turn
 
 # DeepSeek-V3 on one GPU. Its first blocks have a dense MLP, all others the shared expert, whose linears these are.
@@ -32,7 +30,7 @@ def measure_step(machine: Machine, contenders: Sequence[Provider], m: int, sets:
     """Microseconds that one block's layers take for `m` tokens, for every contender that computes all of them."""
     shapes = [(int(w.q.shape[0]), int(w.q.shape[1])) for w in sets[0]]
     inputs = [activation(m, k) for _, k in shapes]
-    outs = [torch.empty(m, n, device="cuda", dtype=torch.bfloat16) for n, _ in shapes]
+    outs = [result(a, n) for a, (n, _) in zip(inputs, shapes, strict=True)]
     row = empty_row(m, sum(machine.floor_us(m, n, k, activation_bytes=2) for n, k in shapes))
     able = list(contenders)
     for a, w, out in zip(inputs, sets[0], outs, strict=True):

@@ -1,8 +1,8 @@
 """The one way that GPU work is timed here.
 
 Launches sit back to back in a CUDA graph, as in serving, so that the host plays no part. With a cold L2 cache they walk
-through more bytes of weights than it holds, so every launch reads its weights from memory. Competitors take turns within one
-round, so a clock that drifts meets all of them alike; the median of the rounds is what counts.
+through more bytes of weights than it holds, so every launch reads its weights from memory. Competitors take turns
+within one round, so a clock that drifts meets all of them alike; the median of the rounds is what counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -77,7 +77,7 @@ def _gemm(
     b_scale = b_scale_ptr + (column * BLOCK_N // BLOCK_K) * b_scale_stride_n
 
     total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.float32)
-    for block in range(0, tl.cdiv(k, BLOCK_K)):
+    for block in range(tl.cdiv(k, BLOCK_K)):
         if WHOLE_K:
             a_tile, b_tile = tl.load(a), tl.load(b)
         else:

@@ -10,11 +10,11 @@ from typing import Any
 from barrow.bench import shapes
 from barrow.bench.machine import this_machine
 from barrow.bench.measure import Settings, measure
-from barrow.bench.models import linears
 from barrow.bench.providers import PEERS, providers, warm_deep_gemm
 from barrow.bench.serve import BLOCK, SERVE_MS, measure_steps
 from barrow.bench.shapes import Problem
 from barrow.bench.summary import header, line, summary, summary_lines
+from barrow.cli.shape_options import config_nk, nk, positive, writable
 
 FAILED = 1
 
@@ -45,13 +45,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         default="deepseek",
         help="N x K of DeepSeek-V3 (the default), of other models, or 40 random M x N x K of models not tuned for",
     )
-    what.add_argument("--nk", type=_nk, nargs="+", metavar="NxK", help="these N x K")
+    what.add_argument("--nk", type=nk, nargs="+", metavar="NxK", help="these N x K")
     what.add_argument("--config", type=Path, help="the linear layers of a model's config.json")
     what.add_argument(
         "--serve-like", action="store_true", help="a DeepSeek-V3 decoder block's layers in sequence, as one graph"
     )
-    parser.add_argument("--m", type=_positive, nargs="+", help="rows of activations; 1 to 8192 by default")
-    parser.add_argument("--tp", type=_positive, help="GPUs that the layers of --config are split over; 1 by default")
+    parser.add_argument("--m", type=positive, nargs="+", help="rows of activations; 1 to 8192 by default")
+    parser.add_argument("--tp", type=positive, help="GPUs that the layers of --config are split over; 1 by default")
     parser.add_argument("--seed", type=int, help="of --shapes unseen; 0 by default")
     how = parser.add_argument_group("how")
     how.add_argument("--l2", choices=("cold", "warm"), default="cold", help="where weights lie when a launch begins")
@@ -59,26 +59,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     how.add_argument("--against", choices=PEERS, nargs="+", default=PEERS, help="all by default")
     how.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/, if not installed")
     how.add_argument(
-        "--warm", type=_positive, metavar="PROCESSES", help="let so many processes compile DeepGEMM's kernels first"
+        "--warm", type=positive, metavar="PROCESSES", help="let so many processes compile DeepGEMM's kernels first"
     )
     out = parser.add_argument_group("results")
-    out.add_argument("--out", type=Path, metavar="JSON", help="all samples; plots go beside it (barrow[bench])")
+    out.add_argument("--out", type=writable, metavar="JSON", help="all samples; plots go beside it (barrow[bench])")
     out.add_argument("--plot", type=Path, metavar="JSON", help="draw what an earlier run wrote, and measure nothing")
     parser.set_defaults(run=run, parser=parser)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if not 1 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 2^31 - 1")
-    return value
-
-
-def _nk(text: str) -> tuple[int, int]:
-    try:
-        return shapes.parse_nk(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no N x K such as 2112x7168") from None
 
 
 def _problems(options: argparse.Namespace) -> list[Problem]:
@@ -99,13 +85,7 @@ def _problems(options: argparse.Namespace) -> list[Problem]:
         return shapes.grid([(layer.n, layer.k) for layer in BLOCK], options.m or SERVE_MS)
     nks = options.nk or SETS[options.shapes]
     if options.config:
-        try:
-            layers = linears(json.loads(options.config.read_text()), options.tp or 1)
-        except (OSError, ValueError, AttributeError) as error:
-            refuse(f"--config {options.config}: {error}")
-        for layer in layers:
-            print(f"{layer.name}: N = {layer.n}, K = {layer.k}")
-        nks = list(dict.fromkeys((layer.n, layer.k) for layer in layers))
+        nks = config_nk(options.parser, options.config, options.tp or 1)
     return shapes.grid(nks, options.m or shapes.MS)
 
 

@@ -85,10 +85,10 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
     choices = tuple(_choice(f"{source}: choice {i}", row, kernels) for i, row in enumerate(data["choices"]))
     seen: set[tuple[object, ...]] = set()
     for choice in choices:
-        key = (kernels[choice.kernel].out, choice.n, choice.k, choice.m)
-        if key in seen:
+        shape = (kernels[choice.kernel].out, choice.n, choice.k, choice.m)
+        if shape in seen:
             raise TuningError(
-                f"{source}: two choices for out={key[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
+                f"{source}: two choices for out={shape[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
             )
         seen.add(shape)
     return TunedGpu(str(data["gpu"]), data["num_sms"], data["memory_gb_s"], choices)
