@@ -150,9 +150,11 @@ def scatter_figure(data: Row) -> Figure:
     figure = Figure(figsize=(9, 5.5))
     axes = figure.subplots()
     for peer in peers_of(rows):
-        points = [(row["m"], ratio) for ratio, row in speedups(rows, [peer])]
+        ratios = speedups(rows, [peer])
         style = {key: STYLES[peer][key] for key in ("color", "marker")}
-        axes.scatter(*zip(*points, strict=True), label=ratio_title(rows, peer), s=28, alpha=0.85, **style)
+        ms = [row["m"] for _, row in ratios]
+        label = ratio_title(rows, peer)
+        axes.scatter(ms, [ratio for ratio, _ in ratios], label=label, s=28, alpha=0.85, **style)
     if best := [ratio for ratio, _ in speedups(rows, FP8_PEERS)]:
         axes.axhline(geometric_mean(best), color="black", linestyle=":", linewidth=1)
         axes.text(1, geometric_mean(best), " geomean against the fastest FP8 peer", va="bottom", fontsize=8)

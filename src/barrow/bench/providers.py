@@ -77,7 +77,8 @@ class DeepGemm:
         self._pdl = pdl
 
     def prepare(self) -> None:
-        self._module.set_pdl(self._pdl)
+        if hasattr(self._module, "set_pdl"):
+            self._module.set_pdl(self._pdl)
 
     def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
         self._module.fp8_gemm_nt((a.q, a.scale), (b.q, b.scale), out)
@@ -142,6 +143,11 @@ def import_deep_gemm(folder: Path | None) -> ModuleType:
     return importlib.import_module("deep_gemm")
 
 
+def deep_gemms(module: ModuleType) -> list[Provider]:
+    """DeepGEMM as it is, and with its launches overlapped if this release can."""
+    return [DeepGemm(module, pdl) for pdl in ((False, True) if hasattr(module, "set_pdl") else (False,))]
+
+
 PEERS = ("deep_gemm", "cublaslt", "triton", "bf16")
 
 
@@ -151,12 +157,8 @@ def providers(peers: Sequence[str], deep_gemm: Path | None) -> tuple[list[Provid
     DeepGEMM comes twice, with its launches overlapped or not. Raises ImportError for a `deep_gemm` folder without it.
     """
 
-    def deep_gemms() -> list[Provider]:
-        module = import_deep_gemm(deep_gemm)
-        return [DeepGemm(module, pdl) for pdl in ((False, True) if hasattr(module, "set_pdl") else (False,))]
-
     makers: dict[str, Callable[[], list[Provider]]] = {
-        "deep_gemm": deep_gemms,
+        "deep_gemm": lambda: deep_gemms(import_deep_gemm(deep_gemm)),
         "cublaslt": lambda: [CublasLt()],
         "triton": lambda: [TritonGemm()],
         "bf16": lambda: [Bf16()],
@@ -194,8 +196,7 @@ def _compile(folder: Path | None, shapes: Sequence[Problem]) -> None:
     for m, n, k in shapes:
         a, b = activation(m, k), weight(n, k)
         out = result(a, n)
-        for pdl in (False, True):
-            provider = DeepGemm(module, pdl)
+        for provider in deep_gemms(module):
             provider.prepare()
             provider.run(a, b, out)
         torch.cuda.synchronize()

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from collections.abc import Sequence
 
 from barrow.bench.models import MODELS, linears
@@ -38,10 +39,10 @@ SCALE_BLOCK = 128
 
 def parse_nk(text: str) -> tuple[int, int]:
     """`2112x7168` as (2112, 7168); raises ValueError for anything else."""
-    n, _, k = text.partition("x")
-    if int(n) < 1 or int(k) < 1:
-        raise ValueError(f"{text}: N and K must be above 0")
-    return int(n), int(k)
+    found = re.fullmatch(r"([1-9]\d{0,9})x([1-9]\d{0,9})", text)
+    if found is None:
+        raise ValueError(f"{text!r} is no N x K such as 2112x7168")
+    return int(found[1]), int(found[2])
 
 
 def grid(nks: Sequence[tuple[int, int]], ms: Sequence[int]) -> list[Problem]:

@@ -20,8 +20,8 @@ def nk(text: str) -> tuple[int, int]:
     """`2112x7168`; for argparse's `type`."""
     try:
         return parse_nk(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no N x K such as 2112x7168") from None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def writable(text: str) -> Path:
