@@ -58,7 +58,7 @@ def plot_lines(axes: Axes, rows: Sequence[Row]) -> None:
     ms = [row["m"] for row in rows]
     floor = [row["floor_us"] for row in rows]
     axes.plot(ms, floor, color="black", linestyle="--", linewidth=1, label="floor: bytes or FLOP")
-    axes.fill_between(ms, min(floor) * 0.1, floor, color="black", alpha=0.06, linewidth=0)
+    axes.fill_between(ms, [us / 100 for us in floor], floor, color="black", alpha=0.06, linewidth=0)
     axes.set(xscale="log", yscale="log", xlabel="M", ylabel="µs")
     axes.set_xticks(ms, [str(m) for m in ms], rotation=60, fontsize=8)
     axes.set_xticks([], minor=True)
@@ -90,8 +90,10 @@ def step_figure(data: Row) -> Figure:
     figure = Figure(figsize=(7, 5))
     axes = figure.subplots()
     plot_lines(axes, data["rows"])
-    axes.set(xlabel="tokens of a step (M)", ylabel="µs a decoder block")
-    axes.legend(frameon=False, fontsize=9)
+    # From zero, so that lengths are times; the room above is the legend's.
+    most = max(us for row in data["rows"] for us in [row["floor_us"], *row["us"].values()])
+    axes.set(xlabel="tokens of a step (M)", ylabel="µs a decoder block", yscale="linear", ylim=(0, 1.45 * most))
+    axes.legend(frameon=False, fontsize=9, ncols=2, loc="upper left")
     axes.set_title(f"Linear layers of one DeepSeek-V3 block in sequence\n{caption(data)}", fontsize=10)
     figure.tight_layout()
     return figure
@@ -156,8 +158,8 @@ def scatter_figure(data: Row) -> Figure:
         label = ratio_title(rows, peer)
         axes.scatter(ms, [ratio for ratio, _ in ratios], label=label, s=28, alpha=0.85, **style)
     if best := [ratio for ratio, _ in speedups(rows, FP8_PEERS)]:
-        axes.axhline(geometric_mean(best), color="black", linestyle=":", linewidth=1)
-        axes.text(1, geometric_mean(best), " geomean against the fastest FP8 peer", va="bottom", fontsize=8)
+        mean = geometric_mean(best)
+        axes.axhline(mean, color="black", linestyle=":", label=f"geomean against the fastest FP8 peer: {mean:.2f}")
     axes.axhline(1, color="black", linewidth=1)
     axes.set(xscale="log", yscale="log", xlabel="M", ylabel="time of the peer over time of barrow")
     ticks = [0.5, 0.75, 1, 1.5, 2, 3, 4]
