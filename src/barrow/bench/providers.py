@@ -138,9 +138,12 @@ def import_deep_gemm(folder: Path | None) -> ModuleType:
         if not (folder / "deep_gemm/__init__.py").is_file():
             raise ImportError(f"{folder} holds no deep_gemm/__init__.py")
         sys.path.insert(0, str(folder))
-    elif importlib.util.find_spec("deep_gemm") is None:
-        return importlib.import_module("vllm.third_party.deep_gemm")
-    return importlib.import_module("deep_gemm")
+    installed = folder is not None or importlib.util.find_spec("deep_gemm") is not None
+    module = importlib.import_module("deep_gemm" if installed else "vllm.third_party.deep_gemm")
+    # An engine's plugin may have put barrow in DeepGEMM's place, and nobody is his own rival.
+    if module.__name__.partition(".")[0] == "barrow":
+        raise ImportError("what is imported as deep_gemm here is barrow")
+    return module
 
 
 def deep_gemms(module: ModuleType) -> list[Provider]:

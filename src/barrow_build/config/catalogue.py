@@ -26,7 +26,7 @@ class AuxSpec:
         return {"KERNEL_NAME": self.name, **dict(self.macros)}
 
 
-# Each is the one chosen for some shape of benchmarks/sweep.py on an H100.
+# Each is the one chosen for some shape that was tuned on an H100.
 _BF16 = (
     # Few rows: as many columns as it takes to have a tile for every SM.
     GemmSpec(64, 16, 16),
