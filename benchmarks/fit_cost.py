@@ -138,6 +138,8 @@ def main() -> None:
     exact: dict[str, list[Row]] = defaultdict(list)
     times: Times = defaultdict(dict)
     for row in (row for sweep in sweeps for row in sweep["rows"]):
+        if kernels[row["kernel"]]["out"] != "bf16":
+            continue
         times[row["m"], row["n"], row["k"]][row["kernel"]] = row["us"]
         if not row["coarse"]:
             exact[row["kernel"]].append(row)

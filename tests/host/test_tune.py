@@ -16,8 +16,8 @@ from barrow.cli import progress
 from barrow.cli import tune as command
 from barrow.tune import store, sweep
 
-KERNELS = sweep.gemm_kernels("bf16")
-NAMES = [kernel["name"] for kernel in KERNELS]
+KERNELS = sweep.gemm_kernels()
+NAMES = [kernel["name"] for kernel in KERNELS if kernel["out"] == "bf16"]
 SHA256 = store.hashes()
 PROBLEMS = [(2, 40, 256), (8, 40, 256), (2, 24, 128)]
 
@@ -86,7 +86,7 @@ def test_every_kernel_is_timed_on_every_shape(gpu: FakeGpu, tmp_path: Path) -> N
     assert told[-1] == (len(rows.rows), len(rows.rows), "")
     data = json.loads((tmp_path / "t.json").read_text())
     assert data["machine"] == H100.as_json()
-    assert [kernel["name"] for kernel in data["kernels"]] == NAMES
+    assert [kernel["name"] for kernel in data["kernels"]] == [kernel["name"] for kernel in KERNELS]
     assert data["kernels"][0]["sha256"] == SHA256[NAMES[0]]
     assert data["rows"] == list(rows.rows.values())
     assert data["rows"][0].keys() == {"kernel", "m", "n", "k", "us", "coarse"}
@@ -140,6 +140,23 @@ def test_an_interrupted_run_goes_on_where_it_was(gpu: FakeGpu, tmp_path: Path) -
     gpu.timed = []
     _, told = tune(path)
     assert (gpu.timed, told) == ([], [(0, 0, "")])
+
+
+def test_both_outputs_share_a_file(gpu: FakeGpu, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    tune(path)
+    others = [kernel["name"] for kernel in KERNELS if kernel["out"] == "f32"]
+    gpu.us.update(dict.fromkeys(others, 10.0))
+    rows = opened(path)
+    sweep.tune(rows, PROBLEMS[:1], "f32", lambda *args: None)
+    again = opened(path)
+    assert again.dropped == 0
+    assert set(again.rows) == {
+        *((name, *problem) for name in NAMES for problem in PROBLEMS),
+        *((name, *PROBLEMS[0]) for name in others),
+    }
+    # Kernels are timed again against those of their own output only.
+    assert gpu.in_finals[-1] == set(others)
 
 
 def edit(path: Path, **values: Any) -> None:
@@ -204,7 +221,6 @@ def test_by_default_every_bucket_of_the_table_is_tuned(monkeypatch: pytest.Monke
 
 def test_kernels_are_named_by_their_place_in_the_table() -> None:
     assert [launcher.kernels()[i]["name"] for i in sweep.indices().values()] == list(sweep.indices())
-    assert {kernel["out"] for kernel in sweep.gemm_kernels("f32")} == {"f32"}
 
 
 class Terminal(io.StringIO):

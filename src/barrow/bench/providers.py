@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -201,7 +202,9 @@ def _compile(folder: Path | None, shapes: Sequence[Problem]) -> None:
         out = result(a, n)
         for provider in deep_gemms(module):
             provider.prepare()
-            provider.run(a, b, out)
+            # What it refuses here it refuses again when it is timed, and is quoted then.
+            with suppress(RuntimeError, ValueError, AssertionError):
+                provider.run(a, b, out)
         torch.cuda.synchronize()
 
 

@@ -61,11 +61,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
 def header(names: Sequence[str], nk: bool) -> str:
     """Above the lines of `line`; `nk`: the rows have shapes and kernels."""
     columns = " ".join(f"{name[:9]:>9}" for name in names)
-    return (
-        f"{'M':>5} {'N':>6} {'K':>6} " * nk
-        + f"{'M':>5} " * (not nk)
-        + (f"{'floor':>8} {columns} {'ratio':>6}" + "  kernel" * nk)
-    )
+    shape, kernel = (f"{'M':>5} {'N':>6} {'K':>6}", "  kernel") if nk else (f"{'M':>5}", "")
+    return f"{shape} {'floor':>8} {columns} {'ratio':>6}{kernel}"
 
 
 def line(row: Row, names: Sequence[str]) -> str:

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         nks = config_nk(options.parser, options.config, options.tp or 1)
     problems = grid(nks, options.m or launcher.tuned()["m_edges"])
     try:
-        store = Store.open(options.out, this_machine(), gemm_kernels(options.dtype), hashes())
+        store = Store.open(options.out, this_machine(), gemm_kernels(), hashes())
         if store.dropped:
             print(f"{store.dropped} times of kernels that have changed since are taken anew")
         tune(store, problems, options.dtype, Progress(sys.stderr))
