@@ -74,9 +74,9 @@ int64_t in_range(const char* name, long long value, int64_t most, int64_t least 
 PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
     return guarded([&] {
         static const char* names[] = {"m", "n", "k", "out_dtype", "num_sms", "memory_gb_s", nullptr};
-        long long m, n, k, num_sms, memory_gb_s;
+        long long m, n, k, num_sms, memory_gb_s = 0;
         const char* out_dtype;
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsLL:choose", const_cast<char**>(names), &m, &n, &k,
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL|L:choose", const_cast<char**>(names), &m, &n, &k,
                                          &out_dtype, &num_sms, &memory_gb_s)) {
             throw PythonError{};
         }
