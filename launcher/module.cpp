@@ -76,8 +76,8 @@ PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
         static const char* names[] = {"m", "n", "k", "out_dtype", "num_sms", "memory_gb_s", nullptr};
         long long m, n, k, num_sms, memory_gb_s = 0;
         const char* out_dtype;
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL|L:choose", const_cast<char**>(names), &m, &n, &k,
-                                         &out_dtype, &num_sms, &memory_gb_s)) {
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL|L:choose", const_cast<char**>(names), &m, &n,
+                                         &k, &out_dtype, &num_sms, &memory_gb_s)) {
             throw PythonError{};
         }
         const GemmProblem problem{in_range("m", m, kMaxDim),

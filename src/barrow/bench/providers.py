@@ -203,7 +203,7 @@ def _compile(folder: Path | None, shapes: Sequence[Problem]) -> None:
         for provider in deep_gemms(module):
             provider.prepare()
             # What it refuses here it refuses again when it is timed, and is quoted then.
-            with suppress(RuntimeError, ValueError, AssertionError):
+            with suppress(Exception):
                 provider.run(a, b, out)
         torch.cuda.synchronize()
 
