@@ -58,6 +58,8 @@ def change_choice(**values: object) -> Callable[[Data], object]:
     [
         (lambda t: t.pop("num_sms"), r"^h100.json has \('gpu', 'memory_gb_s', 'choices'\) but needs exactly the keys"),
         (change(more=1), "but needs exactly the keys gpu, num_sms, memory_gb_s, choices$"),
+        (change(gpu='x", 0}; //'), "^h100.json: gpu is .* but must be a name of letters, digits and spaces"),
+        (change(gpu=1), "^h100.json: gpu is 1 but must be a name"),
         (change(num_sms=0), "^h100.json: num_sms is 0 but must be a whole number from 1"),
         (change(memory_gb_s=3352.5), "^h100.json: memory_gb_s is 3352.5 but must be a whole number"),
         (change(choices={}), "^h100.json: choices must be a list"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from choice_probe import SHIPPED
 
 import barrow
 from barrow.launcher import choose, driver, kernels
@@ -214,6 +215,18 @@ for m, n, k in {SHAPES}:
     for ((m, n, k), out), launch in zip(shapes, launches, strict=True):
         assert launch["kernel"] == choose(m, n, k, out, FAKE_SMS, FAKE_GB_S)[0]["kernel"]
         check_geometry(launch, m, n, k)
+
+
+def test_a_measured_choice_is_what_runs(on_fake_gpu: Run) -> None:
+    gpus = [gpu for gpu in SHIPPED if (gpu.num_sms, gpu.memory_gb_s) == (FAKE_SMS, FAKE_GB_S) and gpu.choices]
+    if not gpus:
+        pytest.skip("no table of measured choices is shipped for the fake GPU")
+    smallest = min(gpus[0].choices, key=lambda c: (c.m * c.n * c.k, c.kernel))
+    dtype = "bfloat16" if "_bf16_" in smallest.kernel else "float32"
+    shape = f"{smallest.m}, {smallest.n}, {smallest.k}"
+    _, log = on_fake_gpu(f"result = str(gemm(*problem({shape}), torch.{dtype}).shape)")
+    (launch,) = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    assert launch["kernel"] == smallest.kernel
 
 
 def test_every_kernel_can_be_named(on_fake_gpu: Run) -> None:

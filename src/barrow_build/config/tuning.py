@@ -4,6 +4,7 @@ One JSON file per GPU in `tuned/`, a line per choice, written by benchmarks/writ
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,9 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
     except ValueError as error:
         raise TuningError(f"{source} is not JSON: {error}") from error
     _check_keys(source, data, _GPU_KEYS)
+    # It becomes a string of C++.
+    if not isinstance(data["gpu"], str) or not re.fullmatch(r"[\w .()/+-]+", data["gpu"], re.ASCII):
+        raise TuningError(f"{source}: gpu is {data['gpu']!r} but must be a name of letters, digits and spaces")
     for key in ("num_sms", "memory_gb_s"):
         _check_number(f"{source}: {key}", data[key])
     if not isinstance(data["choices"], list):
@@ -91,7 +95,7 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
                 f"{source}: two choices for out={shape[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
             )
         seen.add(shape)
-    return TunedGpu(str(data["gpu"]), data["num_sms"], data["memory_gb_s"], choices)
+    return TunedGpu(data["gpu"], data["num_sms"], data["memory_gb_s"], choices)
 
 
 def load(folder: Path, kernels: Sequence[GemmSpec]) -> tuple[TunedGpu, ...]:
