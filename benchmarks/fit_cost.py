@@ -26,6 +26,7 @@ Row = dict[str, Any]
 Cost = tuple[float, ...]
 COEFFICIENTS = ("fixed_us", "tile_us", "k_block_us", "load_us", "overflow_us")
 L2_BYTES = 25 << 20
+RESIDENT_BYTES = 16 << 20
 Shape = tuple[int, int, int]
 Times = dict[Shape, dict[str, float]]
 # What the launcher's float32 costs and this file's float64 may differ by.
@@ -35,17 +36,16 @@ SAME = 1e-5
 def terms(kernel: Row, row: Row, num_sms: int) -> tuple[float, ...]:
     """What the coefficients are multiplied with; the names are those of launcher/choice.cpp."""
     m, n, k = row["m"], row["n"], row["k"]
-    block_m, block_n = kernel["block_m"], kernel["block_n"]
-    cluster_m, cluster_n, cluster_k = kernel["cluster_m"], kernel["cluster_n"], kernel["cluster_k"]
-    cluster = cluster_m * cluster_n * cluster_k
-    rows, columns = -(-m // (block_m * cluster_m)), -(-n // (block_n * cluster_n))
-    clusters, resident = rows * columns, (num_sms * 10 // 11 if cluster > 2 else num_sms) // cluster
-    waves = -(-clusters // resident)
-    k_blocks = -(-k // (128 * cluster_k))
-    load = clusters * cluster / num_sms * k_blocks * (min(m, block_m) + block_n) / (block_m + block_n)
-    band = min(rows, 2048 // (block_m * cluster_m))
-    run_columns = min(columns, -(-min(clusters, resident) // band))
-    read = (band * block_m * cluster_m + run_columns * block_n * cluster_n) * k
+    block_m, block_n, cluster = kernel["block_m"], kernel["block_n"], kernel["cluster_k"]
+    rows, columns = -(-m // block_m), -(-n // block_n)
+    tiles, resident = rows * columns, (num_sms * 10 // 11 if cluster > 2 else num_sms) // cluster
+    waves = -(-tiles // resident)
+    k_blocks = -(-k // (128 * cluster))
+    load = tiles * cluster / num_sms * k_blocks * (min(m, block_m) + block_n) / (block_m + block_n)
+    low = (512 if n * k <= RESIDENT_BYTES else 2048) // block_m
+    band = rows if m * k <= RESIDENT_BYTES else min(rows, low)
+    run_columns = min(columns, -(-min(tiles, resident) // band))
+    read = (band * block_m + run_columns * block_n) * k
     return 1.0, float(waves), float(waves * k_blocks), load, load * max(0.0, read / L2_BYTES - 1)
 
 

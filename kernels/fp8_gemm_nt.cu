@@ -6,8 +6,7 @@
 // A math warpgroup multiplies a stage on the tensor cores and promotes the partial sum, times both scales,
 // into float32 registers. The grid is persistent over D's tiles.
 //
-// CTAs of a cluster work together in one of two ways: CLUSTER_M x CLUSTER_N of them share tiles of A and B by
-// multicast, or CLUSTER_K of them split the K of one tile and add their sums up in a fixed order.
+// The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order.
 //
 // One source, many kernels: the catalogue defines the macros that gemm/tile.cuh reads
 // (src/barrow_build/config).
@@ -39,31 +38,36 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
 }
 
 __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap& d_map,
-                                        const GemmParams& params, const Place& place, uint32_t group,
+                                        const GemmParams& params, uint32_t rank, uint32_t group,
                                         uint32_t thread) {
-    const uint32_t k_blocks = k_blocks_of(params.k, place);
-    Scheduler scheduler(params.m, params.n);
-    StageRing ring;
-    ClusterReduce<kClusterK, kWarpgroups, kSums> reduce(shared.partial, shared.reduce);
-    for (Tile tile; scheduler.next(place.m, place.n, tile); ring.skip(k_blocks)) {
+    const uint32_t k_blocks = k_blocks_of(params.k, rank);
+    Scheduler scheduler(params);
+    Multiplier math(shared, params.a_scale_box_rows == 0, group, thread);
+    ScalesB scales(params, rank, k_blocks, math.lane);
+    Tile tile;
+    bool more = scheduler.next(tile);
+    if (more) scales.begin(tile.n);
+    while (more) {
         float sum[kWaves][kSums] = {};
-        Multiplier math(shared, ring, group, thread);
-        ScalesB scales(params, place, tile.n, k_blocks, math.lane);
         if constexpr (kInFlight == 1)
             multiply_in_turn(math, scales, k_blocks, sum);
         else
             multiply_overlapped(math, scales, k_blocks, sum[0]);
-        const uint32_t row = tile.m + math.first_row;
+        const uint32_t row = tile.m + math.first_row, column = tile.n;
+        // The next tile's scales travel while this one is stored.
+        more = scheduler.next(tile);
+        if (more) scales.begin(tile.n);
         const uint32_t staged = shared.staged + math.first_row * kSliceN * 2;
         if constexpr (kClusterK > 1) {
             float slice[kSliceN / 2];
-            reduce.sum_slice(sum[0], slice, place.k, group, thread);
-            store<kSliceN>(staged, d_map, params, row, tile.n + place.k * kSliceN, group, thread, slice);
+            cluster_reduce<kClusterK, kWarpgroups>(sum[0], slice, shared.partial, shared.reduce, rank, group,
+                                                   thread);
+            store<kSliceN>(staged, d_map, params, row, column + rank * kSliceN, group, thread, slice);
         } else {
 #pragma unroll
             for (uint32_t wave = 0; wave < kWaves; ++wave)
                 store<kBlockN>(staged + wave * kWgmmaM * kBlockN * 2, d_map, params, row + wave * kWgmmaM,
-                               tile.n, group, thread, sum[wave]);
+                               column, group, thread, sum[wave]);
         }
     }
     if (kBf16 && thread == 0) tma_store_wait_read();  // before shared memory goes away
@@ -78,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
     // Uniform over the warp, and known to be so by the compiler: roles branch without divergence.
     const uint32_t warp = __shfl_sync(0xffffffff, threadIdx.x / kWarp, 0);
     const bool scales_by_tma = params.a_scale_box_rows > 0;
-    const Place place(kCluster > 1 ? cluster_rank() : 0);
+    const uint32_t rank = kClusterK > 1 ? cluster_rank() : 0;
 
     if (warp == 0 && elect_lane()) {
         tma_prefetch_map(&a_map);
@@ -89,29 +93,25 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
             // Arrivals: the thread that loads the tiles, and the thread that loads or the warp that copies
             // A's scales.
             mbarrier_init(shared.full_at(stage), 1 + (scales_by_tma ? 1 : kWarp));
-            mbarrier_init(shared.empty_at(stage), kMathThreads / kWarp * kSharers);
+            // Copied scales are written by threads, so every thread that reads them tells so itself.
+            mbarrier_init(shared.empty_at(stage), scales_by_tma ? kMathThreads / kWarp : kMathThreads);
         }
-        if constexpr (kClusterK > 1) cluster_reduce_init(shared.reduce, kClusterK * kMathThreads / kWarp);
+        if constexpr (kClusterK > 1) mbarrier_init(shared.reduce, 1);
         mbarrier_init_fence();
     }
-    if constexpr (kCluster > 1)
+    if constexpr (kClusterK > 1)
         cluster_sync();
     else
         __syncthreads();
 
     if (warp < kMathThreads / kWarp) {
         if constexpr (kExchangeRegisters) registers_take<kMathRegisters>();
-        consume(shared, d_map, params, place, warp / (kWarpgroup / kWarp), threadIdx.x % kWarpgroup);
+        consume(shared, d_map, params, rank, warp / (kWarpgroup / kWarp), threadIdx.x % kWarpgroup);
     } else {
         if constexpr (kExchangeRegisters) registers_release<kProducerRegisters>();
         const uint32_t role = warp - kMathThreads / kWarp;
-        if (role == 0 && elect_lane()) produce_tiles(shared, a_map, b_map, params, place);
-        if (role == 1 && !scales_by_tma) copy_scales(shared, params, place, threadIdx.x % kWarp);
-        if (role == 1 && scales_by_tma && elect_lane()) produce_scales(shared, a_scale_map, params, place);
-    }
-    // A CTA stays while others of its cluster may still touch its shared memory.
-    if constexpr (kCluster > 1) {
-        __syncwarp();
-        cluster_sync();
+        if (role == 0 && elect_lane()) produce_tiles(shared, a_map, b_map, params, rank);
+        if (role == 1 && !scales_by_tma) copy_scales(shared, params, rank, threadIdx.x % kWarp);
+        if (role == 1 && scales_by_tma && elect_lane()) produce_scales(shared, a_scale_map, params, rank);
     }
 }

@@ -19,10 +19,6 @@ namespace barrow {
 // Edge of a scale block, and the length of K after which partial sums are promoted to float32.
 constexpr uint32_t kScaleBlock = 128;
 
-// Rows of D in a band of the persistent walk over its tiles, which goes down a band before along it. About as
-// tall as the tiles that run at once are wide, so that they share the most of A and B in L2.
-constexpr uint32_t kBandRows = 2048;
-
 // D[m,n] = A[m,k] x B[n,k]^T. Strides are in elements.
 struct GemmParams {
     const float* a_scale;  // one per row of A and 128 of K
@@ -36,9 +32,11 @@ struct GemmParams {
     uint32_t m;
     uint32_t n;
     uint32_t k;
-    // Rows of A that one load brings: a tile's share per CTA, fewer when A has fewer rows than a tile. The
-    // rest of the tile stays as it is in shared memory, since rows of D beyond M are never stored.
+    // Rows of A that one load brings: a tile's, or all when A has fewer. The rest of the tile stays as it is
+    // in shared memory, since rows of D beyond M are never stored.
     uint32_t a_box_rows;
+    // Rows of tiles in a band of the persistent walk over D, which goes down a band before along it.
+    uint32_t band;
     // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes; 0 when the copy engine
     // cannot address them: it wants rows adjacent, and base and stride along K in multiples of 16 bytes.
     uint32_t a_scale_box_rows;

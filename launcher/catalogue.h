@@ -33,8 +33,6 @@ struct GemmKernel {
     int block_m;
     int block_n;
     int stages;
-    int cluster_m;
-    int cluster_n;
     int cluster_k;
     int warpgroups;
     int threads;

@@ -32,11 +32,12 @@ struct Candidate {
     bool measured;  // named by the table of measured choices
 };
 
-// CTAs of a cluster, clusters that cover D, and clusters that run at once. CTAs along M and N have a tile
-// each; those along K share one.
-int cluster_size(const GemmKernel& kernel);
-int64_t tile_clusters(const GemmKernel& kernel, int64_t m, int64_t n);
+// Tiles that cover D, and clusters, of one tile each, that run at once.
+int64_t tiles(const GemmKernel& kernel, int64_t m, int64_t n);
 int resident_clusters(const GemmKernel& kernel, int num_sms);
+
+// Rows of tiles in a band of the walk over D (GemmParams::band).
+uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k);
 
 // Whether the kernel is for the problem's GPU and output, and one cluster of it fits the GPU.
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem);

@@ -19,7 +19,6 @@ using namespace cuda;
 constexpr int kStoreRows = 64;
 // Columns of such a box at most: a swizzle span of 128 bytes of bfloat16.
 constexpr int kMaxStoreCols = 64;
-constexpr int64_t kSwizzleRows = 8;
 
 // An operand as the copy engine can address it, and the copy that this took, if any.
 struct Operand {
@@ -55,14 +54,8 @@ bool storable_by_tma(const GemmShape& shape, const void* d, int64_t stride_bytes
            tma_aligned(shape.n * 2);
 }
 
-// Rows of A that one load brings: its CTA's share of a tile, and where A has fewer rows than a tile, no more
-// than that takes. Shares of a cluster start at multiples of 8 rows, the period of the 128-byte swizzle.
-int64_t a_box_rows(const GemmKernel& kernel, int64_t m) {
-    if (m >= kernel.block_m) return kernel.block_m / kernel.cluster_n;
-    if (kernel.cluster_n == 1) return m;
-    const int64_t share = (m + kernel.cluster_n - 1) / kernel.cluster_n;
-    return (share + kSwizzleRows - 1) / kSwizzleRows * kSwizzleRows;
-}
+// Rows of A that one load brings: those of a tile, or where A has fewer, no more than that takes.
+int64_t a_box_rows(const GemmKernel& kernel, int64_t m) { return std::min<int64_t>(m, kernel.block_m); }
 
 // A's scales as the copy engine sees them: a row of M scales per block of K.
 TmaMatrix a_scale_rows(const TensorView& scale) {
@@ -118,6 +111,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, c
     params.m = shape.m;
     params.n = shape.n;
     params.k = shape.k;
+    params.band = band_tiles(kernel, shape.m, shape.n, shape.k);
     params.a_box_rows = a_box_rows(kernel, shape.m);
 
     const int64_t d_stride_bytes = shape.m > 1 ? d.strides[0] * 2 : tma_round_up(shape.n * 2);
@@ -127,8 +121,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, c
     params.a_scale_box_rows = a_scale_box_rows(kernel, args.a_scale, a_scale);
 
     CUtensorMap a_map = tensor_map(TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");
-    CUtensorMap b_map =
-        tensor_map(TmaElement::fp8, b.matrix, kernel.block_n / kernel.cluster_m, kScaleBlock, "b");
+    CUtensorMap b_map = tensor_map(TmaElement::fp8, b.matrix, kernel.block_n, kScaleBlock, "b");
     // Where params says that the copy engine is not used, the kernel reads no map; any valid one will do.
     CUtensorMap d_map = a_map, a_scale_map = a_map;
     if (params.d_by_tma) {
@@ -140,11 +133,11 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, c
         a_scale_map = tensor_map(TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
     }
 
-    const int cluster = cluster_size(kernel);
-    const int64_t clusters = std::min<int64_t>(tile_clusters(kernel, shape.m, shape.n),
-                                               resident_clusters(kernel, scope.device().num_sms));
+    // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.
+    int64_t clusters = tiles(kernel, shape.m, shape.n);
+    if (kernel.cluster_k == 1) clusters = std::min<int64_t>(clusters, scope.device().num_sms);
     void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &params};
-    scope.launch(kernel, clusters * cluster, cluster, pointers);
+    scope.launch(kernel, clusters * kernel.cluster_k, kernel.cluster_k, pointers);
 }
 
 }  // namespace barrow

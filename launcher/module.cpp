@@ -113,12 +113,11 @@ PyObject* kernels(PyObject*, PyObject*) {
         for (size_t i = 0; i < kGemmKernelCount; ++i) {
             const GemmKernel& k = kGemmKernels[i];
             append(list, checked(Py_BuildValue(
-                             "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:O,s:O}", "name", k.name,
-                             "kind", "gemm", "arch", k.arch, "out", name_of(k.out), "block_m", k.block_m,
-                             "block_n", k.block_n, "stages", k.stages, "cluster_m", k.cluster_m, "cluster_n",
-                             k.cluster_n, "cluster_k", k.cluster_k, "warpgroups", k.warpgroups, "threads",
-                             k.threads, "smem_bytes", k.smem_bytes, "cost", build_cost(k.cost).get(), "size",
-                             image_size(k.image).get())));
+                             "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:O,s:O}", "name", k.name, "kind",
+                             "gemm", "arch", k.arch, "out", name_of(k.out), "block_m", k.block_m, "block_n",
+                             k.block_n, "stages", k.stages, "cluster_k", k.cluster_k, "warpgroups",
+                             k.warpgroups, "threads", k.threads, "smem_bytes", k.smem_bytes, "cost",
+                             build_cost(k.cost).get(), "size", image_size(k.image).get())));
         }
         for (size_t i = 0; i < kAuxKernelCount; ++i) {
             const AuxKernel& k = kAuxKernels[i];

@@ -9,16 +9,21 @@ namespace barrow {
 // fetched 32 blocks ahead.
 class ScalesB {
 public:
-    __device__ __forceinline__ ScalesB(const GemmParams& params, const Place& place, uint32_t n,
-                                       uint32_t k_blocks, uint32_t lane)
-        : column_(params.b_scale + n / kScaleBlock * params.b_scale_stride_n +
-                  (place.k + lane * kClusterK) * params.b_scale_stride_k),
+    __device__ __forceinline__ ScalesB(const GemmParams& params, uint32_t rank, uint32_t k_blocks,
+                                       uint32_t lane)
+        : first_(params.b_scale + (rank + lane * kClusterK) * params.b_scale_stride_k),
           stride_(params.b_scale_stride_n),
-          // None for the tile of a cluster's CTA that lies beyond N altogether.
-          blocks_(n < params.n ? (params.n - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1 : 0),
           step_(kWarp * kClusterK * params.b_scale_stride_k),
-          offset_(n % kScaleBlock),
-          left_(static_cast<int32_t>(k_blocks - lane)) {
+          n_(params.n),
+          held_from_(static_cast<int32_t>(k_blocks - lane)) {}
+
+    // Fetches what the tile from column `n` on needs first.
+    __device__ __forceinline__ void begin(uint32_t n) {
+        column_ = first_ + n / kScaleBlock * stride_;
+        blocks_ = (n_ - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1;
+        offset_ = n % kScaleBlock;
+        left_ = held_from_;
+        lane_ = 0;
         fetch();
     }
 
@@ -54,15 +59,101 @@ private:
         column_ += step_;
     }
 
-    const float* column_;
+    const float* first_;
     int64_t stride_;
-    uint32_t blocks_;  // scale blocks of B from this tile on
     int64_t step_;
+    uint32_t n_;
+    int32_t held_from_;  // blocks of K from this lane's first on
+    const float* column_;
+    uint32_t blocks_;  // scale blocks of B from the tile on
     uint32_t offset_;
     int32_t left_;
-    uint32_t lane_ = 0;  // that holds the next block of K's
+    uint32_t lane_;  // that holds the next block of K's
     float held_[kBlocksB];
     float fetched_[kBlocksB];
+};
+
+// What a partial sum is multiplied with: A's scale times B's.
+struct Factors {
+    float upper[kScalesB], lower[kScalesB];
+
+    __device__ __forceinline__ Factors(const float (&scale_a)[2], const float (&scale_b)[kScalesB]) {
+#pragma unroll
+        for (uint32_t c = 0; c < kScalesB; ++c) {
+            upper[c] = scale_a[0] * scale_b[c];
+            lower[c] = scale_a[1] * scale_b[c];
+        }
+    }
+};
+
+__device__ __forceinline__ void promote(const float (&part)[kSums], const Factors& factors,
+                                        float (&sum)[kSums]) {
+#pragma unroll
+    for (uint32_t i = 0; i < kSums; i += 4) {
+        const uint32_t c = i / (kScaleWidth / 2);
+        sum[i] += factors.upper[c] * part[i];
+        sum[i + 1] += factors.upper[c] * part[i + 1];
+        sum[i + 2] += factors.lower[c] * part[i + 2];
+        sum[i + 3] += factors.lower[c] * part[i + 3];
+    }
+}
+
+// One math warpgroup's walk through the stages of a tile.
+struct Multiplier {
+    const Shared& shared;
+    StageRing ring;
+    uint32_t lane;
+    uint32_t first_row;  // of this warpgroup
+    uint32_t a, b;       // descriptors of its rows of A and of B in stage 0
+    uint32_t scale_a;    // address of the scale of this thread's upper accumulators in stage 0
+    // Whether every lane arrives at a stage's barrier, or one for its warp.
+    bool every_lane;
+    bool full = false;  // the current stage has been seen full
+
+    __device__ __forceinline__ Multiplier(const Shared& shared, bool every_lane, uint32_t group,
+                                          uint32_t thread)
+        : shared(shared),
+          lane(thread % kWarp),
+          first_row(group * kWaves * kWgmmaM),
+          a(wgmma_descriptor(shared.a + first_row * kScaleBlock)),
+          b(wgmma_descriptor(shared.b)),
+          scale_a(shared.scale_a + (first_row + thread / kWarp * 16 + lane / 4) * 4),
+          every_lane(every_lane) {}
+
+    __device__ __forceinline__ void wait_full() const {
+        if (!full) mbarrier_wait(shared.full_at(ring.stage), ring.parity);
+    }
+
+    // Moves on, with a look at whether the stage is full: while the tensor cores work it costs nothing.
+    __device__ __forceinline__ void advance() {
+        ring.advance();
+        full = mbarrier_done(shared.full_at(ring.stage), ring.parity);
+    }
+
+    __device__ __forceinline__ void load_scales(uint32_t wave, float (&scale)[2]) const {
+        const uint32_t address = scale_a + ring.stage * kScaleBytesA + wave * kWgmmaM * 4;
+        scale[0] = load_shared(address);
+        scale[1] = load_shared(address + 8 * 4);
+    }
+
+    // Sends off one wave of the current stage.
+    __device__ __forceinline__ void issue(uint32_t wave, float (&sum)[kSums]) const {
+        const uint32_t a_wave = a + ring.stage * wgmma_descriptor_step(kTileBytesA) +
+                                wgmma_descriptor_step(wave * kWgmmaM * kScaleBlock);
+        const uint32_t b_stage = b + ring.stage * wgmma_descriptor_step(kTileBytesB);
+        wgmma_fence();
+#pragma unroll
+        for (uint32_t k = 0; k < kScaleBlock; k += kWgmmaK)
+            Wgmma<kBlockN>::issue(sum, a_wave + wgmma_descriptor_step(k), b_stage + wgmma_descriptor_step(k),
+                                  k > 0);
+        wgmma_commit();
+    }
+
+    // Gives a stage back whose multiplications are done.
+    __device__ __forceinline__ void release(uint32_t stage) const {
+        __syncwarp();  // all lanes have read their scales
+        if (every_lane || lane == 0) mbarrier_arrive(shared.empty_at(stage));
+    }
 };
 
 // 64 rows of one block of K on their way through the tensor cores: A's scales, and the sum while in flight.
@@ -71,84 +162,28 @@ struct Partial {
     float sum[kSums];
 };
 
-// One math warpgroup's walk through the stages of a tile.
-struct Multiplier {
-    const Shared& shared;
-    StageRing ring;
-    uint32_t lane;
-    uint32_t first_row;  // of this warpgroup
-    uint32_t row;        // of this thread's upper accumulators
-
-    __device__ __forceinline__ Multiplier(const Shared& shared, StageRing ring, uint32_t group,
-                                          uint32_t thread)
-        : shared(shared),
-          ring(ring),
-          lane(thread % kWarp),
-          first_row(group * kWaves * kWgmmaM),
-          row(first_row + thread / kWarp * 16 + lane / 4) {}
-
-    __device__ __forceinline__ void wait_full() const {
-        mbarrier_wait(shared.full_at(ring.stage), ring.parity);
-    }
-
-    // Sends off one wave of the current stage. Scales are read first: once the multiplication is done, the
-    // stage may be refilled.
-    __device__ __forceinline__ void issue(uint32_t wave, Partial& part) const {
-        const uint32_t rows = wave * kWgmmaM;
-        const uint32_t scale_a = shared.scale_a + ring.stage * kScaleBytesA + (row + rows) * 4;
-        const uint64_t a =
-            wgmma_descriptor(shared.a + ring.stage * kTileBytesA + (first_row + rows) * kScaleBlock);
-        const uint64_t b = wgmma_descriptor(shared.b + ring.stage * kTileBytesB);
-        part.scale_a[0] = load_shared(scale_a);
-        part.scale_a[1] = load_shared(scale_a + 8 * 4);
-        wgmma_fence();
-#pragma unroll
-        for (uint32_t step = 0; step < kScaleBlock / kWgmmaK; ++step)
-            Wgmma<kBlockN>::issue(part.sum, a + step * kWgmmaDescriptorStep, b + step * kWgmmaDescriptorStep,
-                                  step > 0);
-        wgmma_commit();
-    }
-
-    // Gives a stage back whose multiplications are done.
-    __device__ __forceinline__ void release(uint32_t stage) const {
-        __syncwarp();  // all lanes have read their scales
-        if constexpr (kSharers > 1) {
-            if (lane < kSharers) mbarrier_arrive_remote(shared.empty_at(stage), lane);
-        } else {
-            if (lane == 0) mbarrier_arrive(shared.empty_at(stage));
-        }
-    }
-
-    static __device__ __forceinline__ void promote(const Partial& part, const float (&scale_b)[kScalesB],
-                                                   float (&sum)[kSums]) {
-#pragma unroll
-        for (uint32_t c = 0; c < kScalesB; ++c) {
-            const float upper = part.scale_a[0] * scale_b[c], lower = part.scale_a[1] * scale_b[c];
-#pragma unroll
-            for (uint32_t i = c * kScaleWidth / 2; i < (c + 1) * kScaleWidth / 2; i += 4) {
-                sum[i] += upper * part.sum[i];
-                sum[i + 1] += upper * part.sum[i + 1];
-                sum[i + 2] += lower * part.sum[i + 2];
-                sum[i + 3] += lower * part.sum[i + 3];
-            }
-        }
-    }
-};
-
-// Multiplies the CTA's blocks of K into `sum`, a partial sum at a time; the other warpgroups fill the gaps.
+// Multiplies a tile's blocks of K into `sum`, a partial sum at a time. While a warpgroup promotes, the tensor
+// cores have only the other one's work, which lasts no longer: so all that can be is done before the wait,
+// and the loop is unrolled for the next block's addresses to be there in time.
 __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                  float (&sum)[kWaves][kSums]) {
-    Partial part;
-    for (uint32_t i = 0; i < k_blocks; ++i, math.ring.advance()) {
-        float scale_b[kScalesB];
-        scales.next(scale_b);
+    float part[kSums];
+#pragma unroll 8
+    for (uint32_t i = 0; i < k_blocks; ++i) {
+        float scale_a[kWaves][2], scale_b[kScalesB];
         math.wait_full();
+#pragma unroll
+        for (uint32_t wave = 0; wave < kWaves; ++wave) math.load_scales(wave, scale_a[wave]);
+        const uint32_t stage = math.ring.stage;
 #pragma unroll
         for (uint32_t wave = 0; wave < kWaves; ++wave) {
             math.issue(wave, part);
+            if (wave == 0) scales.next(scale_b);
+            const Factors factors(scale_a[wave], scale_b);
+            if (wave == kWaves - 1) math.advance();
             wgmma_wait<0>();
-            if (wave == kWaves - 1) math.release(math.ring.stage);
-            math.promote(part, scale_b, sum[wave]);
+            if (wave == kWaves - 1) math.release(stage);
+            promote(part, factors, sum[wave]);
         }
     }
 }
@@ -158,26 +193,31 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
                                                     float (&sum)[kSums]) {
     if (k_blocks == 0) return;
     Partial even, odd;
+    const auto issue = [&](Partial& part) {
+        mbarrier_wait(math.shared.full_at(math.ring.stage), math.ring.parity);
+        // First, since the stage may be refilled once the multiplication is done.
+        math.load_scales(0, part.scale_a);
+        math.issue(0, part.sum);
+    };
     const auto issue_then_promote = [&](Partial& next, const Partial& previous) {
         const uint32_t previous_stage = math.ring.stage;
         float scale_b[kScalesB];
         scales.next(scale_b);
         math.ring.advance();
-        math.wait_full();
-        math.issue(0, next);
+        issue(next);
         wgmma_wait<1>();
         math.release(previous_stage);
-        math.promote(previous, scale_b, sum);
+        promote(previous.sum, Factors(previous.scale_a, scale_b), sum);
     };
     const auto finish = [&](const Partial& last) {
         float scale_b[kScalesB];
         scales.next(scale_b);
         wgmma_wait<0>();
         math.release(math.ring.stage);
-        math.promote(last, scale_b, sum);
+        math.ring.advance();
+        promote(last.sum, Factors(last.scale_a, scale_b), sum);
     };
-    math.wait_full();
-    math.issue(0, even);
+    issue(even);
     uint32_t i = 1;
     // Unrolled by hand over the two partial sums: a register array cannot be indexed at run time.
     for (; i + 1 < k_blocks; i += 2) {

@@ -1,5 +1,4 @@
-// What a GEMM kernel is made of: the macros of its spec as constants, its shared memory, its place in the
-// cluster.
+// What a GEMM kernel is made of: the macros of its spec as constants, and its shared memory.
 #pragma once
 
 #include "ptx/wgmma.cuh"
@@ -8,9 +7,7 @@
 namespace barrow {
 
 constexpr uint32_t kBlockM = BLOCK_M, kBlockN = BLOCK_N, kStages = STAGES;
-constexpr uint32_t kClusterM = CLUSTER_M, kClusterN = CLUSTER_N, kClusterK = CLUSTER_K;
-constexpr uint32_t kSharers = kClusterM * kClusterN;  // CTAs that write into each other's stages
-constexpr uint32_t kCluster = kSharers * kClusterK;
+constexpr uint32_t kClusterK = CLUSTER_K;  // CTAs that split the K of a tile
 constexpr uint32_t kWarpgroups = WARPGROUPS;
 constexpr bool kBf16 = OUT_BF16;
 
@@ -45,11 +42,11 @@ struct Shared {
     uint32_t a;        // [kStages] tiles, 128-byte swizzle
     uint32_t b;        // [kStages] tiles, 128-byte swizzle
     uint32_t staged;   // the tile of D on its way out
-    uint32_t partial;  // float sums that other CTAs of the cluster read
+    uint32_t partial;  // sums that other CTAs of the cluster send
     uint32_t scale_a;  // [kStages][kBlockM] floats
     uint32_t full;     // [kStages] barriers: tiles and scales have landed
     uint32_t empty;    // [kStages] barriers: every reader is done
-    uint32_t reduce;   // the two barriers of ClusterReduce
+    uint32_t reduce;   // barrier: the other CTAs' sums have landed
 
     __device__ __forceinline__ explicit Shared(uint32_t base)
         : a(base),
@@ -65,21 +62,14 @@ struct Shared {
     __device__ __forceinline__ uint32_t empty_at(uint32_t stage) const { return empty + stage * 8; }
 };
 
-// This CTA's place in its cluster.
-struct Place {
-    uint32_t m, n, k;
-
-    __device__ __forceinline__ explicit Place(uint32_t rank)
-        : m(rank % kClusterM), n(rank / kClusterM % kClusterN), k(rank / kSharers) {}
-};
-
-// Blocks of K of a tile that this CTA multiplies: every kClusterK-th, from its own place on.
-__device__ __forceinline__ uint32_t k_blocks_of(uint32_t k, const Place& place) {
+// Blocks of K of a tile that the CTA of this rank in its cluster multiplies: every kClusterK-th, from its own
+// on.
+__device__ __forceinline__ uint32_t k_blocks_of(uint32_t k, uint32_t rank) {
     const uint32_t blocks = k / kScaleBlock + (k % kScaleBlock != 0);
-    return (blocks + kClusterK - 1 - place.k) / kClusterK;
+    return (blocks + kClusterK - 1 - rank) / kClusterK;
 }
 
-using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterM, kClusterN, kClusterK>;
+using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK>;
 using StageRing = Ring<kStages>;
 
 }  // namespace barrow

@@ -26,12 +26,10 @@ __device__ __forceinline__ float load_shared(uint32_t address) {
     return value;
 }
 
-__device__ __forceinline__ void store_shared(uint32_t address, float value) {
-    asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
-}
-
-__device__ __forceinline__ void store_shared_vector(uint32_t address, float a, float b, float c, float d) {
-    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(a), "f"(b), "f"(c), "f"(d)
+__device__ __forceinline__ void load_shared_vector(uint32_t address, float (&v)[4]) {
+    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+                 : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3])
+                 : "r"(address)
                  : "memory");
 }
 
@@ -42,11 +40,14 @@ __device__ __forceinline__ uint32_t remote_address(uint32_t address, uint32_t ra
     return remote;
 }
 
-__device__ __forceinline__ void load_remote_vector(uint32_t address, float (&v)[4]) {
-    asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
-                 : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3])
-                 : "r"(address)
-                 : "memory");
+// Sends four floats to another CTA's shared memory, whose `barrier` there counts their bytes when they have
+// landed (PTX ISA, "st.async").
+__device__ __forceinline__ void store_remote_vector(uint32_t remote, uint32_t barrier, const float* v) {
+    asm volatile(
+        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%2, %3, %4, %5}, [%1];" ::
+            "r"(remote),
+        "r"(barrier), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3])
+        : "memory");
 }
 
 }  // namespace barrow

@@ -24,17 +24,6 @@ __device__ __forceinline__ void tma_load(uint32_t smem, const CUtensorMap* map, 
         : "memory");
 }
 
-// The same box into every CTA of `mask`, each at the same place, each completing on its own barrier.
-__device__ __forceinline__ void tma_load_multicast(uint32_t smem, const CUtensorMap* map, uint32_t barrier,
-                                                   uint32_t column, uint32_t row, uint16_t mask) {
-    asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
-        "[%0], "
-        "[%1, {%3, %4}], [%2], %5;" ::"r"(smem),
-        "l"(map), "r"(barrier), "r"(column), "r"(row), "h"(mask)
-        : "memory");
-}
-
 // Stores a box; what lies outside the tensor is clipped.
 __device__ __forceinline__ void tma_store(uint32_t smem, const CUtensorMap* map, uint32_t column,
                                           uint32_t row) {

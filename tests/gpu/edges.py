@@ -13,18 +13,12 @@ def _around(*edges: int) -> set[int]:
 
 
 def edge_cases(kernel: Kernel) -> list[Case]:
-    """M, N and K around every boundary of the kernel's tile, cluster, pipeline and scale block, with 0, 1 and primes.
+    """M, N and K around every boundary of the kernel's tile, pipeline and scale block, with 0, 1 and primes.
 
     Every pair of M and N is met, each with four values of K, and memory layouts take turns.
     """
-    ms = sorted(
-        {0, 1, 7, 67, 2 * kernel.block_m * kernel.cluster_m + 1}
-        | _around(kernel.block_m, kernel.block_m * kernel.cluster_m)
-    )
-    ns = sorted(
-        {0, 1, 8, 131, 2 * kernel.block_n * kernel.cluster_n + 1}
-        | _around(kernel.block_n, kernel.block_n * kernel.cluster_n, BLOCK)
-    )
+    ms = sorted({0, 1, 7, 67, 2 * kernel.block_m + 1} | _around(kernel.block_m))
+    ns = sorted({0, 1, 8, 131, 2 * kernel.block_n + 1} | _around(kernel.block_n, BLOCK))
     ring = BLOCK * kernel.stages
     ks = sorted({0, 1, 16, 131, 2 * BLOCK, 2 * ring + BLOCK + 48, 4 * ring + 2 * BLOCK + 8} | _around(BLOCK, ring))
     cases: list[Case] = []

@@ -20,8 +20,6 @@ class Kernel:
     block_m: int
     block_n: int
     stages: int
-    cluster_m: int
-    cluster_n: int
 
     @property
     def dtype(self) -> torch.dtype:
@@ -41,8 +39,6 @@ def all_kernels() -> list[Kernel]:
             row["block_m"],
             row["block_n"],
             row["stages"],
-            row["cluster_m"],
-            row["cluster_n"],
         )
         for index, row in enumerate(launcher.kernels())
         if row["kind"] == "gemm"

@@ -25,7 +25,7 @@ import barrow
 def cases(kernel: Kernel, num_sms: int) -> list[Case]:
     """One element; partial tiles through registers and through bulk stores, the ring of stages wrapping; rows that need
     padding; more tiles than SMs, so that a CTA carries its shared memory from one tile to the next."""
-    m, n = kernel.block_m * kernel.cluster_m, kernel.block_n * kernel.cluster_n
+    m, n = kernel.block_m, kernel.block_n
     ring = BLOCK * kernel.stages
     return [
         Case(1, 1, 1, out="bare"),

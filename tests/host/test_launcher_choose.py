@@ -31,23 +31,22 @@ def ceil_div(value: int, divisor: int) -> int:
 
 def fits(kernel: GemmKernel, num_sms: int) -> int:
     """Clusters that run at once."""
-    size = kernel["cluster_m"] * kernel["cluster_n"] * kernel["cluster_k"]
+    size = kernel["cluster_k"]
     return (num_sms * 10 // 11 if size > 2 else num_sms) // size
 
 
 def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> float:
     """The cost model, written once more from its description."""
     block_m, block_n, cluster_k = kernel["block_m"], kernel["block_n"], kernel["cluster_k"]
-    cluster_m, cluster_n = kernel["cluster_m"], kernel["cluster_n"]
-    rows, columns = ceil_div(m, block_m * cluster_m), ceil_div(n, block_n * cluster_n)
-    clusters = rows * columns
-    waves = ceil_div(clusters, fits(kernel, num_sms))
+    rows, columns = ceil_div(m, block_m), ceil_div(n, block_n)
+    tiles = rows * columns
+    waves = ceil_div(tiles, fits(kernel, num_sms))
     k_blocks = ceil_div(ceil_div(k, 128), cluster_k)
-    tiles_per_sm = clusters * (cluster_m * cluster_n * cluster_k) / num_sms
-    load = tiles_per_sm * k_blocks * ((min(m, block_m) + block_n) / (block_m + block_n))
-    band = min(rows, 2048 // (block_m * cluster_m))
-    run_columns = min(columns, ceil_div(min(clusters, fits(kernel, num_sms)), band))
-    read = (band * block_m * cluster_m + run_columns * block_n * cluster_n) * k
+    load = tiles * cluster_k / num_sms * k_blocks * ((min(m, block_m) + block_n) / (block_m + block_n))
+    low_band = (512 if n * k <= 16 << 20 else 2048) // block_m
+    band = rows if m * k <= 16 << 20 else min(rows, low_band)
+    run_columns = min(columns, ceil_div(min(tiles, fits(kernel, num_sms)), band))
+    read = (band * block_m + run_columns * block_n) * k
     overflow = max(0.0, read / (25 << 20) - 1)
     cost = kernel["cost"]
     in_waves = cost["fixed_us"] + waves * (cost["tile_us"] + k_blocks * cost["k_block_us"])

@@ -177,17 +177,14 @@ def check_geometry(launch: dict[str, Any], m: int, n: int, k: int) -> None:
     kernel = next(kernel for kernel in kernels() if kernel["name"] == launch["kernel"])
     assert kernel["kind"] == "gemm"
     assert (launch["m"], launch["n"], launch["k"], launch["stream"]) == (m, n, k, 77)
-    cluster = kernel["cluster_m"] * kernel["cluster_n"] * kernel["cluster_k"]
-    tiles_m, tiles_n = -(-m // kernel["block_m"]), -(-n // kernel["block_n"])
-    clusters = -(-tiles_m // kernel["cluster_m"]) * -(-tiles_n // kernel["cluster_n"])
-    assert launch["grid"] == min(clusters, FAKE_SMS // cluster) * cluster
+    cluster = kernel["cluster_k"]
+    tiles = -(-m // kernel["block_m"]) * -(-n // kernel["block_n"])
+    # Clusters that split K have one tile each.
+    assert launch["grid"] == (tiles * cluster if cluster > 1 else min(tiles, FAKE_SMS))
     assert launch["cluster"] == cluster
     assert (launch["block"], launch["smem"]) == (kernel["threads"], kernel["smem_bytes"])
-    # A share of a tile of A starts at a multiple of 8 rows, unless it is the only one.
-    share = -(-min(m, kernel["block_m"]) // kernel["cluster_n"])
-    a_box_rows = share if kernel["cluster_n"] == 1 else -(-share // 8) * 8
-    assert launch["a_box_rows"] == a_box_rows
-    for name, rows, box_rows in (("a", m, a_box_rows), ("b", n, kernel["block_n"] // kernel["cluster_m"])):
+    assert launch["a_box_rows"] == min(m, kernel["block_m"])
+    for name, rows, box_rows in (("a", m, min(m, kernel["block_m"])), ("b", n, kernel["block_n"])):
         operand = launch[name]
         assert (operand["cols"], operand["rows"], operand["box"]) == (k, rows, [128, box_rows])
         assert (operand["element_bytes"], operand["swizzle"]) == (1, 3)

@@ -63,8 +63,6 @@ class GemmKernel(TypedDict):
     block_m: int
     block_n: int
     stages: int
-    cluster_m: int
-    cluster_n: int
     cluster_k: int
     warpgroups: int
     threads: int

@@ -48,8 +48,9 @@ def build(args: argparse.Namespace) -> None:
     # A build without kernels has no choices either.
     tuned = tuning.load(tuning.FOLDER, gemms) if gemms else ()
     _write(args.out / "catalogue.cpp", table(placed, len(content), tuned).encode())
-    # The folder stands for tables that are added or removed.
-    tables = [tuning.FOLDER, *sorted(tuning.FOLDER.glob("*.json"))]
+    # The folder stands for tables that are added or removed, and its parent for the folder.
+    watched = tuning.FOLDER if tuning.FOLDER.is_dir() else tuning.FOLDER.parent
+    tables = [watched, *sorted(tuning.FOLDER.glob("*.json"))]
     read = [*compiled.inputs, *sorted(_PACKAGE.rglob("*.py")), *tables]
     (args.out / "kernels.d").write_text(f"{PACK}: " + " ".join(str(path).replace(" ", "\\ ") for path in read) + "\n")
 

@@ -12,8 +12,6 @@ GEMM_NUMBERS = (
     "block_m",
     "block_n",
     "stages",
-    "cluster_m",
-    "cluster_n",
     "cluster_k",
     "warpgroups",
     "threads",

@@ -46,7 +46,6 @@ _BF16 = (
     GemmSpec(128, 160, 4, warpgroups=2),
     GemmSpec(128, 192, 4, warpgroups=2),
     GemmSpec(256, 128, 3, warpgroups=2),
-    GemmSpec(256, 128, 3, cluster_n=2, warpgroups=2),
 )
 
 # float32 output is rarer: one kernel for each kind of shape.

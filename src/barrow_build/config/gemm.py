@@ -15,7 +15,7 @@ OUT_BYTES = {"bf16": 2, "f32": 4}
 REGISTERS_PER_SM = 65536
 REGISTERS_PER_THREAD = 255
 # A thread that copies scales holds the addresses of its rows.
-PRODUCER_REGISTERS = 56
+PRODUCER_REGISTERS = 40
 # Addresses, scales and loop state of a math thread beside its accumulators.
 BOOKKEEPING_REGISTERS = 32
 
@@ -39,16 +39,13 @@ class CostModel:
 class GemmSpec:
     """D[M,N] = A[M,K] x B[N,K]^T with tiles of `block_m` x `block_n`, 128 of K a stage.
 
-    `cluster_m` CTAs along M share one tile of B by multicast, `cluster_n` along N one tile of A. `cluster_k` CTAs
-    split the K of one tile and add their sums up in a fixed order, which fills the GPU where tiles are few.
-    `warpgroups` math warpgroups split the rows of a tile.
+    `cluster_k` CTAs split the K of one tile and add their sums up in a fixed order, which fills the GPU where tiles are
+    few. `warpgroups` math warpgroups split the rows of a tile.
     """
 
     block_m: int
     block_n: int
     stages: int
-    cluster_m: int = 1
-    cluster_n: int = 1
     cluster_k: int = 1
     warpgroups: int = 1
     out: OutDtype = "bf16"
@@ -60,7 +57,7 @@ class GemmSpec:
         """The one name of this kernel: symbol, manifest row, benchmark row and error message."""
         return (
             f"fp8_gemm_nt_{self.out}_sm{self.arch}_{self.block_m}x{self.block_n}x{SCALE_BLOCK}"
-            f"_s{self.stages}_c{self.cluster_m}x{self.cluster_n}x{self.cluster_k}_w{self.warpgroups}"
+            f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}"
         )
 
     @property
@@ -126,8 +123,6 @@ class GemmSpec:
             "BLOCK_M": str(self.block_m),
             "BLOCK_N": str(self.block_n),
             "STAGES": str(self.stages),
-            "CLUSTER_M": str(self.cluster_m),
-            "CLUSTER_N": str(self.cluster_n),
             "CLUSTER_K": str(self.cluster_k),
             "WARPGROUPS": str(self.warpgroups),
             "IN_FLIGHT": str(self.in_flight),
@@ -138,7 +133,6 @@ class GemmSpec:
 
     def violations(self) -> list[str]:
         """Every rule this spec breaks; an empty list means that it can be compiled and launched."""
-        cluster = self.cluster_m * self.cluster_n * self.cluster_k
         slice_n = self.block_n // self.cluster_k
         rows = WGMMA_M * self.warpgroups
         registers = self._registers_for(1)
@@ -147,10 +141,7 @@ class GemmSpec:
             (self.block_n % 16 == 0 and 16 <= self.block_n <= 256, "block_n must be a multiple of 16 from 16 to 256"),
             (self.stages >= 2, "stages must be at least 2, or loads and math cannot overlap"),
             (self.warpgroups <= 3, "at most 3 math warpgroups: more leave too few registers"),
-            (cluster <= 8, "a portable cluster has at most 8 CTAs"),
-            (self.block_n % (8 * self.cluster_m) == 0, "each CTA of a cluster loads a multiple of 8 rows of B"),
-            (self.block_m % (8 * self.cluster_n) == 0, "each CTA of a cluster loads a multiple of 8 rows of A"),
-            (self.cluster_k in (1, cluster), "a cluster either shares tiles or splits K"),
+            (self.cluster_k <= 8, "a portable cluster has at most 8 CTAs"),
             (self.cluster_k == 1 or self.waves == 1, "split K takes 64 rows a warpgroup"),
             (slice_n % 16 == 0, "each CTA of a cluster that splits K stores a multiple of 16 columns"),
             (registers <= self.math_registers, f"{registers} registers a math thread exceed {self.math_registers}"),
