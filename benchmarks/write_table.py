@@ -28,10 +28,10 @@ Row = dict[str, Any]
 WORTH = 1.01
 
 
-def model_choice(m: int, n: int, k: int, out: Literal["bf16", "f32"], num_sms: int) -> str:
-    """The kernel that the cost model alone takes."""
-    candidates = launcher.choose(m, n, k, out, num_sms)
-    return min(candidates, key=lambda candidate: candidate["predicted_us"])["kernel"]
+def by_model(m: int, n: int, k: int, out: Literal["bf16", "f32"], machine: Row) -> list[str]:
+    """The kernels that can run the shape, in the order of the cost model alone."""
+    candidates = launcher.choose(m, n, k, out, machine["num_sms"], machine["memory_gb_s"])
+    return [c["kernel"] for c in sorted(candidates, key=lambda candidate: candidate["predicted_us"])]
 
 
 def times(data: Row, specs: Mapping[str, GemmSpec]) -> dict[tuple[Any, int, int, int], dict[str, float]]:
@@ -47,14 +47,17 @@ def table(data: Row, specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, li
     """The table, and what a reader should know of the rows that are not in it."""
     machine = data["machine"]
     choices, notes, off_edge, untimed = [], [], 0, 0
+    timed: set[str] = set()
     for (out, n, k, m), by_kernel in times(data, specs).items():
         if m not in tuning.M_EDGES:
             off_edge += 1
             continue
-        chosen = model_choice(m, n, k, out, machine["num_sms"])
-        if chosen not in by_kernel:
+        able = by_model(m, n, k, out, machine)
+        if not set(able) <= set(by_kernel):
             untimed += 1
             continue
+        timed |= set(by_kernel)
+        chosen = able[0]
         fastest = min(by_kernel, key=lambda name: by_kernel[name])
         gain = by_kernel[chosen] / by_kernel[fastest]
         if gain >= WORTH:
@@ -62,8 +65,10 @@ def table(data: Row, specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, li
     if off_edge:
         notes.append(f"{off_edge} shapes left out: their M is the end of no bucket")
     if untimed:
-        notes.append(f"{untimed} shapes left out: the cost model's choice was not timed; run barrow tune again")
-    gpu = tuning.TunedGpu(machine["gpu"], machine["num_sms"], machine["memory_gb_s"], tuple(choices))
+        notes.append(f"{untimed} shapes left out: not every kernel was timed there; run barrow tune again")
+    gpu = tuning.TunedGpu(
+        machine["gpu"], machine["num_sms"], machine["memory_gb_s"], tuple(sorted(timed)), tuple(choices)
+    )
     return gpu, notes
 
 

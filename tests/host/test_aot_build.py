@@ -11,7 +11,7 @@ from barrow_build.aot import __main__ as aot
 from barrow_build.aot.kernel import Compiled, Cubin, Kernel
 from barrow_build.config import GemmSpec, catalogue, tuning
 
-NAME = next(spec.name for spec in catalogue("90a") if isinstance(spec, GemmSpec))
+NAMES = [spec.name for spec in catalogue("90a") if isinstance(spec, GemmSpec)]
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
 def choice(kernel: str) -> str:
     row = {"n": 2112, "k": 7168, "m": 64, "kernel": kernel, "gain": 1.5}
-    return json.dumps({"gpu": "H100", "num_sms": 132, "memory_gb_s": 3352, "choices": [row]})
+    return json.dumps({"gpu": "H100", "num_sms": 132, "memory_gb_s": 3352, "timed": NAMES, "choices": [row]})
 
 
 def test_tables_are_compiled_in_and_watched(build: Callable[[], int], tmp_path: Path) -> None:
     table = tmp_path / "tuned/h100.json"
-    table.write_text(choice(NAME))
+    table.write_text(choice(NAMES[0]))
     assert build() == 0
     generated = (tmp_path / "out/catalogue.cpp").read_text()
     assert '{"H100", 132, 3352, 0, 1},' in generated
@@ -53,15 +53,15 @@ def test_a_table_with_an_unknown_kernel_ends_the_build(
     (tmp_path / "tuned/h100.json").write_text(choice("gone"))
     assert build() == 1
     assert capsys.readouterr().err == (
-        "error: h100.json: choice 0: the catalogue has no kernel 'gone'; write the table anew with "
-        "benchmarks/write_table.py, or remove it\n"
+        "error: h100.json: choice 0: the catalogue has no kernel 'gone'; run barrow tune and "
+        "benchmarks/write_table.py again, or remove the file\n"
     )
 
 
 def test_a_build_without_kernels_has_no_tables(
     build: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "tuned/h100.json").write_text(choice(NAME))
+    (tmp_path / "tuned/h100.json").write_text(choice(NAMES[0]))
     monkeypatch.setattr(sys, "argv", [argument.replace("--archs=90a", "--archs=") for argument in sys.argv])
     assert build() == 0
     assert "kTunedGpuCount = 0;" in (tmp_path / "out/catalogue.cpp").read_text()

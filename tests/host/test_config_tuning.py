@@ -14,6 +14,7 @@ from barrow_build.config import tuning
 KERNELS = {spec.name: spec for spec in SPECS}
 BF16 = next(spec.name for spec in SPECS if spec.out == "bf16")
 F32 = next(spec.name for spec in SPECS if spec.out == "f32")
+ALL = sorted(KERNELS)
 
 Data = dict[str, Any]
 
@@ -23,6 +24,7 @@ def data() -> Data:
         "gpu": "NVIDIA H100",
         "num_sms": 132,
         "memory_gb_s": 3352,
+        "timed": ALL,
         "choices": [{"n": 2112, "k": 7168, "m": 64, "kernel": BF16, "gain": 1.05}],
     }
 
@@ -33,15 +35,15 @@ def parse(value: object) -> tuning.TunedGpu:
 
 def test_a_table_is_read_and_written_alike() -> None:
     gpu = parse(data())
-    assert gpu == tuning.TunedGpu("NVIDIA H100", 132, 3352, (tuning.Choice(2112, 7168, 64, BF16, 1.05),))
+    assert gpu == tuning.TunedGpu("NVIDIA H100", 132, 3352, tuple(ALL), (tuning.Choice(2112, 7168, 64, BF16, 1.05),))
     assert tuning.parse(tuning.dumps(gpu), "h100.json", KERNELS) == gpu
 
 
 def test_a_choice_is_one_line_so_that_a_change_of_one_is_a_diff_of_one() -> None:
-    gpu = tuning.TunedGpu("g", 132, 3352, tuple(tuning.Choice(64, 128, m, BF16, 1.5) for m in (8, 1)))
+    gpu = tuning.TunedGpu("g", 132, 3352, tuple(ALL), tuple(tuning.Choice(64, 128, m, BF16, 1.5) for m in (8, 1)))
     lines = tuning.dumps(gpu).splitlines()
-    assert [json.loads(line.strip(" ,"))["m"] for line in lines if BF16 in line] == [1, 8]
-    empty = tuning.TunedGpu("g", 132, 3352, ())
+    assert [json.loads(line.strip(" ,"))["m"] for line in lines if "gain" in line] == [1, 8]
+    empty = tuning.TunedGpu("g", 132, 3352, (), ())
     assert tuning.parse(tuning.dumps(empty), "g", KERNELS) == empty
 
 
@@ -56,12 +58,17 @@ def change_choice(**values: object) -> Callable[[Data], object]:
 @pytest.mark.parametrize(
     ("edit", "told"),
     [
-        (lambda t: t.pop("num_sms"), r"^h100.json has \('gpu', 'memory_gb_s', 'choices'\) but needs exactly the keys"),
-        (change(more=1), "but needs exactly the keys gpu, num_sms, memory_gb_s, choices$"),
+        (
+            lambda t: t.pop("num_sms"),
+            r"^h100.json has \('gpu', 'memory_gb_s', 'timed', 'choices'\) but needs exactly the keys",
+        ),
+        (change(more=1), "but needs exactly the keys gpu, num_sms, memory_gb_s, timed, choices$"),
         (change(gpu='x", 0}; //'), "^h100.json: gpu is .* but must be a name of letters, digits and spaces"),
         (change(gpu=1), "^h100.json: gpu is 1 but must be a name"),
         (change(num_sms=0), "^h100.json: num_sms is 0 but must be a whole number from 1"),
         (change(memory_gb_s=3352.5), "^h100.json: memory_gb_s is 3352.5 but must be a whole number"),
+        (change(timed=None), "^h100.json: timed must be a list"),
+        (change(timed=[n for n in ALL if n != BF16]), f"^h100.json was made without timing {BF16}, which may be fast"),
         (change(choices={}), "^h100.json: choices must be a list"),
         (change(choices=[5]), "^h100.json: choice 0 has 5 but needs exactly the keys n, k, m, kernel, gain"),
         (lambda t: t["choices"][0].pop("m"), "choice 0 has .* but needs exactly the keys"),
@@ -69,7 +76,7 @@ def change_choice(**values: object) -> Callable[[Data], object]:
         (change_choice(k=2**31), "choice 0: k is 2147483648 but must be"),
         (change_choice(m=65), "choice 0: m = 65 is the end of no bucket; the ends are 1, 2, 4, 8, 16"),
         (change_choice(m=16384), "choice 0: m = 16384 is the end of no bucket"),
-        (change_choice(kernel="fp8_gemm_nt_bf16_gone"), "has no kernel 'fp8_gemm_nt_bf16_gone'; write the table anew"),
+        (change_choice(kernel="fp8_gemm_nt_bf16_gone"), "has no kernel 'fp8_gemm_nt_bf16_gone'; run barrow tune"),
         (change_choice(gain="1"), "gain is '1' but must be a number"),
         (lambda t: t["choices"].append(t["choices"][0]), "two choices for out=bf16 n=2112 k=7168 m=64; keep one"),
     ],
@@ -91,6 +98,14 @@ def test_both_outputs_may_have_a_choice_for_one_shape() -> None:
     both = data()
     both["choices"].append({**both["choices"][0], "kernel": F32})
     assert len(parse(both).choices) == 2
+
+
+def test_only_kernels_of_an_output_that_was_timed_have_to_be() -> None:
+    only = data()
+    only["timed"] = [name for name in ALL if KERNELS[name].out == "bf16"]
+    assert set(parse(only).timed) == set(only["timed"])
+    gone = {**only, "timed": [*only["timed"], "a kernel that has left"]}
+    assert parse(gone).choices == parse(only).choices
 
 
 def test_a_folder_has_one_table_for_a_gpu(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ GPUS = (
     tuning.TunedGpu(
         "h100",
         *H100,
+        (),
         (
             tuning.Choice(N, K, 8192, M8192, 1.1),
             tuning.Choice(N, K, 64, M64, 1.1),
@@ -46,7 +47,7 @@ GPUS = (
             tuning.Choice(N, K, 64, F32_M64, 1.1),
         ),
     ),
-    tuning.TunedGpu("h200", *H200, (tuning.Choice(N, K, 64, H200_M64, 1.1),)),
+    tuning.TunedGpu("h200", *H200, (), (tuning.Choice(N, K, 64, H200_M64, 1.1),)),
 )
 
 
@@ -114,7 +115,7 @@ def test_of_two_gpus_within_reach_the_nearer_counts(tmp_path: Path) -> None:
     if compiler() is None:
         pytest.skip("compiling the choice needs a C++ compiler")
     first, second = GPUS[0].choices[1], GPUS[1].choices[0]
-    near = [tuning.TunedGpu("a", 132, 3300, (first,)), tuning.TunedGpu("b", 132, 3500, (second,))]
+    near = [tuning.TunedGpu("a", 132, 3300, (), (first,)), tuning.TunedGpu("b", 132, 3500, (), (second,))]
     program = build(tmp_path, near)
     asked = ask(program, *(("bf16", 64, N, K, 132, gb_s) for gb_s in (3301, 3399, 3401, 3499)))
     assert [kernel for kernel, _ in asked] == [M64, M64, H200_M64, H200_M64]
@@ -124,7 +125,7 @@ def test_a_choice_that_cannot_run_falls_back_to_the_model(tmp_path: Path) -> Non
     if compiler() is None:
         pytest.skip("compiling the choice needs a C++ compiler")
     cluster = next(spec for spec in SPECS if spec.out == "bf16" and spec.cluster_k > 1)
-    gpu = tuning.TunedGpu("one SM", 1, 100, (tuning.Choice(N, K, 64, cluster.name, 1.1),))
+    gpu = tuning.TunedGpu("one SM", 1, 100, (), (tuning.Choice(N, K, 64, cluster.name, 1.1),))
     ((kernel, measured),) = ask(build(tmp_path, [gpu]), ("bf16", 64, N, K, 1, 100))
     assert (kernel, measured) == (model_choice(64, N, K, num_sms=1), False)
 

@@ -57,6 +57,7 @@ def test_a_choice_that_gains_one_percent_is_kept() -> None:
     (choice,) = gpu.choices
     assert (choice.n, choice.k, choice.m, choice.kernel) == (N, K, 64, by_model(64)[2])
     assert choice.gain == pytest.approx(1.01)
+    assert set(gpu.timed) == set(by_model(64))
     assert notes == []
 
 
@@ -67,7 +68,7 @@ def test_what_cannot_be_used_is_told() -> None:
     gpu, notes = table([*off, *untimed, *gone])
     assert gpu.choices == ()
     assert notes[0].startswith("1 shapes left out: their M is the end of no bucket")
-    assert notes[1].startswith("1 shapes left out: the cost model's choice was not timed")
+    assert notes[1].startswith("1 shapes left out: not every kernel was timed there")
     assert len(notes) == 2
 
 

@@ -20,9 +20,10 @@ FOLDER = Path(__file__).with_name("tuned")
 M_EDGES = (1, 2, 4, 8, *range(16, 65, 8), *range(80, 129, 16), *range(192, 1025, 64), *range(1280, 8193, 256))
 _EDGES = frozenset(M_EDGES)
 
-_GPU_KEYS = ("gpu", "num_sms", "memory_gb_s", "choices")
+_GPU_KEYS = ("gpu", "num_sms", "memory_gb_s", "timed", "choices")
 _CHOICE_KEYS = ("n", "k", "m", "kernel", "gain")
 MAX_DIM = 2**31 - 1
+_REMEDY = "run barrow tune and benchmarks/write_table.py again, or remove the file"
 
 
 class TuningError(ValueError):
@@ -47,12 +48,14 @@ class Choice:
 class TunedGpu:
     """The choices for GPUs with this many SMs and about this peak memory bandwidth, in GB/s.
 
-    The SM count alone would not do: an H100 and an H200 both have 132.
+    The SM count alone would not do: an H100 and an H200 both have 132. `timed` names the kernels that the choices are the
+    fastest of.
     """
 
     name: str
     num_sms: int
     memory_gb_s: int
+    timed: tuple[str, ...]
     choices: tuple[Choice, ...]
 
 
@@ -64,15 +67,22 @@ def dumps(gpu: TunedGpu) -> str:
     ]
     head = {"gpu": gpu.name, "num_sms": gpu.num_sms, "memory_gb_s": gpu.memory_gb_s}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
-    body = ",\n".join(f"  {row}" for row in rows)
-    return "\n".join(["{", *lines, ' "choices": [', *([body] if body else []), " ]", "}"]) + "\n"
+    timed = _list("timed", [json.dumps(name) for name in sorted(gpu.timed)])
+    timed[-1] += ","
+    return "\n".join(["{", *lines, *timed, *_list("choices", rows), "}"]) + "\n"
+
+
+def _list(key: str, rows: Sequence[str]) -> list[str]:
+    """A list of JSON with a line per row, so that a change of one row is one line of a diff."""
+    return [f' "{key}": [', *(f"  {row}," for row in rows[:-1]), *(f"  {row}" for row in rows[-1:]), " ]"]
 
 
 def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
     """The table in `text`; `source` is what errors call it, `kernels` the catalogue by name.
 
     Raises TuningError for text that is no such table, an unknown kernel, an M between the edges of buckets, a dimension
-    out of range, or two choices for one shape.
+    out of range, two choices for one shape, or a kernel of the catalogue that was not among those timed: it might be
+    faster than the choices.
     """
     try:
         data = json.loads(text)
@@ -84,8 +94,9 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
         raise TuningError(f"{source}: gpu is {data['gpu']!r} but must be a name of letters, digits and spaces")
     for key in ("num_sms", "memory_gb_s"):
         _check_number(f"{source}: {key}", data[key])
-    if not isinstance(data["choices"], list):
-        raise TuningError(f"{source}: choices must be a list")
+    for key in ("timed", "choices"):
+        if not isinstance(data[key], list):
+            raise TuningError(f"{source}: {key} must be a list")
     choices = tuple(_choice(f"{source}: choice {i}", row, kernels) for i, row in enumerate(data["choices"]))
     seen: set[tuple[object, ...]] = set()
     for choice in choices:
@@ -95,7 +106,13 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
                 f"{source}: two choices for out={shape[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
             )
         seen.add(shape)
-    return TunedGpu(data["gpu"], data["num_sms"], data["memory_gb_s"], choices)
+    timed = tuple(map(str, data["timed"]))
+    outs = {kernels[name].out for name in timed if name in kernels} | {kernels[c.kernel].out for c in choices}
+    if untimed := sorted(name for name, spec in kernels.items() if spec.out in outs and name not in timed):
+        raise TuningError(
+            f"{source} was made without timing {', '.join(untimed)}, which may be faster than its choices; {_REMEDY}"
+        )
+    return TunedGpu(data["gpu"], data["num_sms"], data["memory_gb_s"], timed, choices)
 
 
 def load(folder: Path, kernels: Sequence[GemmSpec]) -> tuple[TunedGpu, ...]:
@@ -118,10 +135,7 @@ def _choice(where: str, row: Any, kernels: Mapping[str, GemmSpec]) -> Choice:
             f"{where}: m = {row['m']} is the end of no bucket; the ends are {', '.join(map(str, M_EDGES))}"
         )
     if row["kernel"] not in kernels:
-        raise TuningError(
-            f"{where}: the catalogue has no kernel {row['kernel']!r}; write the table anew with "
-            "benchmarks/write_table.py, or remove it"
-        )
+        raise TuningError(f"{where}: the catalogue has no kernel {row['kernel']!r}; {_REMEDY}")
     if type(row["gain"]) not in (int, float):
         raise TuningError(f"{where}: gain is {row['gain']!r} but must be a number")
     return Choice(**row)
