@@ -48,8 +48,8 @@ class Choice:
 class TunedGpu:
     """The choices for GPUs with this many SMs and about this peak memory bandwidth, in GB/s.
 
-    The SM count alone would not do: an H100 and an H200 both have 132. `timed` names the kernels that the choices are the
-    fastest of.
+    The SM count alone would not do: an H100 and an H200 both have 132. `timed` names the kernels that the choices are
+    the fastest of.
     """
 
     name: str
@@ -98,20 +98,9 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
         if not isinstance(data[key], list):
             raise TuningError(f"{source}: {key} must be a list")
     choices = tuple(_choice(f"{source}: choice {i}", row, kernels) for i, row in enumerate(data["choices"]))
-    seen: set[tuple[object, ...]] = set()
-    for choice in choices:
-        shape = (kernels[choice.kernel].out, choice.n, choice.k, choice.m)
-        if shape in seen:
-            raise TuningError(
-                f"{source}: two choices for out={shape[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
-            )
-        seen.add(shape)
     timed = tuple(map(str, data["timed"]))
-    outs = {kernels[name].out for name in timed if name in kernels} | {kernels[c.kernel].out for c in choices}
-    if untimed := sorted(name for name, spec in kernels.items() if spec.out in outs and name not in timed):
-        raise TuningError(
-            f"{source} was made without timing {', '.join(untimed)}, which may be faster than its choices; {_REMEDY}"
-        )
+    _check_unique(source, choices, kernels)
+    _check_timed(source, timed, choices, kernels)
     return TunedGpu(data["gpu"], data["num_sms"], data["memory_gb_s"], timed, choices)
 
 
@@ -139,6 +128,26 @@ def _choice(where: str, row: Any, kernels: Mapping[str, GemmSpec]) -> Choice:
     if type(row["gain"]) not in (int, float):
         raise TuningError(f"{where}: gain is {row['gain']!r} but must be a number")
     return Choice(**row)
+
+
+def _check_unique(source: str, choices: Sequence[Choice], kernels: Mapping[str, GemmSpec]) -> None:
+    seen: set[tuple[object, ...]] = set()
+    for choice in choices:
+        shape = (kernels[choice.kernel].out, choice.n, choice.k, choice.m)
+        if shape in seen:
+            raise TuningError(
+                f"{source}: two choices for out={shape[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
+            )
+        seen.add(shape)
+
+
+def _check_timed(source: str, timed: Sequence[str], choices: Sequence[Choice], kernels: Mapping[str, GemmSpec]) -> None:
+    """Refuse a table that a kernel came after: it may be faster than the choices. Outputs that were not tuned aside."""
+    outs = {kernels[name].out for name in timed if name in kernels} | {kernels[c.kernel].out for c in choices}
+    if untimed := sorted(name for name, spec in kernels.items() if spec.out in outs and name not in timed):
+        raise TuningError(
+            f"{source} was made without timing {', '.join(untimed)}, which may be faster than its choices; {_REMEDY}"
+        )
 
 
 def _check_keys(where: str, row: Any, keys: tuple[str, ...]) -> None:
