@@ -82,8 +82,10 @@ def main() -> None:
     gpu, notes = table(data, specs)
     text = tuning.dumps(gpu)
     target = args.out or tuning.FOLDER / f"{data['machine']['slug']}.json"
-    target.write_text(text)
     tuning.parse(text, target.name, specs)
+    # Git keeps no empty folder, and the first table may be the only one.
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text)
     print(*notes, sep="\n", end="\n" if notes else "")
     gains = [choice.gain for choice in gpu.choices]
     mean = geometric_mean(gains) if gains else 1.0
