@@ -72,7 +72,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/mypy
-	MYPYPATH=tests/gpu:benchmarks $(BIN)/mypy benchmarks tests/gpu  # two conftest.py cannot share a run
+	MYPYPATH=tests/gpu $(BIN)/mypy benchmarks tests/gpu  # two conftest.py cannot share a run
 	cd wheeltool && $(abspath $(BIN))/mypy
 	$(BIN)/clang-format --dry-run -Werror $(SOURCES)
 

@@ -17,9 +17,10 @@ from statistics import median
 from typing import Any
 
 import torch
-from machine import this_machine
-from providers import Activation, Barrow, DeepGemm, Provider, Weight, import_deep_gemm
-from shapes import DEEPSEEK_NK, MS
+
+from barrow.bench.machine import this_machine
+from barrow.bench.providers import Activation, Barrow, DeepGemm, Provider, Weight, import_deep_gemm
+from barrow.bench.shapes import DEEPSEEK_NK, MS
 
 
 def operands(m: int, n: int, k: int) -> tuple[Activation, Weight, torch.Tensor]:

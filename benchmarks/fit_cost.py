@@ -1,4 +1,4 @@
-"""Which cost model makes the launcher choose best? Fits one to a sweep; needs no GPU.
+"""Which cost model makes the launcher choose best? Fits one to what `barrow tune` timed; needs no GPU.
 
     python benchmarks/fit_cost.py docs/results/sweep-h100.json
 
@@ -128,7 +128,7 @@ def short(name: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sweep", type=Path, nargs="+", help="JSON of sweep.py, all of one GPU model")
+    parser.add_argument("sweep", type=Path, nargs="+", help="JSON of barrow tune, all of one GPU model")
     parser.add_argument("--show", type=int, default=8, help="worst choices to print")
     args = parser.parse_args()
     sweeps = [json.loads(path.read_text()) for path in args.sweep]
@@ -138,6 +138,8 @@ def main() -> None:
     exact: dict[str, list[Row]] = defaultdict(list)
     times: Times = defaultdict(dict)
     for row in (row for sweep in sweeps for row in sweep["rows"]):
+        if kernels[row["kernel"]]["out"] != "bf16":
+            continue
         times[row["m"], row["n"], row["k"]][row["kernel"]] = row["us"]
         if not row["coarse"]:
             exact[row["kernel"]].append(row)
@@ -152,7 +154,7 @@ def main() -> None:
     fitted = {shape: {n: us for n, us in by.items() if n in costs} for shape, by in times.items()}
     print_losses("\nfitted costs", losses(fitted, costs, kernels, num_sms), args.show)
     shipped = {name: shipped_cost(row) for name, row in kernels.items()}
-    print_losses("costs of the sweep's catalogue", losses(times, shipped, kernels, num_sms), args.show)
+    print_losses("costs of the tuned catalogue", losses(times, shipped, kernels, num_sms), args.show)
     print("\nfor src/barrow_build/config/costs.py:")
     for name, cost in sorted(costs.items()):
         print(f'    "{name}": CostModel({", ".join(f"{value:.4g}" for value in cost)}),')

@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from machine import this_machine
-from providers import import_deep_gemm
 
 import barrow
+from barrow.bench.machine import this_machine
+from barrow.bench.providers import import_deep_gemm
 
 M, N, K = 64, 576, 2048
 BATCH = 500

@@ -50,10 +50,37 @@ struct AuxKernel {
     Image image;
 };
 
+// A GPU whose shapes were measured: what it is known by, and its rows of kTunedChoices.
+struct TunedGpu {
+    const char* name;
+    int num_sms;
+    int memory_gb_s;
+    size_t first;
+    size_t count;
+};
+
+// The fastest kernel, as an index into kGemmKernels, for a bucket of M that ends at `m`. The rows of a GPU
+// are sorted by out, n, k, m.
+struct TunedChoice {
+    Dtype out;
+    int n;
+    int k;
+    int m;
+    int kernel;
+};
+
 extern const GemmKernel kGemmKernels[];
 extern const size_t kGemmKernelCount;
 extern const AuxKernel kAuxKernels[];
 extern const size_t kAuxKernelCount;
+extern const TunedGpu kTunedGpus[];
+extern const size_t kTunedGpuCount;
+extern const TunedChoice kTunedChoices[];
+extern const size_t kTunedChoiceCount;
+
+// Upper ends of the buckets of M, ascending.
+extern const int kTunedMs[];
+extern const size_t kTunedMCount;
 
 // Bytes of kernels.pack; 0 when this build carries no kernels.
 extern const uint64_t kPackSize;

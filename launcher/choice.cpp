@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../kernels/params.h"
+#include "tuned.h"
 
 namespace barrow {
 namespace {
@@ -75,18 +76,22 @@ bool can_run(const GemmKernel& kernel, const GemmProblem& problem) {
 }
 
 size_t rank(const GemmProblem& problem, Candidate* candidates) {
+    const GemmKernel* measured = tuned(problem);
     size_t count = 0;
     for (size_t i = 0; i < kGemmKernelCount; ++i) {
         const GemmKernel& kernel = kGemmKernels[i];
-        if (can_run(kernel, problem)) candidates[count++] = {&kernel, predict_us(kernel, problem)};
+        if (!can_run(kernel, problem)) continue;
+        candidates[count++] = {&kernel, predict_us(kernel, problem), &kernel == measured};
     }
     std::sort(candidates, candidates + count, [](const Candidate& a, const Candidate& b) {
+        if (a.measured != b.measured) return a.measured;
         return a.predicted_us != b.predicted_us ? a.predicted_us < b.predicted_us : a.kernel < b.kernel;
     });
     return count;
 }
 
 const GemmKernel* best(const GemmProblem& problem) {
+    if (const GemmKernel* measured = tuned(problem)) return measured;
     const GemmKernel* chosen = nullptr;
     double chosen_us = 0;
     for (size_t i = 0; i < kGemmKernelCount; ++i) {

@@ -1,4 +1,5 @@
-// Which kernel runs a shape: a pure function of the shape and the GPU's SM count, the same in every process.
+// Which kernel runs a shape: a pure function of the shape and of the GPU's SM count and memory bandwidth, the
+// same in every process.
 #pragma once
 
 #include <cstddef>
@@ -22,11 +23,13 @@ struct GemmProblem {
     Dtype out;
     int arch;
     int num_sms;
+    int memory_gb_s;  // peak; 0 if unknown
 };
 
 struct Candidate {
     const GemmKernel* kernel;
     double predicted_us;
+    bool measured;  // named by the table of measured choices
 };
 
 // Tiles that cover D, and clusters, of one tile each, that run at once.
@@ -39,8 +42,9 @@ uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k);
 // Whether the kernel is for the problem's GPU and output, and one cluster of it fits the GPU.
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem);
 
-// Fills `candidates` (room for kGemmKernelCount) with the kernels that can run the problem, the fastest
-// predicted first, table order among equals. Returns how many.
+// Fills `candidates` (room for kGemmKernelCount) with the kernels that can run the problem: first the one
+// that was measured as the fastest, if there is one, then by predicted time, catalogue order among equals.
+// Returns how many.
 size_t rank(const GemmProblem& problem, Candidate* candidates);
 
 // The first that rank() would give, or null when no kernel can run the problem.

@@ -11,6 +11,7 @@ struct Device {
     cuda::CUdevice handle;
     int capability;  // compute capability, major * 10 + minor
     int num_sms;
+    int memory_gb_s;  // peak bandwidth; tells GPUs with one SM count apart
     char name[128];
 };
 

@@ -69,7 +69,8 @@ int64_t a_scale_box_rows(const GemmKernel& kernel, const TensorView& scale, cons
 }
 
 const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const Device& device) {
-    const GemmProblem problem{shape.m, shape.n, shape.k, shape.out, device.capability, device.num_sms};
+    const GemmProblem problem{shape.m,           shape.n,        shape.k,           shape.out,
+                              device.capability, device.num_sms, device.memory_gb_s};
     if (wanted != nullptr) {
         if (can_run(*wanted, problem)) return *wanted;
         fail("barrow.fp8_gemm_nt_with: kernel %s cannot run on GPU %d (%s) with this out; choose another",

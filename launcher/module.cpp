@@ -64,19 +64,20 @@ Dtype out_dtype_of(const std::string& name) {
     throw std::invalid_argument("choose: out_dtype is \"" + name + "\" but needs \"bf16\" or \"f32\"");
 }
 
-int64_t in_range(const char* name, long long value, int64_t most) {
-    if (value >= 1 && value <= most) return value;
+int64_t in_range(const char* name, long long value, int64_t most, int64_t least = 1) {
+    if (value >= least && value <= most) return value;
     throw std::invalid_argument("choose: " + std::string(name) + " is " + std::to_string(value) +
-                                " but needs to be from 1 to " + std::to_string(most));
+                                " but needs to be from " + std::to_string(least) + " to " +
+                                std::to_string(most));
 }
 
 PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
     return guarded([&] {
-        static const char* names[] = {"m", "n", "k", "out_dtype", "num_sms", nullptr};
-        long long m, n, k, num_sms;
+        static const char* names[] = {"m", "n", "k", "out_dtype", "num_sms", "memory_gb_s", nullptr};
+        long long m, n, k, num_sms, memory_gb_s = 0;
         const char* out_dtype;
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL:choose", const_cast<char**>(names), &m, &n, &k,
-                                         &out_dtype, &num_sms)) {
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL|L:choose", const_cast<char**>(names), &m, &n,
+                                         &k, &out_dtype, &num_sms, &memory_gb_s)) {
             throw PythonError{};
         }
         const GemmProblem problem{in_range("m", m, kMaxDim),
@@ -84,13 +85,15 @@ PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
                                   in_range("k", k, kMaxDim),
                                   out_dtype_of(out_dtype),
                                   kArch,
-                                  static_cast<int>(in_range("num_sms", num_sms, INT32_MAX))};
+                                  static_cast<int>(in_range("num_sms", num_sms, INT32_MAX)),
+                                  static_cast<int>(in_range("memory_gb_s", memory_gb_s, INT32_MAX, 0))};
         const std::unique_ptr<Candidate[]> candidates(new Candidate[kGemmKernelCount]);
         const size_t count = rank(problem, candidates.get());
         Object list = build_list();
         for (size_t i = 0; i < count; ++i) {
-            append(list, checked(Py_BuildValue("{s:s,s:d}", "kernel", candidates[i].kernel->name,
-                                               "predicted_us", candidates[i].predicted_us)));
+            append(list, checked(Py_BuildValue("{s:s,s:d,s:O}", "kernel", candidates[i].kernel->name,
+                                               "predicted_us", candidates[i].predicted_us, "measured",
+                                               candidates[i].measured ? Py_True : Py_False)));
         }
         return list;
     });
@@ -127,6 +130,20 @@ PyObject* kernels(PyObject*, PyObject*) {
     });
 }
 
+PyObject* tuned_py(PyObject*, PyObject*) {
+    return guarded([] {
+        Object ms = build_list(), gpus = build_list();
+        for (size_t i = 0; i < kTunedMCount; ++i) append(ms, checked(PyLong_FromLong(kTunedMs[i])));
+        for (size_t i = 0; i < kTunedGpuCount; ++i) {
+            const TunedGpu& gpu = kTunedGpus[i];
+            append(gpus, checked(Py_BuildValue("{s:s,s:i,s:i,s:n}", "name", gpu.name, "num_sms", gpu.num_sms,
+                                               "memory_gb_s", gpu.memory_gb_s, "choices",
+                                               static_cast<Py_ssize_t>(gpu.count))));
+        }
+        return checked(Py_BuildValue("{s:O,s:O}", "m_edges", ms.get(), "gpus", gpus.get()));
+    });
+}
+
 PyObject* pack_path_py(PyObject*, PyObject*) {
     return guarded([] { return checked(PyUnicode_DecodeFSDefault(pack_path().c_str())); });
 }
@@ -149,9 +166,10 @@ Object build_devices() {
     driver_check(barrow::driver().cuDeviceGetCount(&count), "cuDeviceGetCount", "this machine");
     for (int i = 0; i < count; ++i) {
         const Device device = query_device(i);
-        append(list, checked(Py_BuildValue("{s:i,s:s,s:[ii],s:i}", "index", device.index, "name", device.name,
-                                           "capability", device.capability / 10, device.capability % 10,
-                                           "num_sms", device.num_sms)));
+        append(list,
+               checked(Py_BuildValue("{s:i,s:s,s:[ii],s:i,s:i}", "index", device.index, "name", device.name,
+                                     "capability", device.capability / 10, device.capability % 10, "num_sms",
+                                     device.num_sms, "memory_gb_s", device.memory_gb_s)));
     }
     return list;
 }
@@ -178,6 +196,7 @@ PyObject* driver_py(PyObject*, PyObject*) {
 PyMethodDef methods[] = {
     {"choose", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(choose)), METH_VARARGS | METH_KEYWORDS, nullptr},
     {"kernels", kernels, METH_NOARGS, nullptr},
+    {"tuned", tuned_py, METH_NOARGS, nullptr},
     {"pack_path", pack_path_py, METH_NOARGS, nullptr},
     {"verify_pack", verify_pack_py, METH_VARARGS, nullptr},
     {"driver", driver_py, METH_NOARGS, nullptr},

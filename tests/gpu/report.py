@@ -18,9 +18,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from machine import Machine, this_machine
+from barrow.bench.machine import Machine, this_machine
 
 HERE = Path(__file__).resolve().parent
 

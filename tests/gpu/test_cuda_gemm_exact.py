@@ -5,9 +5,9 @@ import torch
 from edges import edge_cases, wave_cases
 from exact import Case, expected, fault, operands, wrong_values
 from gemm_kernels import Kernel, all_kernels, of_dtype
-from shapes import DEEPSEEK_NK
 
 import barrow
+from barrow.bench.shapes import DEEPSEEK_NK
 
 # Decode batches, prefill chunks, and sizes that fit no tile.
 DEEPSEEK_MS = [1, 17, 64, 130, 515, 4096]

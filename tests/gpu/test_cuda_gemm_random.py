@@ -5,9 +5,9 @@ import torch
 from gemm_kernels import Kernel
 from judge import judge
 from reference import BLOCK, Problem, random_problem
-from shapes import DEEPSEEK_NK
 
 import barrow
+from barrow.bench.shapes import DEEPSEEK_NK
 
 SHAPES = [(1, 576, 7168), (77, 2112, 2048), (300, 520, 1536), (515, 1100, 4096)]
 

@@ -8,9 +8,9 @@ import torch
 from exact import Case, Operands, expected, operands
 from gemm_kernels import Kernel
 from reference import random_problem
-from shapes import DEEPSEEK_NK
 
 import barrow
+from barrow.bench.shapes import DEEPSEEK_NK
 
 CASE = Case(130, 264, 1100, a_scale="row_major")
 # Long enough on any Hopper that a launch on the wrong stream would overtake it.

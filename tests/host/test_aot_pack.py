@@ -17,6 +17,7 @@ from barrow_build.aot.pack import manifest, pack
 from barrow_build.aot.precompiled import unpack
 from barrow_build.aot.table import GEMM_NUMBERS, table
 from barrow_build.config import AuxSpec, CostModel, GemmSpec
+from barrow_build.config.tuning import M_EDGES
 
 GEMM = GemmSpec(128, 64, 4, cluster_k=2, warpgroups=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25, 0.5, 0.0))
 AUX = AuxSpec("pad_rows", "pad_rows.cu", (("WIDTH", "16"),))
@@ -80,19 +81,27 @@ def test_table_has_the_members_of_the_header() -> None:
     assert members("GemmKernel") == ["name", "arch", "out", *GEMM_NUMBERS, "cost", "image"]
     assert members("AuxKernel") == ["name", "symbol", "image"]
     assert members("CostModel") == [field.name for field in fields(CostModel)]
+    assert members("TunedGpu") == ["name", "num_sms", "memory_gb_s", "first", "count"]
+    assert members("TunedChoice") == ["out", "n", "k", "m", "kernel"]
     assert members("Image") == ["offset", "size", "crc32"]
 
 
 def test_table_of_one_gemm_and_one_other_kernel() -> None:
     content, placed = pack(KERNELS)
-    text = table(placed, len(content))
+    text = table(placed, len(content), ())
     crc = zlib.crc32(KERNELS[0].cubin.image)
     assert (
         f'{{"{GEMM.name}", 90, Dtype::f32, 128, 64, 4, 2, 2, 384, {GEMM.smem_bytes}, '
         f"{{2.5f, 1e-05f, 0.25f, 0.5f, 0.0f}}, {{64, 132, {crc}u}}}},"
     ) in text
     assert f'{{"pad_rows_sm90a", "pad_rows", {{256, 3, {zlib.crc32(b"aux")}u}}}},' in text
-    assert re.findall(r"k(\w+)Count = (\d+)", text) == [("GemmKernel", "1"), ("AuxKernel", "1")]
+    assert re.findall(r"k(\w+)Count = (\d+)", text) == [
+        ("GemmKernel", "1"),
+        ("AuxKernel", "1"),
+        ("TunedM", str(len(M_EDGES))),
+        ("TunedGpu", "0"),
+        ("TunedChoice", "0"),
+    ]
     assert f"kPackSize = {len(content)};" in text
 
 
@@ -100,8 +109,8 @@ def test_without_kernels() -> None:
     content, placed = pack(())
     assert content == b""
     assert json.loads(manifest(placed, None)) == {"format": 1, "toolchain": None, "kernels": []}
-    text = table(placed, 0)
-    assert re.findall(r"Count = (\d+)", text) == ["0", "0"]
+    text = table(placed, 0, ())
+    assert re.findall(r"Count = (\d+)", text) == ["0", "0", str(len(M_EDGES)), "0", "0"]
     assert "kPackSize = 0;" in text
     assert re.findall(r"\[\] = \{\s*\}", text) == [], "C++ has no empty arrays"
 

@@ -1,4 +1,7 @@
-"""The choice of a kernel: a pure function of shape, output and SM count, explained by the cost model in the table."""
+"""The choice of a kernel by the cost model: a pure function of shape, output and SM count, explained by its costs.
+
+What the table of measured choices changes in it is test_launcher_tuned.py's.
+"""
 
 import itertools
 import struct
@@ -13,6 +16,8 @@ from barrow.launcher import GemmKernel, choose, kernels
 Out = Literal["bf16", "f32"]
 MAX_DIM = 2**31 - 1
 H100_SMS = 132
+# No GPU of any table has it, so the model is asked alone.
+NO_GB_S = 1
 GEMMS = [kernel for kernel in kernels() if kernel["kind"] == "gemm"]
 
 dims = st.integers(1, MAX_DIM) | st.integers(1, 20_000)
@@ -54,7 +59,8 @@ def test_there_are_kernels_for_both_outputs() -> None:
 
 @given(m=dims, n=dims, k=dims, out=outs, num_sms=sms)
 def test_candidates_are_the_kernels_that_fit_by_predicted_time(m: int, n: int, k: int, out: Out, num_sms: int) -> None:
-    candidates = choose(m, n, k, out, num_sms)
+    candidates = choose(m, n, k, out, num_sms, NO_GB_S)
+    assert not any(candidate["measured"] for candidate in candidates)
     able = [kernel for kernel in GEMMS if kernel["out"] == out and fits(kernel, num_sms) > 0]
     # A stable sort: table order among equals.
     expected = sorted(able, key=lambda kernel: predicted_us(kernel, m, n, k, num_sms))
@@ -70,9 +76,9 @@ def test_same_arguments_give_the_same_answer(m: int, n: int, k: int, out: Out, n
 
 @given(m=dims, n=dims, k=dims, out=outs)
 def test_more_work_is_never_predicted_to_be_faster(m: int, n: int, k: int, out: Out) -> None:
-    best = choose(m, n, k, out, H100_SMS)[0]["predicted_us"]
+    best = choose(m, n, k, out, H100_SMS, NO_GB_S)[0]["predicted_us"]
     for more in itertools.product((m, min(2 * m, MAX_DIM)), (n, min(2 * n, MAX_DIM)), (k, min(2 * k, MAX_DIM))):
-        assert choose(*more, out, H100_SMS)[0]["predicted_us"] >= best
+        assert choose(*more, out, H100_SMS, NO_GB_S)[0]["predicted_us"] >= best
 
 
 def test_one_sm_still_has_a_kernel() -> None:
@@ -88,6 +94,12 @@ def test_a_number_out_of_range_is_named(name: str, value: int) -> None:
     arguments = {"m": 1, "n": 1, "k": 1, "num_sms": H100_SMS, name: value}
     with pytest.raises(ValueError, match=rf"^choose: {name} is {value} but needs to be from 1 to {MAX_DIM}$"):
         choose(out_dtype="bf16", **arguments)
+
+
+@pytest.mark.parametrize("value", [-1, 2**31])
+def test_a_bandwidth_out_of_range_is_named(value: int) -> None:
+    with pytest.raises(ValueError, match=rf"^choose: memory_gb_s is {value} but needs to be from 0 to {MAX_DIM}$"):
+        choose(1, 1, 1, "bf16", H100_SMS, value)
 
 
 def test_another_output_dtype_is_named() -> None:

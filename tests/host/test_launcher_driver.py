@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from choice_probe import SHIPPED
 
 import barrow
 from barrow.launcher import choose, driver, kernels
 
 SOURCES = Path(__file__).parent / "fake_gpu"
 FAKE_SMS = 132
+FAKE_GB_S = 3352
 
 OUTPUTS: tuple[Literal["bf16", "f32"], ...] = ("bf16", "f32")
 
@@ -93,7 +95,7 @@ def on_fake_gpu(fake: Path, tmp_path: Path) -> Run:
 
 
 # What the call of QUERY runs.
-CHOSEN = choose(1, 1, 1, "bf16", FAKE_SMS)[0]["kernel"]
+CHOSEN = choose(1, 1, 1, "bf16", FAKE_SMS, FAKE_GB_S)[0]["kernel"]
 QUERY = (
     "from barrow import launcher\nresult = [launcher.driver(), caught(lambda: gemm(*problem(1, 1, 1), torch.bfloat16))]"
 )
@@ -107,7 +109,10 @@ def test_asking_for_the_driver_never_raises() -> None:
 
 def test_the_driver_and_its_devices_are_described(on_fake_gpu: Run) -> None:
     (info, _), _ = on_fake_gpu(QUERY, FAKE_CUDA_VERSION=12020)
-    devices = [{"index": i, "name": "Fake GPU", "capability": [9, 0], "num_sms": FAKE_SMS} for i in (0, 1)]
+    devices = [
+        {"index": i, "name": "Fake GPU", "capability": [9, 0], "num_sms": FAKE_SMS, "memory_gb_s": FAKE_GB_S}
+        for i in (0, 1)
+    ]
     assert info == {"available": True, "version": 12020, "error": None, "devices": devices}
 
 
@@ -205,8 +210,20 @@ for m, n, k in {SHAPES}:
     assert result == [[False, torch_name[out], [m, n], [n, 1]] for (m, n, _), out in shapes]
     launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
     for ((m, n, k), out), launch in zip(shapes, launches, strict=True):
-        assert launch["kernel"] == choose(m, n, k, out, FAKE_SMS)[0]["kernel"]
+        assert launch["kernel"] == choose(m, n, k, out, FAKE_SMS, FAKE_GB_S)[0]["kernel"]
         check_geometry(launch, m, n, k)
+
+
+def test_a_measured_choice_is_what_runs(on_fake_gpu: Run) -> None:
+    gpus = [gpu for gpu in SHIPPED if (gpu.num_sms, gpu.memory_gb_s) == (FAKE_SMS, FAKE_GB_S) and gpu.choices]
+    if not gpus:
+        pytest.skip("no table of measured choices is shipped for the fake GPU")
+    smallest = min(gpus[0].choices, key=lambda c: (c.m * c.n * c.k, c.kernel))
+    dtype = "bfloat16" if "_bf16_" in smallest.kernel else "float32"
+    shape = f"{smallest.m}, {smallest.n}, {smallest.k}"
+    _, log = on_fake_gpu(f"result = str(gemm(*problem({shape}), torch.{dtype}).shape)")
+    (launch,) = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    assert launch["kernel"] == smallest.kernel
 
 
 def test_every_kernel_can_be_named(on_fake_gpu: Run) -> None:

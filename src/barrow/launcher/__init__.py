@@ -21,19 +21,26 @@ __all__ = [
     "Device",
     "DriverInfo",
     "GemmKernel",
+    "Tuned",
+    "TunedGpu",
     "choose",
     "driver",
     "kernels",
     "pack_path",
+    "tuned",
     "verify_pack",
 ]
 
 
 class Candidate(TypedDict):
-    """A kernel that can run a shape, and how long the cost model says it takes."""
+    """A kernel that can run a shape, and how long the cost model says it takes.
+
+    `measured`: the table of measured choices names it as the fastest for this shape and GPU.
+    """
 
     kernel: str
     predicted_us: float
+    measured: bool
 
 
 class Cost(TypedDict):
@@ -77,12 +84,13 @@ class AuxKernel(TypedDict):
 
 
 class Device(TypedDict):
-    """A GPU as the driver describes it; `capability` is [major, minor]."""
+    """A GPU as the driver describes it; `capability` is [major, minor], `memory_gb_s` the peak bandwidth."""
 
     index: int
     name: str
     capability: list[int]
     num_sms: int
+    memory_gb_s: int
 
 
 class DriverInfo(TypedDict):
@@ -94,13 +102,45 @@ class DriverInfo(TypedDict):
     devices: list[Device]
 
 
-def choose(m: int, n: int, k: int, out_dtype: Literal["bf16", "f32"], num_sms: int) -> list[Candidate]:
-    """Return every kernel that can run `D[m,n] = A[m,k] x B[n,k]^T` on a GPU of `num_sms` SMs, the chosen one first.
+class TunedGpu(TypedDict):
+    """A GPU with measured choices, and how many; they serve every GPU with its SM count and nearly its bandwidth."""
 
-    Pure: needs no GPU, and the operator takes the first one for the same arguments.
-    Raises ValueError for a dimension or SM count below 1 or above 2^31 - 1, or another `out_dtype`.
+    name: str
+    num_sms: int
+    memory_gb_s: int
+    choices: int
+
+
+class Tuned(TypedDict):
+    """The shipped table of measured choices: upper ends of its buckets of M, and the GPUs that it covers."""
+
+    m_edges: list[int]
+    gpus: list[TunedGpu]
+
+
+def choose(
+    m: int, n: int, k: int, out_dtype: Literal["bf16", "f32"], num_sms: int, memory_gb_s: int = 0
+) -> list[Candidate]:
+    """Return every kernel that can run `D[m,n] = A[m,k] x B[n,k]^T` on a GPU, the chosen one first.
+
+    The first is the measured one where the shape and the GPU are in the table (`tuned`); all else is in the order of
+    the cost model's times. Pure: needs no GPU, and the operator takes the first one for the same arguments.
+
+    Args:
+        m, n, k: the shape, each from 1 to 2^31 - 1.
+        out_dtype: "bf16" or "f32".
+        num_sms: of the GPU.
+        memory_gb_s: its peak bandwidth, as `driver` tells it. 0 stands for the first GPU of `tuned` with `num_sms`.
+
+    Raises:
+        ValueError: naming the argument that is out of range.
     """
-    return _C.choose(m, n, k, out_dtype, num_sms)
+    return _C.choose(m, n, k, out_dtype, num_sms, memory_gb_s)
+
+
+def tuned() -> Tuned:
+    """Return what the shipped table of measured choices covers."""
+    return _C.tuned()
 
 
 def kernels() -> list[GemmKernel | AuxKernel]:

@@ -11,7 +11,7 @@ from barrow_build.aot.pack import manifest, pack
 from barrow_build.aot.precompiled import MANIFEST, PACK, unpack
 from barrow_build.aot.table import table
 from barrow_build.aot.torch_headers import torch_folder
-from barrow_build.config import catalogue
+from barrow_build.config import GemmSpec, catalogue, tuning
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -44,8 +44,14 @@ def build(args: argparse.Namespace) -> None:
     content, placed = pack(compiled.kernels)
     _write(args.out / PACK, content)
     _write(args.out / MANIFEST, manifest(placed, compiled.toolchain).encode())
-    _write(args.out / "catalogue.cpp", table(placed, len(content)).encode())
-    read = [*compiled.inputs, *sorted(_PACKAGE.rglob("*.py"))]
+    gemms = [spec for spec in specs if isinstance(spec, GemmSpec)]
+    # A build without kernels has no choices either.
+    tuned = tuning.load(tuning.FOLDER, gemms) if gemms else ()
+    _write(args.out / "catalogue.cpp", table(placed, len(content), tuned).encode())
+    # The folder stands for tables that are added or removed, and its parent for the folder.
+    watched = tuning.FOLDER if tuning.FOLDER.is_dir() else tuning.FOLDER.parent
+    tables = [watched, *sorted(tuning.FOLDER.glob("*.json"))]
+    read = [*compiled.inputs, *sorted(_PACKAGE.rglob("*.py")), *tables]
     (args.out / "kernels.d").write_text(f"{PACK}: " + " ".join(str(path).replace(" ", "\\ ") for path in read) + "\n")
 
 
@@ -72,7 +78,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         args.run(args)
-    except BuildError as error:
+    except (BuildError, tuning.TuningError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

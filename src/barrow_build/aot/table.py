@@ -5,6 +5,7 @@ from dataclasses import fields
 
 from barrow_build.aot.pack import Packed
 from barrow_build.config import AuxSpec, GemmSpec
+from barrow_build.config.tuning import M_EDGES, TunedGpu
 
 # Members of GemmKernel between its output type and its cost, in the order of launcher/catalogue.h.
 GEMM_NUMBERS = (
@@ -21,8 +22,8 @@ GEMM_NUMBERS = (
 )
 
 
-def table(placed: Sequence[Packed], pack_size: int) -> str:
-    """`catalogue.cpp`: the kernels in the order of the catalogue; `pack_size` in bytes."""
+def table(placed: Sequence[Packed], pack_size: int, tuned: Sequence[TunedGpu]) -> str:
+    """`catalogue.cpp`: the kernels in the order of the catalogue, the tuned choices; `pack_size` in bytes."""
     gemms = [_gemm(packed.kernel.spec, packed) for packed in placed if isinstance(packed.kernel.spec, GemmSpec)]
     others = [_aux(packed.kernel.spec, packed) for packed in placed if isinstance(packed.kernel.spec, AuxSpec)]
     return "\n".join(
@@ -33,6 +34,7 @@ def table(placed: Sequence[Packed], pack_size: int) -> str:
             "namespace barrow {",
             *_array("GemmKernel", gemms),
             *_array("AuxKernel", others),
+            *_tuned(tuned, [packed.kernel.spec for packed in placed if isinstance(packed.kernel.spec, GemmSpec)]),
             f"const uint64_t kPackSize = {pack_size};",
             "}  // namespace barrow",
             "",
@@ -47,6 +49,25 @@ def _array(struct: str, rows: Sequence[str]) -> list[str]:
         *(f"    {row}," for row in rows or ["{}"]),
         "};",
         f"const size_t k{struct}Count = {len(rows)};",
+    ]
+
+
+def _tuned(gpus: Sequence[TunedGpu], specs: Sequence[GemmSpec]) -> list[str]:
+    """The choices of all GPUs in one array, those of a GPU together and in the order that the launcher searches."""
+    index = {spec.name: i for i, spec in enumerate(specs)}
+    # As launcher/catalogue.h numbers enum class Dtype.
+    dtypes = {"bf16": 0, "f32": 2}
+    heads: list[str] = []
+    rows: list[str] = []
+    for gpu in gpus:
+        heads.append(f'{{"{gpu.name}", {gpu.num_sms}, {gpu.memory_gb_s}, {len(rows)}, {len(gpu.choices)}}}')
+        keyed = sorted((dtypes[specs[index[c.kernel]].out], c.n, c.k, c.m, index[c.kernel]) for c in gpu.choices)
+        rows += [f"{{static_cast<Dtype>({out}), {n}, {k}, {m}, {kernel}}}" for out, n, k, m, kernel in keyed]
+    return [
+        f"const int kTunedMs[] = {{{', '.join(map(str, M_EDGES))}}};",
+        f"const size_t kTunedMCount = {len(M_EDGES)};",
+        *_array("TunedGpu", heads),
+        *_array("TunedChoice", rows),
     ]
 
 

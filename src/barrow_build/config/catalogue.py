@@ -26,7 +26,6 @@ class AuxSpec:
         return {"KERNEL_NAME": self.name, **dict(self.macros)}
 
 
-# Each is the one chosen for some shape of benchmarks/sweep.py on an H100.
 _DEV = tuple(
     GemmSpec(m, 64 * w, st, cluster_k=k, warpgroups=w, swapped=True)
     for m, w, k, st in (
@@ -52,6 +51,8 @@ _DEV = tuple(
         (64, 1, 4, 5),
     )
 )
+
+# Each is the one chosen for some shape that was tuned on an H100.
 _BF16 = (
     *_DEV,
     # Few rows: as many columns as it takes to have a tile for every SM.

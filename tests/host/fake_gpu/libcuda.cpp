@@ -25,7 +25,10 @@ constexpr auto kInvalidContext = CUresult(201);
 constexpr auto kNotFound = CUresult(500);
 constexpr auto kCaptureUnsupported = CUresult(900);
 constexpr int kDefaultSmem = 48 * 1024;
+// Those of an H100 SXM.
 constexpr int kSms = 132;
+constexpr int kMemoryClockKhz = 2619000;
+constexpr int kBusBits = 5120;
 constexpr int kDevices = 2;
 
 int setting(const char* name, int otherwise) {
@@ -193,9 +196,23 @@ CUresult cuDeviceGetName(char* name, int length, CUdevice) {
 
 CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
     const int capability = setting("FAKE_CUDA_CAPABILITY", 90);
-    *value = attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT       ? kSms
-             : attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? capability / 10
-                                                                         : capability % 10;
+    switch (attribute) {
+        case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
+            *value = kSms;
+            break;
+        case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE:
+            *value = kMemoryClockKhz;
+            break;
+        case CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH:
+            *value = kBusBits;
+            break;
+        case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
+            *value = capability / 10;
+            break;
+        case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
+            *value = capability % 10;
+            break;
+    }
     return CUDA_SUCCESS;
 }
 

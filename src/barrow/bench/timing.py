@@ -1,8 +1,9 @@
-"""The one way these benchmarks time GPU work.
+"""The one way that GPU work is timed here.
 
-Launches sit back to back in a CUDA graph, as in serving, so that the host plays no part. They walk through more bytes
-of weights than the L2 cache holds, so every launch reads its weights from memory. Competitors take turns within one
-round, in an order drawn anew, so a clock that drifts meets all of them alike; the median of the rounds is what counts.
+Launches sit back to back in a CUDA graph, as in serving, so that the host plays no part. With a cold L2 cache they walk
+through more bytes of weights than it holds, so every launch reads its weights from memory. Competitors take turns
+within one round, in an order drawn anew, so a clock that drifts meets all of them alike; the median of the rounds is
+what counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,16 @@ def reason(error: BaseException) -> str:
 def copies_for(weight_bytes: int) -> int:
     """How many weights to rotate over so that none is still in the L2 cache when its turn comes again."""
     return max(2, min(MOST_COPIES, -(-ROTATED_BYTES // weight_bytes)))
+
+
+def in_turn(calls: Sequence[Call]) -> Call:
+    """One call that makes all of them."""
+
+    def every() -> None:
+        for call in calls:
+            call()
+
+    return every
 
 
 def capture(calls: Sequence[Call], launches: int) -> tuple[torch.cuda.CUDAGraph, int]:
@@ -81,7 +92,7 @@ def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int = 32, ro
     for name, calls in contenders.items():
         try:
             graphs[name] = capture(calls, launches)
-        except (RuntimeError, ValueError, AssertionError) as error:
+        except Exception as error:  # whatever a contender's library raises
             failures[name] = reason(error)
     for graph, count in graphs.values():
         replay_us(graph, count)

@@ -1,0 +1,145 @@
+"""Times all contenders on one shape after another, each judged by its result first."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from barrow import launcher
+from barrow.bench.machine import Machine
+from barrow.bench.providers import Activation, Provider, Weight, activation, result, weight
+from barrow.bench.shapes import Problem
+from barrow.bench.timing import Call, copies_for, interleaved, reason
+
+# Far above the rounding of e4m3 products to bfloat16 (0.002), far below what a misread scale does.
+WRONG = 0.01
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`cold`: a launch finds its weights outside the L2 cache. `quantise`: activations are quantised in its time."""
+
+    cold: bool = True
+    quantise: bool = False
+
+    def as_json(self) -> Row:
+        return asdict(self)
+
+
+def reference(a: Activation, b: Weight) -> torch.Tensor:
+    """The float32 product of the dequantised operands."""
+    rows = b.scale.repeat_interleave(128, 0)[: b.q.shape[0]]
+    left = a.q.float() * a.scale.repeat_interleave(128, 1)[:, : a.q.shape[1]]
+    right = b.q.float() * rows.repeat_interleave(128, 1)[:, : b.q.shape[1]]
+    return left @ right.t()
+
+
+def multiply(provider: Provider, a: Activation, b: Weight, out: torch.Tensor, quantise: bool) -> None:
+    """What is timed: the product, after the quantisation of its activations if that counts."""
+    provider.run(a.requantised() if quantise and provider.fp8 else a, b, out)
+
+
+def relative_error(
+    provider: Provider, a: Activation, b: Weight, out: torch.Tensor, want: torch.Tensor, quantise: bool
+) -> float:
+    """Distance of the result from `want`, relative to its norm; NaN if any element was not written."""
+    provider.prepare()
+    out.fill_(float("nan"))
+    multiply(provider, a, b, out, quantise)
+    return float((out.float() - want).norm() / want.norm())
+
+
+def judge(
+    contenders: Sequence[Provider], a: Activation, b: Weight, out: torch.Tensor, row: Row, quantise: bool
+) -> list[Provider]:
+    """Those who compute the product rightly; the errors of all, and why the others cannot, go to `row`."""
+    want = reference(a, b)
+    able = []
+    for provider in contenders:
+        try:
+            error = relative_error(provider, a, b, out, want, quantise)
+        # Anything: a compiler at run time fails in ways of its own, and one contender must not end the run.
+        except Exception as refusal:
+            row["failed"][provider.name] = reason(refusal)
+            continue
+        row["relative_error"][provider.name] = error
+        # bf16 multiplies the unquantised operands, so its distance is that of the quantisation.
+        if provider.fp8 and not error < WRONG:
+            row["failed"][provider.name] = f"wrong result: relative error {error:.3g}"
+        else:
+            able.append(provider)
+    return able
+
+
+def prepared(provider: Provider, calls: Sequence[Call]) -> list[Call]:
+    """The calls, of which the first also sets the library's switches, so that a capture sees its own."""
+
+    def first() -> None:
+        provider.prepare()
+        calls[0]()
+
+    return [first, *calls[1:]]
+
+
+def take_times(row: Row, calls: dict[str, Sequence[Call]]) -> None:
+    """Time the calls of every contender and put medians, samples and failures into `row`."""
+    for name, timing in interleaved(calls).items():
+        if timing.us is None:
+            row["failed"][name] = timing.failure
+        else:
+            row["us"][name] = timing.us
+            row["samples"][name] = timing.samples
+
+
+def empty_row(m: int, floor_us: float) -> Row:
+    return {"m": m, "floor_us": floor_us, "us": {}, "samples": {}, "failed": {}, "relative_error": {}}
+
+
+def weights(n: int, k: int, cold: bool) -> list[Weight]:
+    """Weights of one shape: as many as it takes to keep the L2 cache cold, or one that stays in it."""
+    return [weight(n, k) for _ in range(copies_for(n * k) if cold else 1)]
+
+
+def measure_shape(
+    machine: Machine, contenders: Sequence[Provider], m: int, ws: Sequence[Weight], settings: Settings
+) -> Row:
+    """Time every contender on one shape and judge what it computed."""
+    n, k = ws[0].q.shape
+    a = activation(m, k)
+    out = result(a, n)
+    floor = machine.floor_us(m, n, k, activation_bytes=2 if settings.quantise else 1, cold=settings.cold)
+    chosen = launcher.choose(m, n, k, "bf16", machine.num_sms, machine.memory_gb_s)[0]
+    row = {**empty_row(m, floor), "n": n, "k": k, "kernel": chosen["kernel"], "kernel_measured": chosen["measured"]}
+    able = judge(contenders, a, ws[0], out, row, settings.quantise)
+    take_times(
+        row, {p.name: prepared(p, [partial(multiply, p, a, w, out, settings.quantise) for w in ws]) for p in able}
+    )
+    return row
+
+
+def measure(
+    machine: Machine,
+    contenders: Sequence[Provider],
+    problems: Sequence[Problem],
+    settings: Settings,
+    tell: Callable[[Row], None],
+) -> list[Row]:
+    """A row for every problem, handed to `tell` as soon as it is there. Neighbours of one N x K share their weights."""
+    rows = []
+    for (n, k), same in _neighbours(problems):
+        ws = weights(n, k, settings.cold)
+        for m in same:
+            rows.append(measure_shape(machine, contenders, m, ws, settings))
+            tell(rows[-1])
+        del ws
+    return rows
+
+
+def _neighbours(problems: Sequence[Problem]) -> Iterator[tuple[tuple[int, int], list[int]]]:
+    for nk, group in itertools.groupby(problems, key=lambda problem: problem[1:]):
+        yield (nk[0], nk[1]), [m for m, _, _ in group]

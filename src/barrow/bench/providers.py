@@ -1,0 +1,217 @@
+"""Who computes the block-scaled FP8 product in a benchmark: barrow and what people run today."""
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import torch
+
+from barrow import ops
+from barrow.bench.shapes import Problem
+
+DEVICE = torch.device("cuda")
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One copy of B [N, K]: e4m3 with a float32 scale per 128x128 block, and the bfloat16 it came from."""
+
+    q: torch.Tensor
+    scale: torch.Tensor
+    plain: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A [M, K]: e4m3 with K-block-major float32 scales per 1x128 group, and the bfloat16 it came from."""
+
+    q: torch.Tensor
+    scale: torch.Tensor
+    plain: torch.Tensor
+
+    def requantised(self) -> "Activation":
+        """The same, quantised anew. All FP8 contenders read this layout, so all get the same quantizer."""
+        return Activation(*ops.per_token_group_quant_fp8(self.plain), self.plain)
+
+
+class Provider(Protocol):
+    """One contender."""
+
+    name: str
+    fp8: bool  # False: it multiplies the unquantised operands
+
+    def prepare(self) -> None:
+        """Set what is global to the contender's library."""
+
+    def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
+        """out[M, N] bfloat16 = A x B^T."""
+
+
+class Barrow:
+    name = "barrow"
+    fp8 = True
+
+    def prepare(self) -> None:
+        pass
+
+    def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
+        ops.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out=out)
+
+
+class DeepGemm:
+    """DeepGEMM, with its overlap of launches (programmatic dependent launch) on or off."""
+
+    fp8 = True
+
+    def __init__(self, module: ModuleType, pdl: bool) -> None:
+        self.name = "deep_gemm_pdl" if pdl else "deep_gemm"
+        self._module = module
+        self._pdl = pdl
+
+    def prepare(self) -> None:
+        if hasattr(self._module, "set_pdl"):
+            self._module.set_pdl(self._pdl)
+
+    def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
+        self._module.fp8_gemm_nt((a.q, a.scale), (b.q, b.scale), out)
+
+
+class CublasLt:
+    """cuBLASLt's block-scaled product, as torch offers it."""
+
+    name = "cublaslt"
+    fp8 = True
+
+    def prepare(self) -> None:
+        pass
+
+    def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
+        torch._scaled_mm(a.q, b.q.t(), scale_a=a.scale, scale_b=b.scale.t(), out_dtype=torch.bfloat16, out=out)
+
+
+class TritonGemm:
+    """A block-scaled product in Triton, tuned for each shape at its first call."""
+
+    name = "triton"
+    fp8 = True
+
+    def __init__(self) -> None:
+        from barrow.bench import triton_gemm
+
+        self._gemm = triton_gemm.fp8_gemm_nt
+
+    def prepare(self) -> None:
+        pass
+
+    def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
+        self._gemm(a.q, a.scale, b.q, b.scale, out)
+
+
+class Bf16:
+    """The unquantised product: what FP8 is meant to beat."""
+
+    name = "bf16"
+    fp8 = False
+
+    def prepare(self) -> None:
+        pass
+
+    def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
+        torch.mm(a.plain, b.plain.t(), out=out)
+
+
+def import_deep_gemm(folder: Path | None) -> ModuleType:
+    """DeepGEMM from the folder that holds `deep_gemm/`; without one as installed, alone or inside vLLM.
+
+    It compiles at run time and looks for CUDA_HOME.
+    """
+    os.environ.setdefault("CUDA_HOME", "/usr/local/cuda")
+    if folder is not None:
+        if not (folder / "deep_gemm/__init__.py").is_file():
+            raise ImportError(f"{folder} holds no deep_gemm/__init__.py")
+        sys.path.insert(0, str(folder))
+    installed = folder is not None or importlib.util.find_spec("deep_gemm") is not None
+    module = importlib.import_module("deep_gemm" if installed else "vllm.third_party.deep_gemm")
+    # An engine's plugin may have put barrow in DeepGEMM's place, and nobody is his own rival.
+    if module.__name__.partition(".")[0] == "barrow":
+        raise ImportError("what is imported as deep_gemm here is barrow")
+    return module
+
+
+def deep_gemms(module: ModuleType) -> list[Provider]:
+    """DeepGEMM as it is, and with its launches overlapped if this release can."""
+    return [DeepGemm(module, pdl) for pdl in ((False, True) if hasattr(module, "set_pdl") else (False,))]
+
+
+PEERS = ("deep_gemm", "cublaslt", "triton", "bf16")
+
+
+def providers(peers: Sequence[str], deep_gemm: Path | None) -> tuple[list[Provider], dict[str, str]]:
+    """barrow and those of `peers` (names of `PEERS`) that can be imported, and why the others cannot.
+
+    DeepGEMM comes twice, with its launches overlapped or not. Raises ImportError for a `deep_gemm` folder without it.
+    """
+
+    makers: dict[str, Callable[[], list[Provider]]] = {
+        "deep_gemm": lambda: deep_gemms(import_deep_gemm(deep_gemm)),
+        "cublaslt": lambda: [CublasLt()],
+        "triton": lambda: [TritonGemm()],
+        "bf16": lambda: [Bf16()],
+    }
+    found: list[Provider] = [Barrow()]
+    missing: dict[str, str] = {}
+    for peer in peers:
+        try:
+            found += makers[peer]()
+        # DeepGEMM asserts that it finds a CUDA toolkit, and its extension may need other libraries.
+        except (ImportError, OSError, RuntimeError, AssertionError) as error:
+            if peer == "deep_gemm" and deep_gemm is not None:
+                raise ImportError(f"DeepGEMM in {deep_gemm} cannot be imported: {error}") from error
+            missing[peer] = f"{type(error).__name__}: {error}"
+    return found, missing
+
+
+def weight(n: int, k: int) -> Weight:
+    plain = torch.randn(n, k, device=DEVICE, dtype=torch.bfloat16)
+    return Weight(*ops.per_block_quant_fp8(plain), plain)
+
+
+def activation(m: int, k: int) -> Activation:
+    plain = torch.randn(m, k, device=DEVICE, dtype=torch.bfloat16)
+    return Activation(*ops.per_token_group_quant_fp8(plain), plain)
+
+
+def result(a: Activation, n: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
+    """Memory for A x B^T with B [n, K]."""
+    return a.plain.new_empty((a.plain.shape[0], n), dtype=dtype)
+
+
+def _compile(folder: Path | None, shapes: Sequence[Problem]) -> None:
+    module = import_deep_gemm(folder)
+    for m, n, k in shapes:
+        a, b = activation(m, k), weight(n, k)
+        out = result(a, n)
+        for provider in deep_gemms(module):
+            provider.prepare()
+            # What it refuses here it refuses again when it is timed, and is quoted then.
+            with suppress(Exception):
+                provider.run(a, b, out)
+        torch.cuda.synchronize()
+
+
+def warm_deep_gemm(folder: Path | None, shapes: Sequence[Problem], processes: int) -> None:
+    """Let several processes fill DeepGEMM's cache on disk: it takes seconds for each configuration."""
+    # Dealt out in turn: the slow compilations of large M would otherwise meet in one share.
+    shares = [shapes[i::processes] for i in range(min(processes, len(shapes)))]
+    with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn")) as pool:
+        for future in [pool.submit(_compile, folder, share) for share in shares]:
+            future.result()

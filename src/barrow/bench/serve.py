@@ -1,0 +1,58 @@
+"""The linear layers of one decoder block in sequence: the part of a token step that the GEMM decides.
+
+Attention, norms and activations lie between the layers of a real block and are left out, so each layer multiplies an
+activation of its own, which it quantises first.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from barrow.bench.machine import Machine
+from barrow.bench.measure import Row, empty_row, judge, multiply, prepared, take_times
+from barrow.bench.models import DEEPSEEK_V3, Linear, linears
+from barrow.bench.providers import Provider, Weight, activation, result, weight
+from barrow.bench.timing import Call, in_turn
+
+# DeepSeek-V3 on one GPU. Its first blocks have a dense MLP, all others the shared expert, whose linears these are.
+BLOCK = tuple(layer for layer in linears(DEEPSEEK_V3) if not layer.name.startswith("mlp"))
+# The tokens of a step: a decode batch.
+SERVE_MS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+# The weights of one block are over four times an H100's L2 cache, so two sets are cold when their turn comes.
+SETS = 2
+
+
+def block_weights(layers: Sequence[Linear] = BLOCK) -> list[list[Weight]]:
+    """`SETS` times one weight for every layer."""
+    return [[weight(layer.n, layer.k) for layer in layers] for _ in range(SETS)]
+
+
+def measure_step(machine: Machine, contenders: Sequence[Provider], m: int, sets: Sequence[Sequence[Weight]]) -> Row:
+    """Microseconds that one block's layers take for `m` tokens, for every contender that computes all of them."""
+    shapes = [(int(w.q.shape[0]), int(w.q.shape[1])) for w in sets[0]]
+    inputs = [activation(m, k) for _, k in shapes]
+    outs = [result(a, n) for a, (n, _) in zip(inputs, shapes, strict=True)]
+    row = empty_row(m, sum(machine.floor_us(m, n, k, activation_bytes=2) for n, k in shapes))
+    able = list(contenders)
+    for a, w, out in zip(inputs, sets[0], outs, strict=True):
+        able = judge(able, a, w, out, row, quantise=True)
+    calls: dict[str, Sequence[Call]] = {}
+    for provider in able:
+        steps = [
+            in_turn([partial(multiply, provider, *layer, True) for layer in zip(inputs, ws, outs, strict=True)])
+            for ws in sets
+        ]
+        calls[provider.name] = prepared(provider, steps)
+    take_times(row, calls)
+    return row
+
+
+def measure_steps(
+    machine: Machine, contenders: Sequence[Provider], ms: Sequence[int], tell: Callable[[Row], None]
+) -> list[Row]:
+    """A row for every M, handed to `tell` as soon as it is there."""
+    sets = block_weights()
+    rows = []
+    for m in ms:
+        rows.append(measure_step(machine, contenders, m, sets))
+        tell(rows[-1])
+    return rows

@@ -1,0 +1,150 @@
+"""`barrow bench`: the FP8 GEMM against its peers on the GPU at hand."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from barrow.bench import shapes
+from barrow.bench.machine import this_machine
+from barrow.bench.measure import Settings, measure
+from barrow.bench.providers import PEERS, providers, warm_deep_gemm
+from barrow.bench.serve import BLOCK, SERVE_MS, measure_steps
+from barrow.bench.shapes import Problem
+from barrow.bench.summary import header, line, summary, summary_lines
+from barrow.cli.shape_options import config_nk, nk, positive, writable
+
+FAILED = 1
+
+SETS = {"deepseek": shapes.DEEPSEEK_NK, "other": shapes.OTHER_NK}
+UNSEEN = "unseen"
+
+Row = dict[str, Any]
+
+DESCRIPTION = """time the FP8 GEMM against what can be imported: DeepGEMM, cuBLASLt, Triton, bfloat16
+
+Launches are replayed as CUDA graphs, contenders in turn, each checked for a right result first; the median of seven
+rounds counts. The ratio is the time of the fastest FP8 peer over barrow's. Slow is no failure: the exit status is 1
+only where nothing could be measured."""
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "bench",
+        help=DESCRIPTION.partition("\n")[0],
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to measure").add_mutually_exclusive_group()
+    what.add_argument(
+        "--shapes",
+        choices=(*SETS, UNSEEN),
+        default="deepseek",
+        help="N x K of DeepSeek-V3 (the default), of other models, or 40 random M x N x K of models not tuned for",
+    )
+    what.add_argument("--nk", type=nk, nargs="+", metavar="NxK", help="these N x K")
+    what.add_argument("--config", type=Path, help="the linear layers of a model's config.json")
+    what.add_argument(
+        "--serve-like", action="store_true", help="a DeepSeek-V3 decoder block's layers in sequence, as one graph"
+    )
+    parser.add_argument("--m", type=positive, nargs="+", help="rows of activations; 1 to 8192 by default")
+    parser.add_argument("--tp", type=positive, help="GPUs that the layers of --config are split over; 1 by default")
+    parser.add_argument("--seed", type=int, help="of --shapes unseen; 0 by default")
+    how = parser.add_argument_group("how")
+    how.add_argument("--l2", choices=("cold", "warm"), default="cold", help="where weights lie when a launch begins")
+    how.add_argument("--quant", action="store_true", help="count the quantisation of activations in")
+    how.add_argument("--against", choices=PEERS, nargs="+", default=PEERS, help="all by default")
+    how.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/, if not installed")
+    how.add_argument(
+        "--warm", type=positive, metavar="PROCESSES", help="let so many processes compile DeepGEMM's kernels first"
+    )
+    out = parser.add_argument_group("results")
+    out.add_argument("--out", type=writable, metavar="JSON", help="all samples; plots go beside it (barrow[bench])")
+    out.add_argument("--plot", type=Path, metavar="JSON", help="draw what an earlier run wrote, and measure nothing")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _problems(options: argparse.Namespace) -> list[Problem]:
+    """What to measure; ends the program where the arguments do not go together."""
+    refuse = options.parser.error
+    if options.tp and not options.config:
+        refuse("--tp needs --config")
+    unseen = options.shapes == UNSEEN and not (options.nk or options.config or options.serve_like)
+    if options.seed is not None and not unseen:
+        refuse("--seed needs --shapes unseen")
+    if unseen:
+        if options.m:
+            refuse("--shapes unseen draws M too; leave --m out")
+        return shapes.unseen(options.seed or 0)
+    if options.serve_like:
+        if options.l2 == "warm":
+            refuse("--serve-like walks through more weights than the L2 cache holds; leave --l2 warm out")
+        return shapes.grid([(layer.n, layer.k) for layer in BLOCK], options.m or SERVE_MS)
+    nks = options.nk or SETS[options.shapes]
+    if options.config:
+        nks = config_nk(options.parser, options.config, options.tp or 1)
+    return shapes.grid(nks, options.m or shapes.MS)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _measure(options: argparse.Namespace, problems: list[Problem]) -> Row:
+    """Measure and print; what the JSON holds."""
+    machine = this_machine()
+    contenders, missing = providers(options.against, options.deep_gemm)
+    for name, why in missing.items():
+        _say(f"{name} is left out: {why}")
+    names = [contender.name for contender in contenders]
+    if options.warm and "deep_gemm" in names:
+        started = time.perf_counter()
+        warm_deep_gemm(options.deep_gemm, problems, options.warm)
+        _say(f"DeepGEMM's cache filled in {time.perf_counter() - started:.0f} s")
+    _say(f"{machine.gpu}, driver {machine.driver}, torch {machine.torch}, barrow {machine.barrow} ({machine.commit})")
+    settings = Settings(cold=options.l2 == "cold", quantise=options.quant or options.serve_like)
+    _say(header(names, nk=not options.serve_like))
+    if options.serve_like:
+        ms = list(dict.fromkeys(m for m, _, _ in problems))
+        rows = measure_steps(machine, contenders, ms, lambda row: _say(line(row, names)))
+    else:
+        rows = measure(machine, contenders, problems, settings, lambda row: _say(line(row, names)))
+    for text in summary_lines(rows):
+        _say(text)
+    return {"machine": machine.as_json(), "settings": settings.as_json(), "summary": summary(rows), "rows": rows}
+
+
+def _draw(data: Row, path: Path) -> int:
+    try:
+        from barrow.bench.plot import draw
+    except ImportError as error:
+        print(f"barrow bench: no plots: {error}; pip install 'barrow[bench]'", file=sys.stderr)
+        return FAILED
+    for written in draw(data, path):
+        _say(str(written))
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print, write; return 1 with a line on stderr where that cannot be."""
+    if options.plot:
+        try:
+            data = json.loads(options.plot.read_text())
+            return _draw(data, options.plot)
+        except (OSError, ValueError, KeyError, IndexError) as error:
+            print(f"barrow bench: {options.plot} is not what --out wrote: {error!r}", file=sys.stderr)
+            return FAILED
+    problems = _problems(options)
+    try:
+        data = _measure(options, problems)
+    except (RuntimeError, ImportError) as error:
+        print(f"barrow bench: {error}", file=sys.stderr)
+        return FAILED
+    if options.out:
+        options.out.write_text(json.dumps(data, indent=1) + "\n")
+        # The numbers are there; that they could not be drawn is said and no failure.
+        _draw(data, options.out)
+    return 0

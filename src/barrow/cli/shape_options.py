@@ -1,0 +1,46 @@
+"""Shapes on a command line, alike for every command that takes them."""
+
+import argparse
+import json
+from pathlib import Path
+
+from barrow.bench.models import linears
+from barrow.bench.shapes import parse_nk
+
+
+def positive(text: str) -> int:
+    """An int from 1 to what a dimension may be; for argparse's `type`."""
+    value = int(text)
+    if not 1 <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 2^31 - 1")
+    return value
+
+
+def nk(text: str) -> tuple[int, int]:
+    """`2112x7168`; for argparse's `type`."""
+    try:
+        return parse_nk(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def writable(text: str) -> Path:
+    """A file in a folder that is there, found out before anything is measured; for argparse's `type`."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    return path
+
+
+def config_nk(parser: argparse.ArgumentParser, path: Path, tp: int) -> list[tuple[int, int]]:
+    """N x K of the layers of a config.json, listed on stdout; ends the program where it cannot be understood."""
+    try:
+        config = json.loads(path.read_text())
+        if not isinstance(config, dict):
+            raise ValueError("it holds no JSON object")
+        layers = linears(config, tp)
+    except (OSError, ValueError) as error:
+        parser.error(f"--config {path}: {error}")
+    for layer in layers:
+        print(f"{layer.name}: N = {layer.n}, K = {layer.k}")
+    return list(dict.fromkeys((layer.n, layer.k) for layer in layers))

@@ -1,0 +1,85 @@
+"""The file of a tuning: what was timed, on what, and which of it still holds when a run goes on."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from barrow import launcher
+from barrow.bench.machine import Machine
+from barrow.launcher import GemmKernel
+
+Row = dict[str, Any]
+# A kernel and the M, N, K that it was timed on.
+Key = tuple[str, int, int, int]
+
+
+class StoreError(ValueError):
+    """A file that a run cannot go on from; the text names it and says what to do."""
+
+
+def key_of(row: Row) -> Key:
+    return row["kernel"], row["m"], row["n"], row["k"]
+
+
+def hashes() -> dict[str, str]:
+    """SHA-256 of every kernel's machine code, from the manifest beside the pack."""
+    manifest = json.loads(Path(launcher.pack_path()).with_name("manifest.json").read_text(encoding="utf-8"))
+    return {kernel["name"]: kernel["sha256"] for kernel in manifest["kernels"]}
+
+
+@dataclass
+class Store:
+    """Rows of times by kernel and shape, and the file that they are kept in.
+
+    A row has `us`, and is `coarse` where it is one eager launch of a kernel that is hopeless there. `dropped` counts
+    the rows of an earlier run whose kernels have changed since.
+    """
+
+    path: Path
+    machine: Machine
+    kernels: list[GemmKernel]
+    sha256: dict[str, str]
+    rows: dict[Key, Row] = field(default_factory=dict)
+    dropped: int = 0
+
+    @classmethod
+    def open(cls, path: Path, machine: Machine, kernels: list[GemmKernel], sha256: dict[str, str]) -> "Store":
+        """The rows of an earlier run in `path` that still hold; none where there is no file.
+
+        Raises StoreError for a file of another GPU or one that is no tuning.
+        """
+        store = cls(path, machine, kernels, sha256)
+        if not path.exists():
+            return store
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            gpu, rows = data["machine"]["gpu"], data["rows"]
+            before = {kernel["name"]: kernel.get("sha256") for kernel in data["kernels"]}
+            kept = {key_of(row): row for row in rows if before.get(row["kernel"]) == sha256.get(row["kernel"], "gone")}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path} is not what barrow tune wrote ({error!r}); choose another --out") from error
+        if gpu != machine.gpu:
+            raise StoreError(f"{path} holds times of {gpu}, this is {machine.gpu}; choose another --out")
+        store.rows, store.dropped = kept, len(rows) - len(kept)
+        return store
+
+    def add(self, kernel: str, m: int, n: int, k: int, us: float, coarse: bool) -> None:
+        row = {"kernel": kernel, "m": m, "n": n, "k": k, "us": round(us, 4), "coarse": coarse}
+        self.rows[key_of(row)] = row
+
+    def of_shape(self, m: int, n: int, k: int) -> list[Row]:
+        return [row for row in self.rows.values() if (row["m"], row["n"], row["k"]) == (m, n, k)]
+
+    def save(self) -> None:
+        """Write everything, a line per row; an interruption leaves the file as it was or as it is to be."""
+        head = {
+            "machine": self.machine.as_json(),
+            "kernels": [{**kernel, "sha256": self.sha256[kernel["name"]]} for kernel in self.kernels],
+        }
+        rows = ",\n".join(json.dumps(row) for row in self.rows.values())
+        text = "{" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items())
+        beside = self.path.with_name(f"{self.path.name}.part")
+        beside.write_text(f'{text}"rows": [\n{rows}\n]}}\n', encoding="utf-8")
+        os.replace(beside, self.path)

@@ -1,0 +1,148 @@
+"""Times every kernel that can run a shape, and the fastest of them against each other."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from statistics import median
+from typing import Literal
+
+import torch
+
+from barrow import launcher
+from barrow.bench.machine import Machine
+from barrow.bench.measure import WRONG, reference, weights
+from barrow.bench.providers import Activation, Weight, activation, result
+from barrow.bench.shapes import Problem
+from barrow.bench.timing import Call, capture, interleaved, replay_us
+from barrow.launcher import GemmKernel
+from barrow.tune.store import Store
+
+Out = Literal["bf16", "f32"]
+DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
+
+# Slower than the best so far by this factor: not worth an exact time, which would be most of the run.
+HOPELESS = 4.0
+# An eager launch adds some microseconds of its own, so below this no kernel is hopeless.
+EAGER_US = 20.0
+# Launches in a graph; fewer where one takes so long that its start no longer counts.
+LAUNCHES = 12
+LONG_US = 200.0
+LONG_LAUNCHES = 4
+ROUNDS = 3
+# Nearer to the best than this, kernels are timed again, in turn: their order is what a tuning is for.
+CLOSE = 1.05
+SAVE_SECONDS = 10.0
+
+# (timed, to be timed, the shape that is next)
+Tell = Callable[[int, int, str], None]
+
+
+def gemm_kernels() -> list[GemmKernel]:
+    """The GEMM kernels of this build."""
+    return [row for row in launcher.kernels() if row["kind"] == "gemm"]
+
+
+def indices() -> dict[str, int]:
+    """What `fp8_gemm_nt_with` takes for each kernel: its place in the table, where GEMM kernels come first."""
+    return {row["name"]: i for i, row in enumerate(launcher.kernels()) if row["kind"] == "gemm"}
+
+
+class Shape:
+    """Operands of one shape, and calls of any kernel on them; weights rotate, so that the L2 cache stays cold."""
+
+    def __init__(self, m: int, ws: Sequence[Weight], out: Out) -> None:
+        n, k = ws[0].q.shape
+        self.a: Activation = activation(m, k)
+        self.out = result(self.a, n, DTYPES[out])
+        self.weights = ws
+        self.want = reference(self.a, ws[0])
+
+    def calls(self, index: int) -> list[Call]:
+        run = partial(torch.ops.barrow.fp8_gemm_nt_with, self.a.q, self.a.scale)
+        return [partial(run, w.q, w.scale, index, out=self.out) for w in self.weights]
+
+    def check(self, name: str, call: Call) -> None:
+        """Raise RuntimeError if the first call of a kernel does not give the product: a wrong kernel may be fast."""
+        self.out.fill_(float("nan"))
+        call()
+        error = float((self.out.float() - self.want).norm() / self.want.norm())
+        if not error < WRONG:
+            shape = f"{tuple(self.out.shape)}, K = {self.a.q.shape[1]}"
+            raise RuntimeError(f"kernel {name} computes a wrong product for {shape}: relative error {error:.3g}")
+
+
+def eager_us(call: Call) -> float:
+    """Microseconds of one eager launch of a kernel that is loaded."""
+    start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    call()
+    stop.record()
+    stop.synchronize()
+    return float(start.elapsed_time(stop)) * 1e3
+
+
+def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[float, bool]:
+    """Microseconds per launch, and whether they are coarse."""
+    calls = shape.calls(index)
+    shape.check(name, calls[0])
+    rough = eager_us(calls[0])
+    if rough > HOPELESS * max(best_us, EAGER_US):
+        return rough, True
+    graph, launches = capture(calls, LAUNCHES if rough < LONG_US else LONG_LAUNCHES)
+    replay_us(graph, launches)
+    return median(replay_us(graph, launches) for _ in range(ROUNDS)), False
+
+
+def _missing(store: Store, machine: Machine, problem: Problem, out: Out) -> list[str]:
+    """Kernels that can run the shape and have no time yet, the most promising first, so that hopeless ones show."""
+    m, n, k = problem
+    candidates = launcher.choose(m, n, k, out, machine.num_sms, machine.memory_gb_s)
+    return [c["kernel"] for c in candidates if (c["kernel"], m, n, k) not in store.rows]
+
+
+def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int], out: Out) -> None:
+    """Time the kernels that are close to the best again, in turn."""
+    names = {kernel["name"] for kernel in store.kernels if kernel["out"] == out}
+    exact = [row for row in store.of_shape(*problem) if not row["coarse"] and row["kernel"] in names]
+    best = min(row["us"] for row in exact)
+    close = [row["kernel"] for row in exact if row["us"] <= CLOSE * best]
+    if len(close) > 1:
+        for name, timing in interleaved({name: shape.calls(index[name]) for name in close}, LAUNCHES).items():
+            if timing.us is None:
+                raise RuntimeError(f"kernel {name}: {timing.failure}")
+            store.add(name, *problem, timing.us, coarse=False)
+
+
+def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> None:
+    """Time what `store` lacks, and save it every few seconds and at the end, whatever ends the run."""
+    machine, index = store.machine, indices()
+    todo = {problem: _missing(store, machine, problem, out) for problem in problems}
+    total, done, saved = sum(map(len, todo.values())), 0, time.monotonic()
+    try:
+        for problem, shape in _shapes([problem for problem in problems if todo[problem]], out):
+            m, n, k = problem
+            tell(done, total, f"M = {m}, N = {n}, K = {k}")
+            best = min((row["us"] for row in store.of_shape(*problem)), default=float("inf"))
+            for name in todo[problem]:
+                us, coarse = time_kernel(shape, name, index[name], best)
+                best = min(best, us)
+                store.add(name, m, n, k, us, coarse)
+                done += 1
+            _finals(store, shape, problem, index, out)
+            if time.monotonic() - saved > SAVE_SECONDS:
+                store.save()
+                saved = time.monotonic()
+        tell(total, total, "")
+    finally:
+        store.save()
+
+
+def _shapes(problems: Sequence[Problem], out: Out) -> Iterator[tuple[Problem, Shape]]:
+    """Operands for each problem; neighbours of one N x K share their weights."""
+    ws: list[Weight] = []
+    before: tuple[int, int] | None = None
+    for m, n, k in problems:
+        if (n, k) != before:
+            ws = weights(n, k, cold=True)
+            before = n, k
+        yield (m, n, k), Shape(m, ws, out)

@@ -1,0 +1,109 @@
+"""What a benchmark's rows come to: ratios, the text on the screen, the plots."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_on_cpu import H100
+
+from barrow.bench import plot, summary
+
+Row = dict[str, Any]
+
+
+def row(m: int, n: int = 2112, k: int = 7168, **us: float) -> Row:
+    failed = {"cublaslt": "RuntimeError: M = 1"} if "cublaslt" not in us else {}
+    return {"m": m, "n": n, "k": k, "floor_us": 5.0, "us": us, "failed": failed, "kernel": "fp8_gemm_nt_bf16_x"}
+
+
+ROWS = [
+    row(1, barrow=10.0, deep_gemm=12.0, deep_gemm_pdl=11.0, bf16=20.0),
+    row(64, barrow=10.0, deep_gemm=40.0, deep_gemm_pdl=44.0, cublaslt=30.0, triton=50.0),
+    row(256, barrow=20.0, deep_gemm=10.0, cublaslt=30.0),
+    row(512, deep_gemm=10.0),
+]
+
+
+def data(rows: list[Row], **settings: bool) -> Row:
+    return {"machine": H100.as_json(), "settings": {"cold": True, "quantise": False, **settings}, "rows": rows}
+
+
+def test_the_summary_takes_the_fastest_of_each_group() -> None:
+    small, middle = summary.summary(ROWS)
+    assert small["m"] == [1, 64]
+    assert small["over_floor"] == pytest.approx(2.0)
+    assert small["deep_gemm"]["geomean"] == pytest.approx((1.2 * 4) ** 0.5)
+    assert small["deep_gemm_best"]["geomean"] == pytest.approx((1.1 * 4) ** 0.5)
+    assert small["fp8_best"]["geomean"] == pytest.approx((1.1 * 3) ** 0.5)
+    assert small["fp8_best"]["worst"] == pytest.approx(1.1)
+    assert small["fp8_best"]["worst_at"] == {"m": 1, "n": 2112, "k": 7168}
+    assert small["cublaslt"]["geomean"] == pytest.approx(3.0)
+    assert small["bf16"]["geomean"] == pytest.approx(2.0)
+    # The row without a time of barrow's counts nowhere.
+    assert (middle["m"], middle["fp8_best"]["worst"]) == ([256, 256], 0.5)
+    assert "triton" not in middle
+
+
+def test_without_a_peer_there_is_the_floor() -> None:
+    assert summary.summary([row(1, barrow=10.0)]) == [{"m": [1, 1], "over_floor": 2.0}]
+
+
+def test_lines_stand_under_the_header() -> None:
+    names = ["barrow", "deep_gemm", "cublaslt"]
+    head, text = summary.header(names, nk=True), summary.line(ROWS[1], names)
+    assert head.split() == ["M", "N", "K", "floor", "barrow", "deep_gemm", "cublaslt", "ratio", "kernel"]
+    assert text.split() == ["64", "2112", "7168", "5.00", "10.00", "40.00", "30.00", "3.00", "x"]
+    assert [head.index(name) + len(name) for name in names] == [text.index(f"{us}.00") + 5 for us in (10, 40, 30)]
+    assert summary.line(ROWS[0], names).split()[6] == "-"
+    step = {"m": 8, "floor_us": 70.0, "us": {"barrow": 100.0, "deep_gemm": 150.0}, "failed": {}}
+    assert summary.header(names, nk=False).split() == ["M", "floor", *names, "ratio"]
+    assert summary.line(step, names).split() == ["8", "70.00", "100.00", "150.00", "-", "1.50"]
+
+
+def test_the_summary_in_words_names_the_worst_and_the_failures() -> None:
+    text = "\n".join(summary.summary_lines(ROWS))
+    assert "M 1..64: 2.00x the floor" in text
+    assert "against fp8_best        geomean 1.817x, worst 1.100x at M=1 N=2112 K=7168" in text
+    assert "cublaslt has no time for 2 of 4 rows: RuntimeError: M = 1" in text
+    step = {"m": 8, "floor_us": 70.0, "us": {"barrow": 100.0, "deep_gemm": 150.0}, "failed": {}}
+    assert "worst 1.500x at M=8\n" in "\n".join(summary.summary_lines([step])) + "\n"
+
+
+def drawn(folder: Path, rows: list[Row], **settings: bool) -> dict[str, str]:
+    """Name and text of every plot."""
+    files = plot.draw(data(rows, **settings), folder / "run.json")
+    assert all(ET.parse(file).getroot().tag.endswith("svg") for file in files)
+    return {file.name: file.read_text() for file in files}
+
+
+def test_a_grid_is_drawn_as_times_and_as_a_heat_map(tmp_path: Path) -> None:
+    files = drawn(tmp_path, [*ROWS, row(1, 576, barrow=4.0, deep_gemm=6.0)])
+    assert set(files) == {"run-time.svg", "run-ratio.svg"}
+    assert "N = 576, K = 7168" in files["run-time.svg"]
+    assert "floor: bytes or FLOP" in files["run-time.svg"]
+    assert "weights cold in L2, activations quantised before" in files["run-time.svg"]
+    assert "against DeepGEMM: geomean" in files["run-ratio.svg"]
+    assert ">1.50<" in files["run-ratio.svg"]
+    assert files == drawn(tmp_path, [*ROWS, row(1, 576, barrow=4.0, deep_gemm=6.0)])
+
+
+def test_shapes_with_one_m_each_are_drawn_as_points(tmp_path: Path) -> None:
+    rows = [row(3, 128, barrow=1.0, deep_gemm=2.0), row(300, 256, barrow=1.0, deep_gemm=1.0, cublaslt=1.5)]
+    files = drawn(tmp_path, rows, cold=False)
+    assert set(files) == {"run-ratio.svg"}
+    assert "against DeepGEMM: geomean 1.41" in files["run-ratio.svg"]
+    assert "weights warm in L2" in files["run-ratio.svg"]
+
+
+def test_a_block_is_drawn_as_time_of_a_step(tmp_path: Path) -> None:
+    rows = [{"m": m, "floor_us": 70.0, "us": {"barrow": 99.0, "deep_gemm": 150.0}, "failed": {}} for m in (1, 8)]
+    files = drawn(tmp_path, rows, quantise=True)
+    assert set(files) == {"run-time.svg"}
+    assert "tokens of a step (M)" in files["run-time.svg"]
+    assert "with the quantisation of activations" in files["run-time.svg"]
+
+
+def test_without_a_peer_there_is_no_ratio_to_draw(tmp_path: Path) -> None:
+    assert set(drawn(tmp_path, [row(1, barrow=1.0), row(8, barrow=2.0)])) == {"run-time.svg"}
+    assert drawn(tmp_path, [row(1, 128, barrow=1.0), row(8, 256, barrow=2.0)]) == {}

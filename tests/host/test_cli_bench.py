@@ -1,0 +1,175 @@
+"""`barrow bench` and `barrow tune` on a command line: wrong arguments, no GPU, what they write."""
+
+import builtins
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bench_on_cpu import H100, Peer, pretend
+
+from barrow import cli
+from barrow.bench import providers, shapes
+from barrow.bench.measure import Row
+from barrow.cli import bench
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["bench", "--m", "0"], "argument --m: 0 is not from 1 to 2^31 - 1"),
+        (["bench", "--m", "x"], "argument --m: invalid positive value: 'x'"),
+        (["bench", "--nk", "12"], "argument --nk: '12' is no N x K such as 2112x7168"),
+        (["bench", "--shapes", "none"], "argument --shapes: invalid choice"),
+        (["bench", "--against", "nobody"], "argument --against: invalid choice"),
+        (["bench", "--l2", "hot"], "argument --l2: invalid choice"),
+        (["bench", "--tp", "2"], "--tp needs --config"),
+        (["bench", "--seed", "1"], "--seed needs --shapes unseen"),
+        (["bench", "--seed", "1", "--serve-like"], "--seed needs --shapes unseen"),
+        (["bench", "--shapes", "unseen", "--m", "4"], "--shapes unseen draws M too; leave --m out"),
+        (["bench", "--shapes", "other", "--nk", "1x1"], "not allowed with argument --shapes"),
+        (["bench", "--serve-like", "--nk", "1x1"], "not allowed with argument --serve-like"),
+        (["bench", "--serve-like", "--l2", "warm"], "leave --l2 warm out"),
+        (["bench", "--config", "none.json"], "--config none.json: [Errno 2] No such file"),
+        (["bench", "--out", "none/x.json"], "argument --out: there is no folder none"),
+        (["tune"], "the following arguments are required: --out"),
+        (["tune", "--out", "none/x.json"], "argument --out: there is no folder none"),
+        (["tune", "--out", "x.json", "--tp", "2"], "--tp needs --config"),
+        (["tune", "--out", "x.json", "--nk", "1y1"], "argument --nk: '1y1' is no N x K"),
+        (["tune", "--out", "x.json", "--dtype", "f16"], "argument --dtype: invalid choice"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_arguments_are_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(arguments)
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "it holds no JSON object"),
+        ("{}", "config has hidden_size = None but needs a whole number above 0"),
+    ],
+)
+def test_a_config_that_is_none(text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["bench", "--config", str(path)])
+    assert f"--config {path}: {told}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["bench"], ["bench", "--serve-like"], ["tune", "--out", "x.json"]], ids=" ".join)
+def test_without_a_gpu_they_say_what_is_missing(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 1
+    assert capsys.readouterr().err.startswith(f"barrow {arguments[0]}: it needs a Hopper GPU (H100, H200), but ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> Peer:
+    """Lets `barrow bench` run without a GPU, against one peer that takes half as long again."""
+    peer = Peer("deep_gemm")
+    pretend(monkeypatch, {"barrow": 2.0, "deep_gemm": 3.0})
+    monkeypatch.setattr(bench, "this_machine", lambda: H100)
+    found = [providers.Barrow(), peer]
+    monkeypatch.setattr(bench, "providers", lambda peers, folder: (found, {"triton": "ImportError: none"}))
+    return peer
+
+
+def test_a_run_prints_a_table_and_writes_json_and_plots(
+    on_cpu: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run.json"
+    assert cli.main(["bench", "--nk", "40x256", "24x128", "--m", "1", "8", "--quant", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "triton is left out: ImportError: none" in text
+    assert text.count(" 1.50  ") == 4
+    assert "M 1..8: " in text
+    data = json.loads(out.read_text())
+    assert data["machine"]["gpu"] == H100.gpu
+    assert data["settings"] == {"cold": True, "quantise": True}
+    assert [(r["m"], r["n"], r["k"]) for r in data["rows"]] == shapes.grid([(40, 256), (24, 128)], [1, 8])
+    assert data["summary"][0]["fp8_best"]["geomean"] == pytest.approx(1.5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run-ratio.svg", "run-time.svg", "run.json"]
+    # Drawn anew from the JSON, a plot is the same.
+    before = (tmp_path / "run-time.svg").read_text()
+    (tmp_path / "run-time.svg").unlink()
+    assert cli.main(["bench", "--plot", str(out)]) == 0
+    assert (tmp_path / "run-time.svg").read_text() == before
+
+
+def test_the_layers_of_a_config_are_listed_and_measured(
+    on_cpu: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "head_dim": 16}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert cli.main(["bench", "--config", str(tmp_path / "config.json"), "--tp", "2", "--m", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "qkv: N = 96, K = 64",
+        "o: N = 64, K = 32",
+        "mlp gate_up: N = 96, K = 64",
+        "mlp down: N = 64, K = 48",
+    ]
+    measured = [line.split()[:3] for line in lines if line.startswith("    2 ")]
+    assert measured == [["2", "96", "64"], ["2", "64", "32"], ["2", "64", "48"]]
+
+
+def test_unseen_shapes_are_the_seeds(on_cpu: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[Any] = []
+
+    def measure(machine: object, contenders: object, problems: list[shapes.Problem], *rest: object) -> list[Row]:
+        asked.extend(problems)
+        return []
+
+    monkeypatch.setattr(bench, "measure", measure)
+    assert cli.main(["bench", "--shapes", "unseen", "--seed", "7"]) == 0
+    assert asked == shapes.unseen(7)
+
+
+def test_deep_gemms_cache_is_filled_first_if_asked(on_cpu: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(bench, "warm_deep_gemm", lambda *arguments: asked.append(arguments))
+    assert cli.main(["bench", "--nk", "40x256", "--m", "1", "--warm", "3", "--deep-gemm", "dir"]) == 0
+    assert asked == [(Path("dir"), [(1, 40, 256)], 3)]
+
+
+def test_without_matplotlib_the_numbers_are_still_written(
+    on_cpu: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = builtins.__import__
+
+    def no_matplotlib(name: str, *rest: Any) -> Any:
+        if name == "barrow.bench.plot":
+            raise ImportError("No module named 'matplotlib'")
+        return plain(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", no_matplotlib)
+    out = tmp_path / "run.json"
+    assert cli.main(["bench", "--nk", "40x256", "--m", "1", "--out", str(out)]) == 0
+    assert out.is_file()
+    assert capsys.readouterr().err == (
+        "barrow bench: no plots: No module named 'matplotlib'; pip install 'barrow[bench]'\n"
+    )
+    assert cli.main(["bench", "--plot", str(out)]) == 1
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}", '{"rows": []}'])
+def test_a_file_that_cannot_be_drawn_is_told(
+    text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.json"
+    if text is not None:
+        path.write_text(text)
+    assert cli.main(["bench", "--plot", str(path)]) == 1
+    assert capsys.readouterr().err.startswith(f"barrow bench: {path} is not what --out wrote: ")

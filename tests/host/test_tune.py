@@ -1,0 +1,262 @@
+"""`barrow tune`: what it times, what it keeps in its file, and how it goes on."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bench_on_cpu import H100, pretend
+
+from barrow import cli, launcher, ops
+from barrow.bench.timing import Call, Timing
+from barrow.cli import progress
+from barrow.cli import tune as command
+from barrow.tune import store, sweep
+
+KERNELS = sweep.gemm_kernels()
+NAMES = [kernel["name"] for kernel in KERNELS if kernel["out"] == "bf16"]
+SHA256 = store.hashes()
+PROBLEMS = [(2, 40, 256), (8, 40, 256), (2, 24, 128)]
+
+
+class FakeGpu:
+    """Kernels as CPU calls: each takes `us` by its name, or `finals` when it is timed against others."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pretend(monkeypatch, {})
+        self.us = {name: 10.0 + i for i, name in enumerate(NAMES)}
+        self.finals: dict[str, float] = {}
+        self.wrong: str | None = None
+        self.interrupt_after: int | None = None
+        self.timed: list[str] = []
+        self.in_finals: list[set[str]] = []
+        index = {i: name for name, i in sweep.indices().items()}
+
+        def calls(shape: sweep.Shape, which: int) -> list[Call]:
+            name, w = index[which], shape.weights[0]
+
+            def call() -> str:
+                factor = 1.1 if name == self.wrong else 1.0
+                shape.out.copy_(ops.fp8_gemm_nt(shape.a.q, shape.a.scale, w.q, w.scale) * factor)
+                return name
+
+            return [call] * len(shape.weights)
+
+        def eager_us(call: Call) -> float:
+            if self.interrupt_after is not None and len(self.timed) >= self.interrupt_after:
+                raise KeyboardInterrupt
+            name = str(call())
+            self.timed.append(name)
+            return self.us[name]
+
+        def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int) -> dict[str, Timing]:
+            self.in_finals.append(set(contenders))
+            return {name: Timing((self.finals.get(name, self.us[name]),)) for name in contenders}
+
+        monkeypatch.setattr(sweep.Shape, "calls", calls)
+        monkeypatch.setattr(sweep, "eager_us", eager_us)
+        monkeypatch.setattr(sweep, "capture", lambda calls, launches: (str(calls[0]()), launches))
+        monkeypatch.setattr(sweep, "replay_us", lambda graph, launches: self.us[graph])
+        monkeypatch.setattr(sweep, "interleaved", interleaved)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    return FakeGpu(monkeypatch)
+
+
+def opened(path: Path) -> store.Store:
+    return store.Store.open(path, H100, KERNELS, SHA256)
+
+
+def tune(path: Path) -> tuple[store.Store, list[tuple[int, int, str]]]:
+    told: list[tuple[int, int, str]] = []
+    rows = opened(path)
+    sweep.tune(rows, PROBLEMS, "bf16", lambda *args: told.append(args))
+    return rows, told
+
+
+def test_every_kernel_is_timed_on_every_shape(gpu: FakeGpu, tmp_path: Path) -> None:
+    rows, told = tune(tmp_path / "t.json")
+    assert set(rows.rows) == {(name, *problem) for name in NAMES for problem in PROBLEMS}
+    assert told[0] == (0, len(rows.rows), "M = 2, N = 40, K = 256")
+    assert told[-1] == (len(rows.rows), len(rows.rows), "")
+    data = json.loads((tmp_path / "t.json").read_text())
+    assert data["machine"] == H100.as_json()
+    assert [kernel["name"] for kernel in data["kernels"]] == [kernel["name"] for kernel in KERNELS]
+    assert data["kernels"][0]["sha256"] == SHA256[NAMES[0]]
+    assert data["rows"] == list(rows.rows.values())
+    assert data["rows"][0].keys() == {"kernel", "m", "n", "k", "us", "coarse"}
+
+
+def test_a_hopeless_kernel_is_timed_once_and_coarsely(gpu: FakeGpu, tmp_path: Path) -> None:
+    slow = NAMES[-1]
+    gpu.us = {**dict.fromkeys(NAMES, 30.0), slow: 200.0}
+    # The model thinks it the slowest as well, so it comes after a good one.
+    m, n, k = 64, 7168, 2048
+    order = [c["kernel"] for c in launcher.choose(m, n, k, "bf16", 132, 3352)]
+    assert order.index(slow) > 0
+    rows = opened(tmp_path / "t.json")
+    sweep.tune(rows, [(m, 40, 256)], "bf16", lambda *args: None)
+    assert [row["kernel"] for row in rows.rows.values() if row["coarse"]] == [slow]
+    assert slow not in set().union(*gpu.in_finals)
+
+
+def test_short_launches_are_never_hopeless(gpu: FakeGpu, tmp_path: Path) -> None:
+    gpu.us = {**dict.fromkeys(NAMES, 2.0), NAMES[-1]: 79.0}
+    rows, _ = tune(tmp_path / "t.json")
+    assert not any(row["coarse"] for row in rows.rows.values())
+
+
+def test_kernels_near_the_best_are_timed_in_turn(gpu: FakeGpu, tmp_path: Path) -> None:
+    gpu.us = {**dict.fromkeys(NAMES, 20.0), NAMES[0]: 10.0, NAMES[1]: 10.4, NAMES[2]: 10.6}
+    gpu.finals = {NAMES[0]: 10.3, NAMES[1]: 10.1}
+    rows, _ = tune(tmp_path / "t.json")
+    assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(PROBLEMS)
+    us = {row["kernel"]: row["us"] for row in rows.of_shape(*PROBLEMS[0])}
+    assert (us[NAMES[0]], us[NAMES[1]], us[NAMES[2]]) == (10.3, 10.1, 10.6)
+
+
+def test_a_kernel_with_a_wrong_result_ends_the_tuning(gpu: FakeGpu, tmp_path: Path) -> None:
+    gpu.wrong = NAMES[3]
+    with pytest.raises(RuntimeError, match=rf"^kernel {NAMES[3]} computes a wrong product for \(2, 40\), K = 256: "):
+        tune(tmp_path / "t.json")
+
+
+def test_an_interrupted_run_goes_on_where_it_was(gpu: FakeGpu, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    gpu.interrupt_after = len(NAMES) + 3
+    with pytest.raises(KeyboardInterrupt):
+        tune(path)
+    before = opened(path).rows
+    assert len(before) == gpu.interrupt_after
+    gpu.interrupt_after, gpu.timed = None, []
+    rows, told = tune(path)
+    assert told[0][1] == len(gpu.timed) == len(NAMES) * len(PROBLEMS) - len(before)
+    assert set(rows.rows) == {(name, *problem) for name in NAMES for problem in PROBLEMS}
+    gpu.timed = []
+    _, told = tune(path)
+    assert (gpu.timed, told) == ([], [(0, 0, "")])
+
+
+def test_both_outputs_share_a_file(gpu: FakeGpu, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    tune(path)
+    others = [kernel["name"] for kernel in KERNELS if kernel["out"] == "f32"]
+    gpu.us.update(dict.fromkeys(others, 10.0))
+    rows = opened(path)
+    sweep.tune(rows, PROBLEMS[:1], "f32", lambda *args: None)
+    again = opened(path)
+    assert again.dropped == 0
+    assert set(again.rows) == {
+        *((name, *problem) for name in NAMES for problem in PROBLEMS),
+        *((name, *PROBLEMS[0]) for name in others),
+    }
+    # Kernels are timed again against those of their own output only.
+    assert gpu.in_finals[-1] == set(others)
+
+
+def edit(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_times_of_a_changed_or_gone_kernel_are_dropped(gpu: FakeGpu, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    tune(path)
+    kernels = json.loads(path.read_text())["kernels"]
+    kernels[0]["sha256"] = "0" * 64
+    kernels[1]["name"] = "gone"
+    edit(path, kernels=kernels)
+    again = opened(path)
+    assert again.dropped == 2 * len(PROBLEMS)
+    assert {key[0] for key in again.rows} == set(NAMES[2:])
+
+
+def test_a_file_of_another_gpu_is_refused(gpu: FakeGpu, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    tune(path)
+    edit(path, machine={**H100.as_json(), "gpu": "NVIDIA H200"})
+    with pytest.raises(store.StoreError, match=r"holds times of NVIDIA H200, this is NVIDIA H100 80GB HBM3; choose"):
+        opened(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"machine": {"gpu": "x"}, "rows": [1], "kernels": []}'])
+def test_a_file_that_is_no_tuning_is_refused_and_kept(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(text)
+    with pytest.raises(store.StoreError, match="is not what barrow tune wrote"):
+        opened(path)
+    assert path.read_text() == text
+
+
+def test_the_command_tunes_and_goes_on(
+    gpu: FakeGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "this_machine", lambda: H100)
+    path = tmp_path / "t.json"
+    arguments = ["tune", "--nk", "40x256", "--m", "2", "8", "--out", str(path)]
+    gpu.interrupt_after = 2
+    assert cli.main(arguments) == 130
+    assert f"run it again to go on from {path}" in capsys.readouterr().err
+    gpu.interrupt_after = None
+    assert cli.main(arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{path}: {2 * len(NAMES)} times\n"
+    assert captured.err.splitlines()[-1] == f"{2 * len(NAMES) - 2}/{2 * len(NAMES) - 2}"
+    edit(path, machine={"gpu": "another"})
+    assert cli.main(arguments) == 1
+    assert "holds times of another" in capsys.readouterr().err
+
+
+def test_by_default_every_bucket_of_the_table_is_tuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(command, "this_machine", lambda: H100)
+    monkeypatch.setattr(command, "tune", lambda rows, problems, out, tell: asked.extend(problems))
+    assert cli.main(["tune", "--nk", "40x256", "--dtype", "f32", "--out", str(tmp_path / "t.json")]) == 0
+    assert [m for m, _, _ in asked] == launcher.tuned()["m_edges"]
+
+
+def test_kernels_are_named_by_their_place_in_the_table() -> None:
+    assert [launcher.kernels()[i]["name"] for i in sweep.indices().values()] == list(sweep.indices())
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("barrow.cli.progress.time.monotonic", lambda: now[0])
+    out = Terminal()
+    show = progress.Progress(out)
+    show(0, 4, "first")
+    now[0] = 130.0
+    show(1, 4, "second")
+    show(4, 4, "")
+    first, second, last = out.getvalue().split("\r\033[K")[1:]
+    assert first == f"[{'.' * 30}] 0/4 first"
+    assert second == f"[{'#' * 7}{'.' * 23}] 1/4, 1:30 left second"
+    assert last == f"[{'#' * 30}] 4/4\n"
+
+
+def test_a_line_now_and_then_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("barrow.cli.progress.time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    show = progress.Progress(out)
+    for done in range(100):
+        show(done, 100, f"step {done}")
+        now[0] += 1.0
+    show(100, 100, "")
+    lines = out.getvalue().splitlines()
+    assert [line.split("/")[0] for line in lines] == ["0", "30", "60", "90", "100"]
+    assert lines[1] == "30/100, 1:10 left step 30"
+
+
+def test_every_dtype_has_a_torch_dtype() -> None:
+    assert {kernel["out"] for kernel in launcher.kernels() if kernel["kind"] == "gemm"} == set(sweep.DTYPES)
+    assert sweep.DTYPES["f32"] is torch.float32
