@@ -38,7 +38,8 @@ def terms(kernel: Row, row: Row, num_sms: int) -> tuple[float, ...]:
     m, n, k = row["m"], row["n"], row["k"]
     block_m, block_n, cluster = kernel["block_m"], kernel["block_n"], kernel["cluster_k"]
     rows, columns = -(-m // block_m), -(-n // block_n)
-    tiles, resident = rows * columns, (num_sms * 10 // 11 if cluster > 2 else num_sms) // cluster
+    sms = num_sms * 10 // 11 if cluster > 2 else num_sms
+    tiles, resident = rows * columns, sms * kernel["ctas_per_sm"] // cluster
     waves = -(-tiles // resident)
     k_blocks = -(-k // (128 * cluster))
     load = tiles * cluster / num_sms * k_blocks * (min(m, block_m) + block_n) / (block_m + block_n)

@@ -32,7 +32,7 @@ def ceil_div(value: int, divisor: int) -> int:
 def fits(kernel: GemmKernel, num_sms: int) -> int:
     """Clusters that run at once."""
     size = kernel["cluster_k"]
-    return (num_sms * 10 // 11 if size > 2 else num_sms) // size
+    return (num_sms * 10 // 11 if size > 2 else num_sms) * kernel["ctas_per_sm"] // size
 
 
 def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> float:

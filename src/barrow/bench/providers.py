@@ -57,14 +57,19 @@ class Provider(Protocol):
 
 
 class Barrow:
-    name = "barrow"
+    """barrow, with the weights loaded ahead of the work in front or not."""
+
     fp8 = True
+
+    def __init__(self, prefetch: bool = False) -> None:
+        self.name = "barrow_prefetch" if prefetch else "barrow"
+        self._prefetch = prefetch
 
     def prepare(self) -> None:
         pass
 
     def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
-        ops.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out=out)
+        ops.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out=out, prefetch_b=self._prefetch)
 
 
 class DeepGemm:
@@ -158,7 +163,7 @@ PEERS = ("deep_gemm", "cublaslt", "triton", "bf16")
 def providers(peers: Sequence[str], deep_gemm: Path | None) -> tuple[list[Provider], dict[str, str]]:
     """barrow and those of `peers` (names of `PEERS`) that can be imported, and why the others cannot.
 
-    DeepGEMM comes twice, with its launches overlapped or not. Raises ImportError for a `deep_gemm` folder without it.
+    barrow and DeepGEMM come twice, with their launches overlapped or not. Raises ImportError for a `deep_gemm` folder without it.
     """
 
     makers: dict[str, Callable[[], list[Provider]]] = {
@@ -167,7 +172,7 @@ def providers(peers: Sequence[str], deep_gemm: Path | None) -> tuple[list[Provid
         "triton": lambda: [TritonGemm()],
         "bf16": lambda: [Bf16()],
     }
-    found: list[Provider] = [Barrow()]
+    found: list[Provider] = [Barrow(), Barrow(prefetch=True)]
     missing: dict[str, str] = {}
     for peer in peers:
         try:

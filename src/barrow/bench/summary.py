@@ -11,14 +11,16 @@ Row = dict[str, Any]
 
 DEEP_GEMM = ("deep_gemm", "deep_gemm_pdl")
 FP8_PEERS = (*DEEP_GEMM, "cublaslt", "triton")
-# Who is compared with, as the fastest of some contenders.
-AGAINST: dict[str, tuple[str, ...]] = {
-    "deep_gemm": ("deep_gemm",),
-    "deep_gemm_best": DEEP_GEMM,
-    "cublaslt": ("cublaslt",),
-    "triton": ("triton",),
-    "fp8_best": FP8_PEERS,
-    "bf16": ("bf16",),
+OURS = ("barrow", "barrow_prefetch")
+# Who is compared with whom, each side as the fastest of some contenders. Like with like first: one launch after the
+# other on both sides.
+AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "deep_gemm": (("barrow",), ("deep_gemm",)),
+    "deep_gemm_best": (OURS, DEEP_GEMM),
+    "cublaslt": (OURS, ("cublaslt",)),
+    "triton": (OURS, ("triton",)),
+    "fp8_best": (OURS, FP8_PEERS),
+    "bf16": (OURS, ("bf16",)),
 }
 
 
@@ -26,12 +28,12 @@ def best(row: Row, names: Sequence[str]) -> float | None:
     return min((row["us"][name] for name in names if name in row["us"]), default=None)
 
 
-def speedups(rows: Sequence[Row], names: Sequence[str]) -> list[tuple[float, Row]]:
-    """Time of the fastest of `names` over barrow's, for the rows that have both; above 1 barrow is faster."""
+def speedups(rows: Sequence[Row], names: Sequence[str], ours: Sequence[str] = OURS) -> list[tuple[float, Row]]:
+    """Time of the fastest of `names` over that of `ours`, for the rows that have both; above 1 barrow is faster."""
     return [
-        (peer / row["us"]["barrow"], row)
+        (peer / mine, row)
         for row in rows
-        if "barrow" in row["us"] and (peer := best(row, names)) is not None
+        if (mine := best(row, ours)) is not None and (peer := best(row, names)) is not None
     ]
 
 
@@ -39,15 +41,15 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     """Per range of M and per peer: geometric mean and worst of the speed-ups, and the distance to the floor."""
     result = []
     for low, high in M_RANGES:
-        timed = [row for row in rows if low <= row["m"] <= high and "barrow" in row["us"]]
+        timed = [row for row in rows if low <= row["m"] <= high and best(row, OURS) is not None]
         if not timed:
             continue
         line: Row = {
             "m": [min(row["m"] for row in timed), max(row["m"] for row in timed)],
-            "over_floor": geometric_mean([row["us"]["barrow"] / row["floor_us"] for row in timed]),
+            "over_floor": geometric_mean([(best(row, OURS) or 0.0) / row["floor_us"] for row in timed]),
         }
-        for label, names in AGAINST.items():
-            if ratios := speedups(timed, names):
+        for label, (ours, names) in AGAINST.items():
+            if ratios := speedups(timed, names, ours):
                 worst, where = min(ratios, key=lambda pair: pair[0])
                 line[label] = {
                     "geomean": geometric_mean([ratio for ratio, _ in ratios]),

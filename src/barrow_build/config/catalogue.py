@@ -26,35 +26,29 @@ class AuxSpec:
         return {"KERNEL_NAME": self.name, **dict(self.macros)}
 
 
-_DEV = tuple(
-    GemmSpec(m, 64 * w, st, cluster_k=k, warpgroups=w, swapped=True)
-    for m, w, k, st in (
-        (8, 1, 1, 12),
-        (8, 1, 2, 11),
-        (8, 1, 3, 11),
-        (8, 1, 4, 11),
-        (8, 2, 1, 6),
-        (8, 2, 2, 6),
-        (16, 1, 1, 10),
-        (16, 1, 2, 10),
-        (16, 1, 4, 10),
-        (16, 2, 1, 6),
-        (16, 2, 2, 5),
-        (32, 1, 1, 8),
-        (32, 1, 2, 8),
-        (32, 1, 4, 8),
-        (32, 2, 1, 5),
-        (32, 2, 2, 4),
-        (32, 2, 4, 4),
-        (64, 1, 1, 6),
-        (64, 1, 2, 5),
-        (64, 1, 4, 5),
-    )
-)
-
 # Each is the one chosen for some shape that was tuned on an H100.
 _BF16 = (
-    *_DEV,
+    # A handful of rows, on wgmma's narrow side; several SMs share the K of a tile where columns are few.
+    GemmSpec(8, 64, 12, swapped=True),
+    GemmSpec(8, 64, 11, cluster_k=2, swapped=True),
+    GemmSpec(8, 64, 11, cluster_k=3, swapped=True),
+    GemmSpec(8, 64, 11, cluster_k=4, swapped=True),
+    GemmSpec(8, 128, 6, warpgroups=2, swapped=True),
+    GemmSpec(8, 128, 6, cluster_k=2, warpgroups=2, swapped=True),
+    GemmSpec(16, 64, 10, swapped=True),
+    GemmSpec(16, 64, 10, cluster_k=2, swapped=True),
+    GemmSpec(16, 64, 10, cluster_k=4, swapped=True),
+    GemmSpec(16, 128, 6, warpgroups=2, swapped=True),
+    GemmSpec(16, 128, 5, cluster_k=2, warpgroups=2, swapped=True),
+    GemmSpec(32, 64, 8, swapped=True),
+    GemmSpec(32, 64, 8, cluster_k=2, swapped=True),
+    GemmSpec(32, 64, 8, cluster_k=4, swapped=True),
+    GemmSpec(32, 128, 5, warpgroups=2, swapped=True),
+    GemmSpec(32, 128, 4, cluster_k=2, warpgroups=2, swapped=True),
+    GemmSpec(32, 128, 4, cluster_k=4, warpgroups=2, swapped=True),
+    GemmSpec(64, 64, 6, swapped=True),
+    GemmSpec(64, 64, 5, cluster_k=2, swapped=True),
+    GemmSpec(64, 64, 5, cluster_k=4, swapped=True),
     # Few rows: as many columns as it takes to have a tile for every SM.
     GemmSpec(64, 16, 16),
     GemmSpec(64, 32, 16),
@@ -77,6 +71,12 @@ _BF16 = (
 
 # float32 output is rarer: one kernel for each kind of shape.
 _F32 = (
+    GemmSpec(8, 64, 12, swapped=True, out="f32"),
+    GemmSpec(8, 64, 11, cluster_k=4, swapped=True, out="f32"),
+    GemmSpec(16, 64, 10, swapped=True, out="f32"),
+    GemmSpec(16, 64, 10, cluster_k=4, swapped=True, out="f32"),
+    GemmSpec(32, 64, 8, swapped=True, out="f32"),
+    GemmSpec(64, 64, 6, swapped=True, out="f32"),
     GemmSpec(64, 32, 16, out="f32"),
     GemmSpec(64, 64, 12, out="f32"),
     GemmSpec(64, 64, 10, cluster_k=4, out="f32"),
