@@ -12,6 +12,8 @@ TABLE = {
     "barrow.launcher": set(),
     "barrow.ops": {"barrow.launcher"},
     "barrow.linear": {"barrow.ops", "barrow.launcher"},
+    "barrow.deep_gemm": {"barrow.ops"},
+    "barrow.integrations": {"barrow.deep_gemm", "barrow.ops", "barrow"},
     "barrow.cli": {"barrow.linear", "barrow.ops", "barrow.launcher", "barrow"},
     "barrow": {"barrow.linear", "barrow.ops", "barrow.launcher"},
     "barrow_build.config": set(),
