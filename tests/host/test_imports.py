@@ -13,7 +13,7 @@ TABLE = {
     "barrow.ops": {"barrow.launcher"},
     "barrow.linear": {"barrow.ops", "barrow.launcher"},
     "barrow.deep_gemm": {"barrow.ops"},
-    "barrow.integrations": {"barrow.deep_gemm", "barrow.ops", "barrow"},
+    "barrow.integrations": {"barrow.deep_gemm", "barrow.ops"},
     "barrow.cli": {"barrow.linear", "barrow.ops", "barrow.launcher", "barrow"},
     "barrow": {"barrow.linear", "barrow.ops", "barrow.launcher"},
     "barrow_build.config": set(),

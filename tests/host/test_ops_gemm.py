@@ -52,7 +52,9 @@ def test_random_data_by_element_and_tile(m: int, n: int, k: int, out_dtype: torc
     reference.judge(barrow.fp8_gemm_nt(*p.args, out_dtype=out_dtype), p)
 
 
-@pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 128), (3, 2, 1), (5, 127, 300), (7, 128, 128), (2, 129, 0), (4, 300, 640)])
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(1, 1, 128), (3, 2, 1), (5, 127, 300), (7, 128, 128), (2, 129, 0), (4, 300, 640)]
+)
 def test_a_scale_per_row_of_b(m: int, n: int, k: int) -> None:
     exact = reference.integer_problem(m, n, k, b_rows=1)
     assert exact.b_scale.shape == (n, reference.blocks(k))

@@ -80,23 +80,23 @@ def _replace(module: ModuleType, logger: logging.Logger) -> None:
     """Replace the functions of an imported DeepGEMM, once."""
     if hasattr(module, "_replaced_by_barrow"):
         return
-    holders = [module, *(sys.modules.get(f"{module.__name__}.{name}") for name in SUBMODULES)]
     replaced = []
-    for name in REPLACED:
-        theirs = getattr(module, name, None)
-        if theirs is None:
-            continue
-        call = _in_place_of(theirs, getattr(barrow.deep_gemm, name))
-        for holder in holders:
-            if getattr(holder, name, None) is theirs:
-                setattr(holder, name, call)
-        replaced.append(name)
-    module._replaced_by_barrow = tuple(replaced)  # type: ignore[attr-defined]
+    for holder in (module, *(sys.modules.get(f"{module.__name__}.{name}") for name in SUBMODULES)):
+        for name in REPLACED:
+            theirs = getattr(holder, name, None)
+            if theirs is not None:
+                setattr(holder, name, _in_place_of(theirs, getattr(barrow.deep_gemm, name)))
+                replaced.append(name)
+    if replaced:
+        module._replaced_by_barrow = tuple(replaced)  # type: ignore[attr-defined]
+        _say(logger, f"in place of {module.__name__} {getattr(module, '__version__', '')}")
+
+
+def _say(logger: logging.Logger, where: str) -> None:
     logger.info(
-        "barrow %s runs dense FP8 GEMM on Hopper in place of %s %s, without compilation (%s=0 turns this off)",
+        "barrow %s runs dense FP8 GEMM on Hopper %s, without compilation (%s=0 turns this off)",
         barrow.__version__,
-        module.__name__,
-        getattr(module, "__version__", ""),
+        where,
         SWITCH,
     )
 
@@ -146,6 +146,7 @@ def _stand_in() -> ModuleType:
     module.__dict__["__version__"] = barrow.deep_gemm.__version__
     for name in barrow.deep_gemm.__all__:
         setattr(module, name, getattr(barrow.deep_gemm, name))
+    module._replaced_by_barrow = ()  # type: ignore[attr-defined]
     return module
 
 
@@ -172,8 +173,7 @@ def install(names: Sequence[str], logger: logging.Logger) -> None:
         if name in sys.modules:
             _replace(sys.modules[name], logger)
     if not any(_found(name) for name in names):
-        module = _stand_in()
-        sys.modules["deep_gemm"] = module
+        sys.modules["deep_gemm"] = _stand_in()
         for name in SUBMODULES:
             sys.modules[f"deep_gemm.{name}"] = sys.modules[f"barrow.deep_gemm.{name}"]
-        _replace(module, logger)
+        _say(logger, "as deep_gemm, which is not installed")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from barrow.deep_gemm.missing import missing
-from barrow.deep_gemm.utils.math import align, ceil_div
+from barrow.deep_gemm.utils.math import align, ceil_div, contiguous_copy
 
 # What the copy engine can address: 16 bytes.
 TMA_BYTES = 16
@@ -70,8 +70,8 @@ def get_mn_major_tma_aligned_packed_ue8m0_tensor(sf: Tensor, psum_layout: Tensor
         raise NotImplementedError(f"barrow.deep_gemm.{op}: psum_layout is of grouped GEMM on Blackwell; use DeepGEMM")
     _check_float_scales(op, sf)
     mn, blocks = sf.shape[-2:]
-    exponents = (sf.contiguous().view(torch.int32) >> 23).to(torch.uint8)
-    packed = functional.pad(exponents, (0, -blocks % 4)).view(torch.int32)
+    exponents = functional.pad((sf.view(torch.int32) >> 23).to(torch.uint8), (0, -blocks % 4))
+    packed = contiguous_copy(exponents).view(torch.int32)
     pitch, columns = get_tma_aligned_size(mn, 4), ceil_div(blocks, 4)
     strides = (1, pitch) if sf.ndim == 2 else (pitch * columns, 1, pitch)
     return packed.new_empty_strided(packed.shape, strides).copy_(packed)

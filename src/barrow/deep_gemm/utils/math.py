@@ -34,6 +34,11 @@ def ceil_to_ue8m0(x: Tensor) -> Tensor:
     return (exponent.clamp(1, 254) << 23).view(torch.float32)
 
 
+def contiguous_copy(x: Tensor) -> Tensor:
+    """A copy that can be viewed in another element size; contiguous() keeps odd strides of dimensions of size 1."""
+    return x.clone(memory_format=torch.contiguous_format)
+
+
 def pack_ue8m0_to_int(x: Tensor) -> Tensor:
     """Exponents of float32 powers of two, four of the last dimension in one int32.
 
@@ -45,18 +50,18 @@ def pack_ue8m0_to_int(x: Tensor) -> Tensor:
             f"barrow.deep_gemm.utils.pack_ue8m0_to_int: x is {x.dtype} of shape {list(x.shape)} but needs float32 and "
             "a last dimension that is a multiple of 4; pad it with 1.0"
         )
-    bits = x.contiguous().view(torch.int32)
+    bits = x.view(torch.int32)
     if ((bits < 0) | (bits & 0x7FFFFF != 0)).any():
         raise RuntimeError(
             "barrow.deep_gemm.utils.pack_ue8m0_to_int: x has elements that are no powers of two; "
             "round them with ceil_to_ue8m0"
         )
-    return (bits >> 23).to(torch.uint8).view(torch.int32)
+    return contiguous_copy((bits >> 23).to(torch.uint8)).view(torch.int32)
 
 
 def unpack_ue8m0_from_int(packed_sf: Tensor) -> Tensor:
     """The float32 scales that `pack_ue8m0_to_int` packed."""
-    return (packed_sf.contiguous().view(torch.uint8).to(torch.int32) << 23).view(torch.float32)
+    return (contiguous_copy(packed_sf).view(torch.uint8).to(torch.int32) << 23).view(torch.float32)
 
 
 def _cast(x: Tensor, dims: Sequence[int], use_ue8m0: bool) -> tuple[Tensor, Tensor]:
