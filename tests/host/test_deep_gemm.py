@@ -76,6 +76,8 @@ def test_empty_problems(shape: tuple[int, int, int]) -> None:
         ({"d": torch.ones(N, M).bfloat16(), "c": torch.ones(M, N).bfloat16()}, RuntimeError, "out has shape [200, 5]"),
         ({"d": torch.ones(M, N).half()}, RuntimeError, "out_dtype is float16"),
         ({"d": (torch.ones(M, N), torch.ones(1))}, NotImplementedError, "d is no tensor"),
+        ({"a": torch.ones(M, K)}, NotImplementedError, "a is a Tensor but needs to be a pair of tensors"),
+        ({"b": [torch.ones(N, K), None]}, NotImplementedError, "b is a list but needs to be a pair of tensors"),
         ({"alpha": 2.0}, NotImplementedError, "alpha is not supported; apply it to the result"),
         ({"epilogue": object()}, NotImplementedError, "epilogue is not supported"),
         ({"recipe": (1, 32, 32)}, NotImplementedError, "recipe is (1, 32, 32) but barrow has (1, 128, 128)"),

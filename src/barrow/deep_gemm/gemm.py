@@ -44,6 +44,15 @@ def _recipe(
     return chosen
 
 
+def _pair(op: str, name: str, pair: Scaled) -> Scaled:
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(part, Tensor) for part in pair):
+        raise NotImplementedError(
+            f"barrow.deep_gemm.{op}: {name} is a {type(pair).__name__} but needs to be a pair of tensors, "
+            "elements and their scales"
+        )
+    return pair[0], pair[1]
+
+
 def _check_fp8(op: str, name: str, x: Tensor, scale: Tensor) -> None:
     if x.dtype != torch.float8_e4m3fn:
         raise NotImplementedError(
@@ -59,7 +68,7 @@ def _check_fp8(op: str, name: str, x: Tensor, scale: Tensor) -> None:
 
 def _transposed(op: str, name: str, pair: Scaled) -> Scaled:
     """The K-major operand, [M, K] or [N, K], behind one that is passed as [K, M] or [K, N]."""
-    x, scale = pair
+    x, scale = _pair(op, name, pair)
     if x.ndim != 2 or scale.ndim != 2:
         raise RuntimeError(
             f"barrow.deep_gemm.{op}: {name} has {x.ndim} dimensions and its scales {scale.ndim}, but both need 2; "
@@ -97,6 +106,7 @@ def _gemm(
             raise NotImplementedError(f"barrow.deep_gemm.{op}: {name} is not supported; apply it to the result")
     if not isinstance(d, Tensor):
         raise NotImplementedError(f"barrow.deep_gemm.{op}: d is no tensor; quantize the result afterwards")
+    a, b = _pair(op, "a", a), _pair(op, "b", b)
     _check_fp8(op, "a", *a)
     _check_fp8(op, "b", *b)
     rows = ceil_div(b[0].shape[0], recipe[1])
