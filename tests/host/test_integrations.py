@@ -288,6 +288,9 @@ def test_transformers(run: Run) -> None:
             assert out.dtype == dtype and torch.equal(out, expected.reshape(2, 3, 200))
             out = user.forward(x, weight, scale, (128, 128), bias.to(dtype))
             assert torch.equal(out, (expected + bias.to(dtype)).reshape(2, 3, 200))
+            # transformers makes the bias in float32, whatever the model's dtype.
+            out = user.forward(x, weight, scale, (128, 128), torch.nn.Parameter(bias.float()))
+            assert out.dtype == dtype
         assert user.calls == []
         # Left to transformers: other blocks, one scale for all, scales that are given, FP4, double inputs.
         user.forward(x, weight, scale, None)

@@ -39,7 +39,7 @@ def _linear(input: Tensor, weight: Tensor, weight_scale_inv: Tensor, bias: Tenso
     wide = torch.bfloat16 if input.dtype == torch.bfloat16 else torch.float32
     out = fp8_gemm_nt(q, scale, weight, weight_scale_inv, out_dtype=wide).to(input.dtype)
     if bias is not None:
-        out = out + bias
+        out += bias
     return out.reshape(*input.shape[:-1], weight.shape[0])
 
 
