@@ -77,6 +77,11 @@ def test_empty_problems(shape: tuple[int, int, int]) -> None:
         ({"d": torch.ones(M, N).half()}, RuntimeError, "out_dtype is float16"),
         ({"d": (torch.ones(M, N), torch.ones(1))}, NotImplementedError, "d is no tensor"),
         ({"a": torch.ones(M, K)}, NotImplementedError, "a is a Tensor but needs to be a pair of tensors"),
+        (
+            {"b": (torch.zeros(N, K).to(torch.float8_e4m3fn), torch.ones(()))},
+            RuntimeError,
+            "b_scale has 0 dimensions but needs 2",
+        ),
         ({"b": [torch.ones(N, K), None]}, NotImplementedError, "b is a list but needs to be a pair of tensors"),
         ({"alpha": 2.0}, NotImplementedError, "alpha is not supported; apply it to the result"),
         ({"epilogue": object()}, NotImplementedError, "epilogue is not supported"),
@@ -112,14 +117,29 @@ def test_what_is_refused(change: dict[str, Any], error: type[Exception], message
     assert isinstance(caught.value, NotImplementedError) == (error is NotImplementedError)
 
 
-def test_an_accumulator_may_not_overlap_d_in_part() -> None:
-    a, b, _ = problem()
-    memory = torch.zeros(M * N + 1)
-    d = memory[: M * N].view(M, N)
-    with pytest.raises(RuntimeError, match="memory"):
-        deep_gemm.fp8_gemm_nt(a, b, d, c=memory[1:].view(M, N))
-    with pytest.raises(RuntimeError, match="c starts where d does"):
-        deep_gemm.fp8_gemm_nt(a, b, d, c=d[:1])
+def test_an_accumulator_may_share_memory_with_d() -> None:
+    a, b, p = problem()
+    memory = torch.arange(M * (N + 8) + 1).float()
+    for c, d in (
+        (memory[1 : M * N + 1].view(M, N), memory[: M * N].view(M, N)),
+        (memory[:N][None], memory.as_strided((M, N), (N + 8, 1))),
+    ):
+        expected = (reference.product(p) + c.double()).float()
+        deep_gemm.fp8_gemm_nt(a, b, d, c=c)
+        assert torch.equal(d, expected)
+
+
+@pytest.mark.parametrize("which", ["none", "d itself", "its own"])
+def test_it_compiles(which: str) -> None:
+    a, b, p = problem()
+    c = {"none": None, "d itself": None, "its own": torch.ones(M, N)}[which]
+
+    def step(d: Tensor) -> Tensor:
+        deep_gemm.fp8_gemm_nt(a, b, d, c=d if which == "d itself" else c)
+        return d + 1
+
+    out = torch.compile(step, fullgraph=True, backend="aot_eager")(torch.ones(M, N))
+    assert torch.equal(out, (reference.product(p) + (1 if which == "none" else 2)).float())
 
 
 def test_operands_must_be_k_major_whatever_the_layout() -> None:

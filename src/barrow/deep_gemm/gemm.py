@@ -91,11 +91,6 @@ def _check_accumulator(op: str, c: Tensor, d: Tensor) -> None:
             f"barrow.deep_gemm.{op}: c has shape {list(c.shape)} but d has {list(d.shape)}; "
             "pass a c of d's shape, or with 1 for a dimension to repeat"
         )
-    if c.data_ptr() == d.data_ptr() and (c.shape != d.shape or c.stride() != d.stride()):
-        raise RuntimeError(
-            f"barrow.deep_gemm.{op}: c starts where d does but has shape {list(c.shape)} and strides "
-            f"{list(c.stride())} where d has {list(d.shape)} and {list(d.stride())}; pass d itself, or a copy"
-        )
 
 
 def _gemm(
@@ -109,8 +104,9 @@ def _gemm(
     a, b = _pair(op, "a", a), _pair(op, "b", b)
     _check_fp8(op, "a", *a)
     _check_fp8(op, "b", *b)
-    rows = ceil_div(b[0].shape[0], recipe[1])
-    if b[1].shape[0] != rows:
+    # A b of another rank is the operator's to refuse.
+    rows = ceil_div(b[0].shape[0], recipe[1]) if b[0].ndim == b[1].ndim == 2 else None
+    if rows is not None and b[1].shape[0] != rows:
         raise RuntimeError(
             f"barrow.deep_gemm.{op}: the scales of b have {b[1].shape[0]} rows but recipe {recipe} needs {rows}; "
             f"pass recipe={ROWS_OF_B} for a scale per row of b, {BLOCKS_OF_B} for one per 128 x 128 block"
@@ -118,11 +114,15 @@ def _gemm(
     if c is None:
         _fp8_gemm_nt(*a, *b, out=d)
         return
-    # Before any work: torch.add would resize a d of another shape.
     _check(*a, *b, d, d.dtype)
     _check_accumulator(op, c, d)
     # The product stays in float32 until c is added, so that the sum is rounded once. It takes M x N floats.
-    torch.add(c, _fp8_gemm_nt(*a, *b, out_dtype=torch.float32), out=d)
+    product = _fp8_gemm_nt(*a, *b, out_dtype=torch.float32)
+    if c is d:
+        d.add_(product)
+    else:
+        # All of c is read before d is written: they may share memory in any way.
+        d.copy_(product.add_(c))
 
 
 def fp8_gemm_nt(
@@ -144,7 +144,8 @@ def fp8_gemm_nt(
         a: ([M, K] float8_e4m3fn, [M, ceil(K / 128)] float32 scales of any strides).
         b: ([N, K] float8_e4m3fn, float32 scales of the shape that the recipe needs).
         d: [M, N] bfloat16 or float32; last stride 1. DeepGEMM on Hopper writes float32 with a `c` only, barrow always.
-        c: what to add, of d's dtype; [M, N], or 1 for a dimension to repeat. It may be d itself.
+        c: what to add, of d's dtype; [M, N], or 1 for a dimension to repeat. It may share memory
+            with d, or be d.
         recipe: (1, 128, 128), the default: b_scale is [ceil(N / 128), ceil(K / 128)]. (1, 1, 128), the recipe of
             weight gradients: [N, ceil(K / 128)].
         recipe_a: with `recipe_b`, the same in two pairs: (1, 128) and (128, 128) or (1, 128).
