@@ -73,7 +73,12 @@ def test_empty_problems(shape: tuple[int, int, int]) -> None:
     [
         ({"c": torch.ones(M, N)}, RuntimeError, "c has dtype torch.float32 but d has torch.bfloat16"),
         ({"c": torch.ones(M + 1, N).bfloat16()}, RuntimeError, "c has shape [6, 200] but d has [5, 200]"),
-        ({"d": torch.ones(N, M).bfloat16(), "c": torch.ones(M, N).bfloat16()}, RuntimeError, "out has shape [200, 5]"),
+        (
+            {"d": torch.ones(N, M).bfloat16(), "c": torch.ones(M, N).bfloat16()},
+            RuntimeError,
+            "shape [200, 5] but needs",
+        ),
+        ({"d": torch.ones(M, N).half(), "c": torch.ones(M, N).half()}, RuntimeError, "d is torch.float16 of shape"),
         ({"d": torch.ones(M, N).half()}, RuntimeError, "out_dtype is float16"),
         ({"d": (torch.ones(M, N), torch.ones(1))}, NotImplementedError, "d is no tensor"),
         ({"a": torch.ones(M, K)}, NotImplementedError, "a is a Tensor but needs to be a pair of tensors"),

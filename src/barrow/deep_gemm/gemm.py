@@ -16,8 +16,6 @@ from barrow.ops import fp8_gemm_nt as _fp8_gemm_nt
 
 Scaled = tuple[Tensor, Tensor]
 
-_check = torch.ops.barrow.check_fp8_gemm_nt.default
-
 # Rows of A and of B, and columns of K, that one scale covers.
 BLOCKS_OF_B = (1, 128, 128)
 ROWS_OF_B = (1, 1, 128)
@@ -83,7 +81,13 @@ def _transposed(op: str, name: str, pair: Scaled) -> Scaled:
     return x.T, scale.T
 
 
-def _check_accumulator(op: str, c: Tensor, d: Tensor) -> None:
+def _check_accumulation(op: str, c: Tensor, d: Tensor, product: Tensor) -> None:
+    """What the operator cannot check, since it does not see d here."""
+    if d.shape != product.shape or d.dtype not in (torch.bfloat16, torch.float32):
+        raise RuntimeError(
+            f"barrow.deep_gemm.{op}: d is {d.dtype} of shape {list(d.shape)} but needs bfloat16 or float32 and "
+            f"[M, N] = {list(product.shape)}; take M from a's rows and N from b's rows"
+        )
     if c.dtype != d.dtype:
         raise RuntimeError(f"barrow.deep_gemm.{op}: c has dtype {c.dtype} but d has {d.dtype}; they need the same")
     if c.ndim != 2 or any(size not in (1, of_d) for size, of_d in zip(c.shape, d.shape, strict=True)):
@@ -114,10 +118,9 @@ def _gemm(
     if c is None:
         _fp8_gemm_nt(*a, *b, out=d)
         return
-    _check(*a, *b, d, d.dtype)
-    _check_accumulator(op, c, d)
     # The product stays in float32 until c is added, so that the sum is rounded once. It takes M x N floats.
     product = _fp8_gemm_nt(*a, *b, out_dtype=torch.float32)
+    _check_accumulation(op, c, d, product)
     if c is d:
         d.add_(product)
     else:

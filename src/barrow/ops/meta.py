@@ -28,12 +28,6 @@ def _fp8_gemm_nt_out(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, *, 
     _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
 
 
-def _check_fp8_gemm_nt(
-    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out: Tensor | None, out_dtype: torch.dtype
-) -> None:
-    """Nothing: the check is of real memory, and the operator after it checks again."""
-
-
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
     rows, k = x.shape
     scale = x.new_empty_strided((rows, scale_blocks(k)), token_scale_strides(rows), dtype=torch.float32)
@@ -50,6 +44,5 @@ def register() -> None:
     """Register the meta implementations with torch; called once, at import."""
     torch.library.register_fake("barrow::fp8_gemm_nt", _fp8_gemm_nt)
     torch.library.register_fake("barrow::fp8_gemm_nt.out", _fp8_gemm_nt_out)
-    torch.library.register_fake("barrow::check_fp8_gemm_nt", _check_fp8_gemm_nt)
     torch.library.register_fake("barrow::per_token_group_quant_fp8", _per_token_group_quant_fp8)
     torch.library.register_fake("barrow::per_block_quant_fp8", _per_block_quant_fp8)
