@@ -128,10 +128,13 @@ GemmShape check_gemm(const GemmArgs& args, const TensorView* out, int32_t out_dt
     check_dims(kGemm, b, "N", "K");
     const int64_t m = a.sizes[0], n = b.sizes[0], k = a.sizes[1], k_blocks = ceil_div(k, kScaleBlock);
     check_scale(a_scale, a, m, k_blocks, "[M, ceil(K / 128)]", "row of a and 128 of K");
-    check_scale(b_scale, b, ceil_div(n, kScaleBlock), k_blocks, "[ceil(N / 128), ceil(K / 128)]",
-                "128 rows of b and 128 of K");
+    // Two recipes, told apart by the shape, and for N of 1 the same.
+    const bool per_row = n > 1 && b_scale.rank == 2 && b_scale.sizes[0] == n;
+    check_scale(b_scale, b, per_row ? n : ceil_div(n, kScaleBlock), k_blocks,
+                per_row ? "[N, ceil(K / 128)]" : "[ceil(N / 128), ceil(K / 128)]",
+                "128 rows of b, or per row, and 128 of K");
     for (const TensorView* tensor : {&a_scale, &b, &b_scale}) check_device(*tensor, a);
-    const GemmShape shape{m, n, k, check_out_dtype(out_dtype)};
+    const GemmShape shape{m, n, k, check_out_dtype(out_dtype), per_row ? 1 : kScaleBlock};
     if (out != nullptr) check_out(args, *out, shape, out_dtype);
     return shape;
 }

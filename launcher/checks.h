@@ -21,6 +21,7 @@ struct GemmShape {
     int64_t n;
     int64_t k;
     Dtype out;
+    int64_t b_scale_rows;  // of B that one scale covers: kScaleBlock or 1
 };
 
 // Rules of fp8_gemm_nt. `out` may be null: a fresh tensor of dtype `out_dtype`.

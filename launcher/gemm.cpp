@@ -1,6 +1,7 @@
 #include "gemm.h"
 
 #include <algorithm>
+#include <cinttypes>
 
 #include "../kernels/params.h"
 #include "aux_kernels.h"
@@ -87,6 +88,12 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
               const GemmKernel* wanted) {
     if (shape.m == 0 || shape.n == 0) return;
     if (shape.k == 0) return fill_zero(out);
+    if (shape.b_scale_rows != kScaleBlock) {
+        fail("barrow.fp8_gemm_nt: b_scale has shape [%" PRId64 ", %" PRId64
+             "], one scale per row of b and 128 of K, and no kernel of this build takes them on a GPU; pass "
+             "[ceil(N / 128), ceil(K / 128)], or CPU tensors",
+             args.b_scale.sizes[0], args.b_scale.sizes[1]);
+    }
 
     const LaunchScope scope(args.a);
     const GemmKernel& kernel = choose(shape, wanted, scope.device());

@@ -24,12 +24,17 @@ ROUNDING = {torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
 
 @dataclass(frozen=True)
 class Problem:
-    """Arguments of `fp8_gemm_nt`: a [M, K], a_scale [M, K/128], b [N, K], b_scale [N/128, K/128], rounded up."""
+    """Arguments of `fp8_gemm_nt`: a [M, K], a_scale [M, K/128], b [N, K], b_scale [N/128 or N, K/128], rounded up."""
 
     a: Tensor
     a_scale: Tensor
     b: Tensor
     b_scale: Tensor
+
+    @property
+    def b_rows(self) -> int:
+        """Rows of b that one scale covers: 128, or 1 where b has a scale per row."""
+        return 1 if self.b_scale.shape[0] == self.b.shape[0] else BLOCK
 
     @property
     def args(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -41,7 +46,14 @@ def blocks(size: int) -> int:
 
 
 def _problem(
-    m: int, n: int, k: int, elements: Sequence[float], scales: Sequence[float], seed: int, device: str | torch.device
+    m: int,
+    n: int,
+    k: int,
+    elements: Sequence[float],
+    scales: Sequence[float],
+    seed: int,
+    device: str | torch.device,
+    b_rows: int,
 ) -> Problem:
     """Draw elements and scales from the given values. Drawn on the CPU, so that a seed means the same everywhere."""
     generator = torch.Generator().manual_seed(seed)
@@ -54,20 +66,24 @@ def _problem(
         draw((m, k), elements).to(E4M3),
         draw((m, blocks(k)), scales),
         draw((n, k), elements).to(E4M3),
-        draw((blocks(n), blocks(k)), scales),
+        draw((-(-n // b_rows), blocks(k)), scales),
     )
 
 
-def integer_problem(m: int, n: int, k: int, *, seed: int = 0, device: str | torch.device = "cpu") -> Problem:
+def integer_problem(
+    m: int, n: int, k: int, *, seed: int = 0, device: str | torch.device = "cpu", b_rows: int = BLOCK
+) -> Problem:
     """Small integers and scales that are powers of two: every sum is exact, in tensor cores too.
 
     Elements reach 2, so 128 products sum to at most 512, 10 bits of the 13 a wgmma keeps; scales reach 4, so float32
     holds the total while K <= 2^18.
     """
-    return _problem(m, n, k, (-2.0, -1.0, 0.0, 1.0, 2.0), (1.0, 2.0, 4.0), seed, device)
+    return _problem(m, n, k, (-2.0, -1.0, 0.0, 1.0, 2.0), (1.0, 2.0, 4.0), seed, device, b_rows)
 
 
-def random_problem(m: int, n: int, k: int, *, seed: int = 0, device: str | torch.device = "cpu") -> Problem:
+def random_problem(
+    m: int, n: int, k: int, *, seed: int = 0, device: str | torch.device = "cpu", b_rows: int = BLOCK
+) -> Problem:
     """Normally distributed elements and scales that differ by up to 8x, as quantized weights and activations do."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -77,7 +93,7 @@ def random_problem(m: int, n: int, k: int, *, seed: int = 0, device: str | torch
     def scales(rows: int) -> Tensor:
         return (torch.rand((rows, blocks(k)), generator=generator) * 3 - 9).exp2().to(device)
 
-    return Problem(elements(m), scales(m), elements(n), scales(blocks(n)))
+    return Problem(elements(m), scales(m), elements(n), scales(-(-n // b_rows)))
 
 
 def dequantize(q: Tensor, scale: Tensor, group_rows: int) -> Tensor:
@@ -88,7 +104,7 @@ def dequantize(q: Tensor, scale: Tensor, group_rows: int) -> Tensor:
 
 def product(p: Problem) -> Tensor:
     """The product in float64 (exact for an integer problem)."""
-    return dequantize(p.a, p.a_scale, 1) @ dequantize(p.b, p.b_scale, BLOCK).T
+    return dequantize(p.a, p.a_scale, 1) @ dequantize(p.b, p.b_scale, p.b_rows).T
 
 
 def assert_exact(out: Tensor, p: Problem) -> None:
@@ -112,7 +128,7 @@ def judge(out: Tensor, p: Problem) -> None:
     Raises:
         AssertionError: naming the worst tile.
     """
-    a, b = dequantize(p.a, p.a_scale, 1), dequantize(p.b, p.b_scale, BLOCK)
+    a, b = dequantize(p.a, p.a_scale, 1), dequantize(p.b, p.b_scale, p.b_rows)
     expected = a @ b.T
     assert out.shape == expected.shape, f"shape {tuple(out.shape)}, expected {tuple(expected.shape)}"
     error = (out.double() - expected).abs()

@@ -73,7 +73,7 @@ def _worst(values: torch.Tensor) -> tuple[float, tuple[int, int]]:
 
 def judge(out: torch.Tensor, p: Problem) -> Verdict:
     """Compare `out`, not empty, with the float64 product of the dequantised operands."""
-    a, b = dequantize(p.a, p.a_scale, 1), dequantize(p.b, p.b_scale, BLOCK)
+    a, b = dequantize(p.a, p.a_scale, 1), dequantize(p.b, p.b_scale, p.b_rows)
     want = a @ b.T
     yardstick = ((a * a) @ (b * b).T).sqrt().clamp(min=SMALLEST)
     error = (out.double() - want).abs() / yardstick

@@ -14,6 +14,8 @@ TABLE = {
     "barrow.linear": {"barrow.ops", "barrow.launcher"},
     "barrow.bench": {"barrow.linear", "barrow.ops", "barrow.launcher", "barrow"},
     "barrow.tune": {"barrow.bench", "barrow.ops", "barrow.launcher"},
+    "barrow.deep_gemm": {"barrow.ops"},
+    "barrow.integrations": {"barrow.deep_gemm", "barrow.ops"},
     "barrow.cli": {"barrow.tune", "barrow.bench", "barrow.linear", "barrow.ops", "barrow.launcher", "barrow"},
     "barrow": {"barrow.linear", "barrow.ops", "barrow.launcher"},
     "barrow_build.config": set(),

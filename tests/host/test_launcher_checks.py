@@ -102,8 +102,13 @@ BAD_GEMM: dict[str, tuple[Any, ...]] = {
     ),
     "a_scale columns": (lambda: arguments(a_scale=torch.ones(M, 1)), "a_scale has shape [5, 1] but needs [5, 3]"),
     "b_scale rows": (
-        lambda: arguments(b_scale=torch.ones(N, K_BLOCKS)),
-        "b_scale has shape [200, 3] but needs [2, 3], [ceil(N / 128), ceil(K / 128)], for b of shape [200, 300]",
+        lambda: arguments(b_scale=torch.ones(N - 1, K_BLOCKS)),
+        "b_scale has shape [199, 3] but needs [2, 3], [ceil(N / 128), ceil(K / 128)], for b of shape [200, 300]; pass "
+        "one scale per 128 rows of b, or per row, and 128 of K",
+    ),
+    "b_scale columns": (
+        lambda: arguments(b_scale=torch.ones(N, K_BLOCKS + 1)),
+        "b_scale has shape [200, 4] but needs [200, 3], [N, ceil(K / 128)], for b of shape [200, 300]",
     ),
     "b_scale transposed": (
         lambda: arguments(b_scale=torch.ones(K_BLOCKS, N_BLOCKS)),
@@ -205,6 +210,7 @@ GOOD_GEMM = {
     "a expanded": lambda: arguments(a=fp8(1, K).expand(M, K)),
     "b rows overlap": lambda: arguments(b=fp8(N + K).as_strided((N, K), (1, 1))),
     "a in a wider tensor": lambda: arguments(a=fp8(M, K + 5)[:, 5:]),
+    "a scale per row of b": lambda: arguments(b_scale=torch.ones(K_BLOCKS, N).T),
     "scales transposed": lambda: arguments(a_scale=torch.ones(K_BLOCKS, M).T, b_scale=torch.ones(K_BLOCKS, N_BLOCKS).T),
     "scales expanded": lambda: arguments(
         a_scale=torch.ones(1, 1).expand(M, K_BLOCKS), b_scale=torch.ones(1).expand(N_BLOCKS, K_BLOCKS)

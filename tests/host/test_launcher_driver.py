@@ -477,12 +477,12 @@ result = [
     caught(lambda: gemm(a, a_scale, b, b_scale, torch.float16)),
     caught(lambda: on_gpu(ops.fp8_gemm_nt.out, a, a_scale, b, b_scale, out=torch.empty(8, 4))),
     caught(lambda: on_gpu(ops.per_block_quant_fp8.default, torch.ones(3, 3).int(), False)),
+    caught(lambda: gemm(a, a_scale, b, b_scale.repeat(8, 1), torch.bfloat16)),
 ]
 """
     result, log = on_fake_gpu(code)
     assert all(text.startswith("RuntimeError: barrow") for text in result)
-    for text, part in zip(
-        result, ("b has K = 64", "out_dtype is float16", "out has shape [8, 4]", "int32"), strict=True
-    ):
+    parts = ("b has K = 64", "out_dtype is float16", "out has shape [8, 4]", "int32", "b_scale has shape [8, 1], one")
+    for text, part in zip(result, parts, strict=True):
         assert part in text
     assert log == []

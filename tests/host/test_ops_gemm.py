@@ -52,6 +52,24 @@ def test_random_data_by_element_and_tile(m: int, n: int, k: int, out_dtype: torc
     reference.judge(barrow.fp8_gemm_nt(*p.args, out_dtype=out_dtype), p)
 
 
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(1, 1, 128), (3, 2, 1), (5, 127, 300), (7, 128, 128), (2, 129, 0), (4, 300, 640)]
+)
+def test_a_scale_per_row_of_b(m: int, n: int, k: int) -> None:
+    exact = reference.integer_problem(m, n, k, b_rows=1)
+    assert exact.b_scale.shape == (n, reference.blocks(k))
+    random = reference.random_problem(m, n, k, b_rows=1)
+    for dtype in OUT_DTYPES:
+        reference.assert_exact(barrow.fp8_gemm_nt(*exact.args, out_dtype=dtype), exact)
+        reference.judge(barrow.fp8_gemm_nt(*random.args, out_dtype=dtype), random)
+
+
+def test_both_recipes_agree_where_a_block_has_one_scale() -> None:
+    p = reference.random_problem(5, 257, 384)
+    per_row = p.b_scale.repeat_interleave(128, 0)[:257]
+    assert torch.equal(barrow.fp8_gemm_nt(*p.args), barrow.fp8_gemm_nt(p.a, p.a_scale, p.b, per_row))
+
+
 @pytest.mark.parametrize("fault", ["zeroed tile", "wrong scale", "lost k block"])
 def test_the_judge_sees_what_a_global_similarity_does_not(fault: str) -> None:
     p = reference.random_problem(640, 1024, 1024)

@@ -18,11 +18,13 @@ def _accumulate(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor) -> Tenso
     """The product in float32: one partial product per 128 of K, scaled and then added, as the kernels do."""
     rows = b.shape[0]
     total = a.new_zeros((a.shape[0], rows), dtype=torch.float32)
+    if b_scale.shape[0] != rows:
+        b_scale = b_scale.repeat_interleave(SCALE_BLOCK, dim=0)[:rows]
     for block in range(scale_blocks(a.shape[1])):
         columns = slice(block * SCALE_BLOCK, (block + 1) * SCALE_BLOCK)
         partial = a[:, columns].float() @ b[:, columns].float().T
         partial *= a_scale[:, block, None]
-        total.addcmul_(partial, b_scale[:, block].repeat_interleave(SCALE_BLOCK)[:rows])
+        total.addcmul_(partial, b_scale[:, block])
     return total
 
 

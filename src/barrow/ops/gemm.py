@@ -27,14 +27,16 @@ def fp8_gemm_nt(
 
         D[m, n] = sum_k  a[m, k] * a_scale[m, ka]  *  b[n, k] * b_scale[nb, ka]
 
-    This is the scaling of DeepSeek-V3 (arXiv:2412.19437, section 3.3). M, N and K are free: none needs to be a
-    multiple of anything, and each may be 0 (K = 0 gives zeros).
+    This is the scaling of DeepSeek-V3 (arXiv:2412.19437, section 3.3). Its weight gradients, where both operands are
+    activations, need a scale per row of b as well: with `b_scale` of shape [N, ceil(K / 128)], `nb = n`. M, N and K are
+    free: none needs to be a multiple of anything, and each may be 0 (K = 0 gives zeros).
 
     Args:
         a: [M, K] float8_e4m3fn; last stride 1, any row stride.
         a_scale: [M, ceil(K / 128)] float32, any strides. As `per_token_group_quant_fp8` returns it is fastest.
         b: [N, K] float8_e4m3fn; last stride 1, any row stride.
-        b_scale: [ceil(N / 128), ceil(K / 128)] float32, any strides.
+        b_scale: [ceil(N / 128), ceil(K / 128)] or [N, ceil(K / 128)] float32, any strides; the shape says which.
+            The second one runs on a CPU only so far.
         out: [M, N] bfloat16 or float32 to write to; last stride 1, no overlap with an input. Its dtype counts, and
             `out_dtype` is ignored.
         out_dtype: torch.bfloat16 or torch.float32, the dtype of a new result.
