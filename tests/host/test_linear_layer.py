@@ -168,7 +168,7 @@ def test_training_mode_is_kept_and_a_copy_is_equal() -> None:
 def test_the_other_backend_multiplies_dequantized_weights() -> None:
     layer = Fp8Linear.from_linear(linear(300, 200))
     x = torch.randn(5, 300)
-    y = barrow.linear.backends.BY_NAME["torch"].matmul(x, layer.weight, layer.weight_scale_inv, False)
+    y = barrow.linear.backends.MATMULS["torch"](x, layer.weight, layer.weight_scale_inv, False)
     wanted = x.double() @ reference.dequantize(layer.weight, layer.weight_scale_inv, 128).T
     torch.testing.assert_close(y.double(), wanted, rtol=1e-5, atol=1e-5)
 

@@ -5,7 +5,7 @@ from typing import cast
 
 from torch import nn
 
-from barrow.linear.backends import GEMM_DTYPE
+from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.layer import Fp8Linear
 
 
