@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from barrow import Fp8Linear, launcher, ops
-from barrow.linear import Choice, backends, target
+from barrow.linear import Case, Choice, backends, matmuls, target
 
 GPU = torch.device("cuda", 0)
 
@@ -50,7 +50,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def choice_on(device: torch.device, preference: tuple[str, ...] | None = None) -> Choice:
-    return backends.choose(backends.Case(n=4096, k=4096, target=target.here(device)), preference)
+    return backends.choose(Case(n=4096, k=4096, target=target.here(device)), preference)
 
 
 def test_a_hopper_gpu_gets_the_kernels(machine: Any) -> None:
@@ -140,7 +140,7 @@ def test_the_layer_runs_on_the_backend_it_prefers() -> None:
     linear, x = nn.Linear(300, 200), torch.randn(5, 300)
     exact, quantized = (Fp8Linear.from_linear(linear, backends=names) for names in (("torch",), ("cpu",)))
     with torch.no_grad():
-        wanted = x @ backends.matmuls.dequantize(exact.weight, exact.weight_scale_inv, torch.float32).T + linear.bias
+        wanted = x @ matmuls.dequantize(exact.weight, exact.weight_scale_inv, torch.float32).T + linear.bias
         torch.testing.assert_close(exact(x), wanted)
         assert not torch.allclose(quantized(x), wanted, rtol=1e-4, atol=1e-4)
     assert exact.explain(5).backend == "torch"

@@ -32,9 +32,8 @@ REAL_NK = [
     (100, 100),
     (1, 1),
 ]
-GRID = [(n, k) for n in range(420) for k in range(0, 1100, 3)] + [
-    (n, k) for n in range(0, 2200, 64) for k in range(520)
-]
+GRID = [(n, k) for n in range(420) for k in range(0, 1100, 50)]
+GRID += [(n, k) for n in range(0, 2200, 256) for k in range(1030)]
 # All that a server sends: decode, odd batches, prefill.
 MS = [0, 1, 2, 3, 5, 8, 63, 64, 65, 127, 128, 129, 1000, 8192]
 

@@ -123,7 +123,7 @@ def choose(case: Case, preference: tuple[str, ...] | None = None) -> Choice:
     if chosen is None:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in others.items())
         raise RuntimeError(
-            f"barrow: no backend can run a linear layer with N = {case.n}, K = {case.k} on {case.target.name}: {reasons}"
+            f"barrow: no backend can run a layer with N = {case.n}, K = {case.k} on {case.target.name}: {reasons}"
         )
     return Choice(chosen, others)
 

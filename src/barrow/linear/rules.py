@@ -1,7 +1,7 @@
 """What each built-in backend can run: every rule about shape, format and device, stated once.
 
 A rule returns None, or one sentence that says what is missing. None of them looks at a tensor or at the machine: the
-case holds all they may depend on. So a warm-up, a dispatch, an explanation on a laptop and a test ask the same question.
+case holds all they may depend on. So a warm-up, a call, an explanation on a laptop and a test ask the same question.
 """
 
 import torch
