@@ -3,6 +3,7 @@
 from barrow.linear.backends import Backend, Choice, choose
 from barrow.linear.case import Case
 from barrow.linear.explain import Explanation
+from barrow.linear.fused import FusedFp8Linear, fuse
 from barrow.linear.layer import Fp8Linear
 from barrow.linear.quantize import quantize_
 from barrow.linear.target import Target, here, named
@@ -13,8 +14,10 @@ __all__ = [
     "Choice",
     "Explanation",
     "Fp8Linear",
+    "FusedFp8Linear",
     "Target",
     "choose",
+    "fuse",
     "here",
     "named",
     "quantize_",
