@@ -138,7 +138,9 @@ class _Planner:
                 self.problem(f"{weight.name} is {FP8}, but config.json has no quantization_config")
             elif self.form.ignores(source):
                 self.problem(f"{weight.name} is {FP8}, but quantization_config lists {source} as not converted")
-        features = sum(module.parts) if isinstance(module, FusedFp8Linear) else module.out_features
+        features = module.out_features
+        if isinstance(module, FusedFp8Linear):
+            features = sum(size for _, size in module.spans)
         if rows and rows != features:
             names = " + ".join(weight.name for weight in weights)
             self.problem(f"{names} has {rows} rows, but {name} has {features} features")

@@ -3,7 +3,7 @@
 from barrow.linear.backends import Backend, Choice, choose
 from barrow.linear.case import Case
 from barrow.linear.explain import Explanation
-from barrow.linear.fused import FusedFp8Linear, fuse
+from barrow.linear.fused import FusedFp8Linear, fuse, take_rows
 from barrow.linear.layer import Fp8Linear
 from barrow.linear.quantize import quantize_
 from barrow.linear.target import Target, here, named
@@ -21,4 +21,5 @@ __all__ = [
     "here",
     "named",
     "quantize_",
+    "take_rows",
 ]

@@ -1,4 +1,8 @@
-"""Several layers on one input as one layer: gate and up, q, k and v, q_a and kv_a."""
+"""Several layers on one input as one layer (gate and up; q, k and v; q_a and kv_a), and some of a layer's rows.
+
+A scale covers 128 rows of W from a multiple of 128 on, so rows can be taken or joined exactly only in whole blocks:
+what does not fit is multiplied along, and left out of the result.
+"""
 
 from collections.abc import Sequence
 
@@ -10,15 +14,21 @@ from barrow.ops.layout import SCALE_BLOCK, scale_blocks
 
 
 class FusedFp8Linear(Fp8Linear):
-    """Layers whose rows do not end at a scale block, one after another in one weight.
+    """Parts of layers that do not begin or end at a scale block, one after another in one weight.
 
-    A scale covers 128 rows of W from a multiple of 128 on. Where a part ends inside a block, the next one could not
-    start there without sharing its scale, and no other scale would be exact. So every part starts a block of its own:
-    up to 127 rows of zeros lie between, are multiplied along, and are left out of the result. All parts still take one
-    quantization of the input and one GEMM.
+    Where a part ends inside a block, the next one could not start there without sharing its scale, and no other scale
+    would be exact. So every part starts a block of its own: up to 127 rows that belong to no part lie between. All
+    parts still take one quantization of the input and one GEMM.
+
+    Args:
+        in_features: K.
+        parts: features of each part.
+        bias: whether there is one.
+        leads: for each part, rows that lie before it in its first block; none if None.
+        use_ue8m0, device, dtype, backends: see `Fp8Linear`.
 
     Attributes:
-        parts: features of each part. `out_features` counts the rows of zeros as well.
+        spans: for each part, where it starts in the product and its features. `out_features` counts all rows.
     """
 
     def __init__(
@@ -27,26 +37,28 @@ class FusedFp8Linear(Fp8Linear):
         parts: Sequence[int],
         bias: bool = True,
         *,
+        leads: Sequence[int] | None = None,
         use_ue8m0: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         backends: Sequence[str] | None = None,
     ) -> None:
-        rows = sum(scale_blocks(part) for part in parts) * SCALE_BLOCK
+        spans, rows = [], 0
+        for lead, part in zip(leads or [0] * len(parts), parts, strict=True):
+            start = scale_blocks(rows) * SCALE_BLOCK + lead
+            spans.append((start, part))
+            rows = start + part
         super().__init__(in_features, rows, bias, use_ue8m0=use_ue8m0, device=device, dtype=dtype, backends=backends)
-        self.parts = tuple(parts)
+        self.spans = tuple(spans)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply all parts to x [..., in_features]; the result is [..., sum(parts)], part after part."""
         y = super().forward(x)
-        pieces, start = [], 0
-        for part in self.parts:
-            pieces.append(y.narrow(-1, start, part))
-            start += scale_blocks(part) * SCALE_BLOCK
-        return torch.cat(pieces, -1)
+        pieces = [y.narrow(-1, start, size) for start, size in self.spans]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, -1)
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, parts={self.parts}"
+        return f"{super().extra_repr()}, parts={tuple(size for _, size in self.spans)}"
 
 
 def _check(parts: Sequence[Fp8Linear]) -> None:
@@ -77,27 +89,39 @@ def fuse(parts: Sequence[Fp8Linear]) -> Fp8Linear:
             bias.
     """
     _check(parts)
-    first = parts[0]
-    sizes = [part.out_features for part in parts]
-    aligned = all(size % SCALE_BLOCK == 0 for size in sizes[:-1])
-    options = {"use_ue8m0": first.use_ue8m0, "device": "meta", "backends": first.backends}
-    layer: Fp8Linear
-    if aligned:
-        layer = Fp8Linear(first.in_features, sum(sizes), False, **options)  # type: ignore[arg-type]
+    return _join([(part, 0, part.out_features) for part in parts])
+
+
+def take_rows(layer: Fp8Linear, ranges: Sequence[tuple[int, int]]) -> Fp8Linear:
+    """Return a layer with some rows of another: `torch.cat([y[..., first:last] for first, last in ranges], -1)`, exactly.
+
+    y is the product with all of W's rows. A range that starts inside a block keeps the rows of that block before it,
+    with their scale.
+    """
+    return _join([(layer, first, last) for first, last in ranges])
+
+
+def _join(pieces: Sequence[tuple[Fp8Linear, int, int]]) -> Fp8Linear:
+    """One layer of rows `first` to `last` of several."""
+    like = pieces[0][0]
+    leads = [first % SCALE_BLOCK for _, first, _ in pieces]
+    sizes = [last - first for _, first, last in pieces]
+    options = {"use_ue8m0": like.use_ue8m0, "device": "meta", "backends": like.backends}
+    joined: Fp8Linear
+    if not any(leads) and all(size % SCALE_BLOCK == 0 for size in sizes[:-1]):
+        joined = Fp8Linear(like.in_features, sum(sizes), False, **options)  # type: ignore[arg-type]
     else:
-        layer = FusedFp8Linear(first.in_features, sizes, False, **options)  # type: ignore[arg-type]
-    rows = [size if aligned else scale_blocks(size) * SCALE_BLOCK for size in sizes]
-    layer.weight = first.weight.new_zeros((sum(rows), first.in_features))
-    for start, part in zip(_starts(rows), parts, strict=True):
-        layer.weight[start : start + part.out_features].copy_(part.weight)
-    layer.weight_scale_inv = torch.cat([part.weight_scale_inv for part in parts])
-    if first.bias is not None:
-        layer.bias = first.bias.new_zeros(sum(rows))
-        for start, part in zip(_starts(rows), parts, strict=True):
-            if part.bias is not None:
-                layer.bias[start : start + part.out_features].copy_(part.bias)
-    return layer.train(first.training)
-
-
-def _starts(rows: Sequence[int]) -> list[int]:
-    return [sum(rows[:i]) for i in range(len(rows))]
+        joined = FusedFp8Linear(like.in_features, sizes, False, leads=leads, **options)  # type: ignore[arg-type]
+    joined.weight = like.weight.new_zeros((joined.out_features, like.in_features))
+    joined.bias = None if like.bias is None else like.bias.new_zeros(joined.out_features)
+    start, scales = 0, []
+    for (layer, _, last), lead, size in zip(pieces, leads, sizes, strict=True):
+        rows = slice(last - size - lead, last)
+        here = slice(start, start + lead + size)
+        joined.weight[here].copy_(layer.weight[rows])
+        if joined.bias is not None and layer.bias is not None:
+            joined.bias[here].copy_(layer.bias[rows])
+        scales.append(layer.weight_scale_inv[rows.start // SCALE_BLOCK : scale_blocks(last)])
+        start += scale_blocks(lead + size) * SCALE_BLOCK
+    joined.weight_scale_inv = torch.cat(scales)
+    return joined.train(like.training)
