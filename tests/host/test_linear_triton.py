@@ -14,8 +14,15 @@ import pytest
 pytest.importorskip("triton", reason="Triton is an extra, and not published for this Python")
 
 CHECK = """
-import torch, reference
-from barrow.linear import triton_kernel
+import sys, torch, reference
+from barrow.linear import matmuls
+
+# Compiled before anything has imported Triton, as in a process whose first call is compiled.
+p = reference.integer_problem(5, 130, 300)
+compiled = torch.compile(matmuls.triton, backend="aot_eager", fullgraph=True)
+y = compiled(p.a.float(), p.b, p.b_scale, False)
+assert torch.equal(y.double(), p.a.double() @ reference.dequantize(p.b, p.b_scale, 128).T)
+assert "barrow.linear.triton_kernel" in sys.modules
 
 for m, n, k in [(1, 1, 1), (1, 64, 128), (5, 130, 300), (33, 70, 129), (70, 129, 64), (0, 3, 5), (3, 0, 5), (3, 5, 0)]:
     p = reference.integer_problem(m, n, k)

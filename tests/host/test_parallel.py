@@ -135,4 +135,4 @@ def test_an_input_of_another_width() -> None:
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes(world: int, tmp_path: Path) -> None:
     """Modules, compiled too, and DTensors: see parallel_worker.py."""
-    spawn(parallel_worker.main, args=(world, str(tmp_path / "store")), nprocs=world)  # type: ignore[no-untyped-call]
+    spawn(parallel_worker.main, args=(world, str(tmp_path / "store")), nprocs=world)

@@ -93,7 +93,7 @@ def fuse(parts: Sequence[Fp8Linear]) -> Fp8Linear:
 
 
 def take_rows(layer: Fp8Linear, ranges: Sequence[tuple[int, int]]) -> Fp8Linear:
-    """Return a layer with some rows of another: `torch.cat([y[..., first:last] for first, last in ranges], -1)`, exactly.
+    """Return a layer with some rows of another, exactly: `torch.cat([y[..., a:b] for a, b in ranges], -1)`.
 
     y is the product with all of W's rows. A range that starts inside a block keeps the rows of that block before it,
     with their scale.

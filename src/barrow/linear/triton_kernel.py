@@ -84,7 +84,7 @@ def quantizes(device: torch.device) -> bool:
 
 
 @torch.library.custom_op("barrow::triton_linear", mutates_args=())
-def _op(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool, quantize: bool) -> Tensor:
+def _op(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool, quantize: bool | None) -> Tensor:
     (m, k), n = x.shape, weight.shape[0]
     y = x.new_empty((m, n))
     if y.numel() == 0:
@@ -102,7 +102,7 @@ def _op(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool, quanti
         weight.stride(0),
         weight_scale.stride(0),
         weight_scale.stride(1),
-        QUANTIZE=quantize,
+        QUANTIZE=quantizes(x.device) if quantize is None else quantize,
         UE8M0=use_ue8m0,
         BLOCK_M=block_m,
         BLOCK_N=BLOCK_N,
@@ -112,7 +112,7 @@ def _op(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool, quanti
 
 
 @_op.register_fake
-def _fake(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool, quantize: bool) -> Tensor:
+def _fake(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool, quantize: bool | None) -> Tensor:
     return x.new_empty((x.shape[0], weight.shape[0]))
 
 
@@ -125,5 +125,5 @@ def linear(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool) -> 
         weight_scale: [ceil(N / 128), ceil(K / 128)] float32, any strides.
         use_ue8m0: round the scales of the input up to powers of two, where it is quantized.
     """
-    y: Tensor = torch.ops.barrow.triton_linear(x, weight, weight_scale, use_ue8m0, quantizes(x.device))
+    y: Tensor = torch.ops.barrow.triton_linear(x, weight, weight_scale, use_ue8m0, None)
     return y
