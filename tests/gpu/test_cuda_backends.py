@@ -19,20 +19,18 @@ MS = (0, 1, 3, 4, 5, 64, 129)
 NK = ((2112, 7168), (576, 512), (4096, 1536), (100, 130), (64, 1), (1, 200))
 
 
-def expected(x: Tensor, layer: Fp8Linear, quantized: bool) -> Tensor:
+def assert_close(y: Tensor, x: Tensor, layer: Fp8Linear, *, quantized: bool) -> None:
+    """Bound the error of every row by the size that sums of its products have (judge.py): a fiftieth.
+
+    bfloat16's rounding of results and of dequantised weights takes a quarter of that, what tensor cores cut a twentieth.
+    """
     weight = dequantize(layer.weight, layer.weight_scale_inv, 128)
-    if not quantized:
-        return x.double() @ weight.T
-    q, scale = quantize(x, 1, layer.use_ue8m0)
-    return dequantize(q, scale, 1) @ weight.T
-
-
-def assert_close(y: Tensor, wanted: Tensor) -> None:
-    """bfloat16's rounding, and the low bits that tensor cores cut within a block of 128 (judge.py), by row."""
+    a = dequantize(*quantize(x, 1, layer.use_ue8m0), 1) if quantized else x.double()
+    wanted, size = a @ weight.T, (a.square() @ weight.square().T).sqrt()
     assert y.shape == wanted.shape
     assert not y.isnan().any()
-    error = (y.double() - wanted).norm(dim=1)
-    assert (error <= 0.005 * wanted.norm(dim=1) + 1e-6).all(), (error / wanted.norm(dim=1)).max()
+    error, limit = (y.double() - wanted).norm(dim=1), 0.02 * size.norm(dim=1)
+    assert (error <= limit).all(), (error / limit).max()
 
 
 @pytest.mark.parametrize("name", ["barrow", "cublaslt", "triton", "torch"])
@@ -52,7 +50,7 @@ def test_every_backend(name: str, n: int, k: int, use_ue8m0: bool, device: torch
         return
     for m in MS:
         x = torch.randn(m, k, device=device, dtype=torch.bfloat16)
-        assert_close(layer(x), expected(x, layer, name != "torch"))
+        assert_close(layer(x), x, layer, quantized=name != "torch")
 
 
 @pytest.mark.parametrize("quantized", [False, True])
@@ -67,7 +65,7 @@ def test_the_triton_kernel(quantized: bool, dtype: torch.dtype, device: torch.de
             x = torch.randn(m, k, device=device).to(dtype)
             y = torch.ops.barrow.triton_linear(x, layer.weight, layer.weight_scale_inv, False, quantized)
             assert y.dtype == dtype
-            assert_close(y, expected(x, layer, quantized))
+            assert_close(y, x, layer, quantized=quantized)
 
 
 def test_nan_and_infinity_show_through_the_triton_kernel(device: torch.device) -> None:
