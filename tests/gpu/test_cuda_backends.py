@@ -22,7 +22,7 @@ NK = ((2112, 7168), (576, 512), (4096, 1536), (100, 130), (64, 1), (1, 200))
 def assert_close(y: Tensor, x: Tensor, layer: Fp8Linear, *, quantized: bool) -> None:
     """Bound the error of every row by the size that sums of its products have (judge.py): a fiftieth.
 
-    bfloat16's rounding of results and of dequantised weights takes a quarter of that, what tensor cores cut a twentieth.
+    bfloat16's rounding of results and of dequantised weights takes a quarter, what tensor cores cut a twentieth.
     """
     weight = dequantize(layer.weight, layer.weight_scale_inv, 128)
     a = dequantize(*quantize(x, 1, layer.use_ue8m0), 1) if quantized else x.double()

@@ -197,6 +197,15 @@ QWEN3 = Qwen3Config(
 )
 
 
+def without_memory(model: nn.Module) -> None:
+    """Parameters on meta, tied ones together, and buffers where they are: as accelerate's init_empty_weights builds."""
+    empty: dict[nn.Parameter, nn.Parameter] = {}
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = empty.setdefault(parameter, nn.Parameter(parameter.to("meta")))
+
+
 @pytest.mark.parametrize(
     ("config", "layers"), [(DEEPSEEK_V3, 8), (QWEN3, 7)], ids=["DeepSeek-V3", "Qwen3 with tied embeddings"]
 )
@@ -220,6 +229,21 @@ def test_a_transformers_model_end_to_end(tmp_path: Path, config: Any, layers: in
     # The weights are the same; what differs is the rounding of activations to e4m3.
     assert (logits - wanted).norm() <= 0.1 * wanted.norm()
     exact = AutoModelForCausalLM.from_config(config).eval()
+    without_memory(exact)
     checkpoint.load_(exact, tmp_path, backends=["torch"])
     torch.testing.assert_close(exact(tokens).logits, wanted, rtol=1e-3, atol=1e-4)
     assert torch.equal(model.generate(tokens, max_new_tokens=3, do_sample=False)[:, :17], tokens)
+
+
+def test_progress_is_a_line_on_a_terminal_and_nothing_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path, published(make(fused=True)))
+    checkpoint.load_(make(fused=True), tmp_path)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    checkpoint.load_(make(fused=True), tmp_path)
+    lines = capsys.readouterr().err.split("\r\x1b[K")
+    assert lines[1] == "loading 1/4 fused_qkv_a_proj"
+    assert lines[-1].startswith("loading 4/4 ")
+    assert lines[-1].endswith("\n")
