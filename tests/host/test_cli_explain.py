@@ -109,6 +109,12 @@ def test_other_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     # Four heads of keys and values over eight GPUs: each has a copy of one.
     path = config(tmp_path, QWEN3_30B)
     assert shapes(run(capsys, path, "--tp", "8"))["self_attn.qkv_proj"] == (48, (4 + 2) * 128, 2048)
+    # Every other layer is a mixture, and of those one is listed as plain; no number makes it slow.
+    sparse = {**QWEN3_30B, "decoder_sparse_step": 2, "mlp_only_layers": [0, 3, 10**9]}
+    found = shapes(run(capsys, config(tmp_path, sparse)))
+    assert (found["mlp.down_proj"][0], found["mlp.experts.*.down_proj"][0]) == (25, 23 * 128)
+    many = shapes(run(capsys, config(tmp_path, {**DEEPSEEK_V3, "num_hidden_layers": 10**12})))
+    assert many["mlp.experts.*.down_proj"][0] == (10**12 - 3) * 256
     llama = shapes(run(capsys, config(tmp_path, LLAMA_70B), "--tp", "8"))
     assert llama["self_attn.qkv_proj"] == (80, 1280, 8192)
     assert llama["mlp.down_proj"] == (80, 8192, 3584)
@@ -187,6 +193,11 @@ def test_one_product(capsys: pytest.CaptureFixture[str], m: int, n: int, k: int,
         ({**LLAMA_70B, "hidden_size": None}, "config.json has no hidden_size"),
         ({**LLAMA_70B, "hidden_size": "big"}, "hidden_size is 'big', not a size"),
         ({**DEEPSEEK_V3, "v_head_dim": 0}, "config.json has no v_head_dim"),
+        ({**DEEPSEEK_V3, "mlp_only_layers": 3}, "mlp_only_layers is 3, not a list of numbers"),
+        (
+            {**LLAMA_70B, "head_dim": 128, "hidden_size": 2**40},
+            "no backend can run a layer with N = 10240, K = 1099511627776 on ",
+        ),
         ({**LLAMA_70B, "quantization_config": {"quant_method": "gptq"}}, "quant_method is 'gptq'"),
         ([], "is not a JSON object"),
     ],

@@ -98,8 +98,11 @@ def layers_of_config(config: Mapping[str, Any], where: str, tp: int) -> list[Lay
         return [*found, *_mlp("model.layers.*.mlp.", layers, hidden, sizes.size("intermediate_size"))]
     # Which layers have a plain MLP: the first few, a list, or all but every so many.
     step = sizes.optional("decoder_sparse_step", "moe_layer_freq") or 1
-    plain = set(range(sizes.optional("first_k_dense_replace"))) | set(config.get("mlp_only_layers") or ())
-    sparse = sum(i not in plain and (i + 1) % step == 0 for i in range(layers))
+    first = min(sizes.optional("first_k_dense_replace"), layers)
+    listed = config.get("mlp_only_layers") or []
+    if not isinstance(listed, list) or not all(isinstance(i, int) for i in listed):
+        raise CheckpointError(f"barrow.checkpoint: {where}: mlp_only_layers is {listed!r}, not a list of numbers")
+    sparse = layers // step - first // step - sum(first <= i < layers and (i + 1) % step == 0 for i in set(listed))
     inner = sizes.size("moe_intermediate_size", "intermediate_size")
     shared = sizes.optional("shared_expert_intermediate_size") or sizes.optional("n_shared_experts") * inner
     found += _mlp("model.layers.*.mlp.", layers - sparse, hidden, sizes.optional("intermediate_size"))

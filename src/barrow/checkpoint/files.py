@@ -38,9 +38,11 @@ def _listed(folder: Path) -> dict[str, str] | None:
     if not index.exists():
         return None
     try:
-        weights: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        weights = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"barrow.checkpoint: {index} cannot be read: {error!r}") from error
+    if not isinstance(weights, dict) or not all(isinstance(file, str) for file in weights.values()):
+        raise CheckpointError(f"barrow.checkpoint: {index}: weight_map does not name a file for every tensor")
     return weights
 
 

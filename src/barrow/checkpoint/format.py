@@ -63,7 +63,14 @@ class Format:
             raise CheckpointError(
                 f"barrow.checkpoint: {where}: quantization_config.{unknown[0]} is not known, and may change the numbers"
             )
-        ignored = [*(quantization.get("modules_to_not_convert") or ()), *(quantization.get("ignored_layers") or ())]
+        ignored: list[str] = []
+        for key in ("modules_to_not_convert", "ignored_layers"):
+            names = quantization.get(key) or []
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise CheckpointError(
+                    f"barrow.checkpoint: {where}: quantization_config.{key} is {names!r}, not a list of names"
+                )
+            ignored += names
         return cls(scale_fmt == "ue8m0", tuple(ignored))
 
 

@@ -173,7 +173,9 @@ class _Planner:
         for info in found:
             if info.dtype.startswith("F8") or (value.is_floating_point() and info.dtype not in PLAIN):
                 self.problem(f"{info.name} is {info.dtype}, but {names[0]} is no linear layer that can hold it")
-        shape = (sum(info.shape[0] for info in found), *found[0].shape[1:]) if len(found) > 1 else found[0].shape
+        shape = found[0].shape
+        if len(found) > 1:
+            shape = (sum(sum(info.shape[:1]) for info in found), *shape[1:])
         if shape != tuple(value.shape) or len({info.shape[1:] for info in found}) > 1:
             self.problem(f"{' + '.join(sources)} has shape {_shape(shape)}, but the model needs {_shape(value.shape)}")
         self.plan.tensors.append(TensorStep(tuple(names), sources))

@@ -10,7 +10,6 @@ import torch
 
 from barrow import launcher
 from barrow.checkpoint.architecture import layers_of_config
-from barrow.checkpoint.errors import CheckpointError
 from barrow.checkpoint.files import Checkpoint
 from barrow.checkpoint.format import read_config, read_format
 from barrow.checkpoint.shapes import LayerShape, divide, layers_of_headers
@@ -165,7 +164,7 @@ def run(options: argparse.Namespace) -> int:
             layers = _layers(options.model, options.tp, options.ep)
             facts |= {"model": str(options.model), "tp": options.tp, "ep": options.ep}
             facts["layers"] = [_explain_layer(layer, target, dtype) for layer in layers]
-    except (CheckpointError, ImportError, ValueError) as error:
+    except (ImportError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return CANNOT
     lines = _model_lines if shape is None else _product_lines
