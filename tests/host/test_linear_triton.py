@@ -65,3 +65,29 @@ def test_in_the_interpreter() -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", CHECK], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+COMPILE = """
+import itertools
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from barrow.linear.triton_kernel import BLOCK_M, BLOCK_N, _kernel
+
+pointers = {"x": "*bf16", "w": "*u8", "w_scale": "*fp32", "y": "*bf16"}
+numbers = dict.fromkeys(("m", "n", "k", "x_stride", "w_stride", "scale_stride_n", "scale_stride_k"), "i32")
+FP8 = [GPUTarget("cuda", 89, 32), GPUTarget("cuda", 90, 32), GPUTarget("cuda", 100, 32)]
+PLAIN = [GPUTarget("cuda", 80, 32), GPUTarget("hip", "gfx942", 64)]
+for target, block_m in itertools.product(FP8 + PLAIN, (BLOCK_M[0], BLOCK_M[-1])):
+    constants = {"QUANTIZE": target in FP8, "UE8M0": target in FP8, "BLOCK_K": 128}
+    constants |= {"BLOCK_M": block_m, "BLOCK_N": BLOCK_N}
+    source = ASTSource(_kernel, pointers | numbers | dict.fromkeys(constants, "constexpr"), constexprs=constants)
+    assert triton.compile(source, target=target).metadata.shared <= 64 * 1024, target
+"""
+
+
+def test_compiles_for_gpus_that_are_not_here(tmp_path: Path) -> None:
+    """Ampere, Ada, Hopper, Blackwell and MI300: Triton needs no GPU to compile."""
+    environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
