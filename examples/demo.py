@@ -202,7 +202,7 @@ def print_costs(before: Result, after: Result, device: torch.device) -> None:
 
 def default_device() -> str:
     """The GPU if barrow's kernels run there, else the CPU."""
-    return "cuda" if backends.choose(torch.device("cuda")).backend.name == "barrow" else "cpu"
+    return "cuda" if backends.on_device(torch.device("cuda")).backend.name == "barrow" else "cpu"
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ import torch
 
 import barrow
 from barrow import cli, launcher
-from barrow.linear import backends
+from barrow.linear import backends, target
 
 COMMAND = [sys.executable, "-c", "import sys; from barrow.cli import main; sys.exit(main())"]
 
@@ -84,10 +84,11 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         monkeypatch.setattr(launcher, "driver", lambda: driver)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capabilities[device.index])
+        monkeypatch.setattr(target, "_triton", lambda: False)
 
-    backends.choose.cache_clear()
+    backends.forget()
     yield pretend
-    backends.choose.cache_clear()
+    backends.forget()
 
 
 def test_a_machine_with_two_gpus(gpus: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,16 @@ def test_a_torch_too_old_is_named(version: str) -> None:
     assert done.stderr.splitlines()[-1] == f"ImportError: barrow needs torch 2.10 or newer but found {version}"
 
 
+def test_importing_barrow_imports_neither_the_compiler_nor_an_optional_package() -> None:
+    code = (
+        "import sys, torch\nbefore = set(sys.modules)\nimport barrow\n"
+        "names = ('torch._dynamo', 'torch.distributed.tensor', 'triton', 'safetensors', 'transformers', 'numpy')\n"
+        "print([name for name in names if name in set(sys.modules) - before])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def grown_kib(call: Callable[[], object], times: int) -> int:
     """KiB by which the resident memory of this process grows over the calls, once the first ones have warmed up."""
 

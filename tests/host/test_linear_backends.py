@@ -10,35 +10,59 @@ import torch
 from torch import nn
 
 from barrow import Fp8Linear, launcher, ops
-from barrow.linear import backends
+from barrow.linear import Case, Choice, backends, matmuls, target
 
 GPU = torch.device("cuda", 0)
 
 
 @pytest.fixture(autouse=True)
-def _forget_choices() -> Iterator[None]:
-    backends.choose.cache_clear()
+def _forget_choices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv(backends.VARIABLE, raising=False)
+    backends.forget()
     yield
-    backends.choose.cache_clear()
+    backends.forget()
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function that pretends another machine."""
 
-    def pretend(*, capability: tuple[int, int] = (9, 0), error: str | None = None, torch_sees_it: bool = True) -> None:
-        monkeypatch.setattr(launcher, "driver", lambda: {"available": error is None, "error": error})
+    def pretend(
+        *,
+        capability: tuple[int, int] = (9, 0),
+        error: str | None = None,
+        torch_sees_it: bool = True,
+        cuda: str | None = "13.0",
+        hip: str | None = None,
+        triton: bool = False,
+    ) -> None:
+        devices = [{"index": 0, "num_sms": 78}]
+        monkeypatch.setattr(
+            launcher, "driver", lambda: {"available": error is None, "error": error, "devices": devices}
+        )
         monkeypatch.setattr(torch.cuda, "is_available", lambda: torch_sees_it)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+        monkeypatch.setattr(torch.version, "cuda", cuda)
+        monkeypatch.setattr(torch.version, "hip", hip)
+        monkeypatch.setattr(target, "_triton", lambda: triton)
 
     return pretend
 
 
+def choice_on(device: torch.device, preference: tuple[str, ...] | None = None) -> Choice:
+    return backends.choose(Case(n=4096, k=4096, target=target.here(device)), preference)
+
+
 def test_a_hopper_gpu_gets_the_kernels(machine: Any) -> None:
     machine()
-    choice = backends.choose(GPU)
+    choice = backends.on_device(GPU)
     assert choice.backend.name == "barrow"
-    assert choice.others == {"cpu": "it is for CPU tensors, not for cuda", "torch": "it could, but barrow comes first"}
+    assert choice.others == {
+        "cublaslt": "it could, but barrow comes first",
+        "triton": "Triton is not installed; pip install barrow[triton]",
+        "cpu": "it is for CPU tensors, not for cuda",
+        "torch": "it could, but barrow comes first",
+    }
 
 
 @pytest.mark.parametrize(
@@ -46,30 +70,82 @@ def test_a_hopper_gpu_gets_the_kernels(machine: Any) -> None:
     [
         ({"capability": (8, 9)}, "the kernels are for compute capability 9.0 (Hopper), cuda:0 has 8.9"),
         ({"capability": (10, 0)}, "the kernels are for compute capability 9.0 (Hopper), cuda:0 has 10.0"),
-        ({"error": "barrow: no NVIDIA driver: x"}, "no NVIDIA driver: x"),
-        ({"torch_sees_it": False}, f"torch {torch.__version__} sees no CUDA device"),
+        ({"error": "barrow: no NVIDIA driver: x", "triton": True}, "no NVIDIA driver: x"),
+        ({"torch_sees_it": False, "triton": True}, f"torch {torch.__version__} sees no CUDA device"),
+        ({"hip": "7.0", "cuda": None}, "the kernels run on NVIDIA GPUs, and cuda:0 is AMD's"),
+        ({"capability": (7, 5), "triton": True}, "the kernels are for compute capability 9.0 (Hopper), cuda:0 has 7.5"),
     ],
-    ids=["ada", "blackwell", "no driver", "torch without CUDA"],
+    ids=["ada", "blackwell", "no driver", "torch without CUDA", "ROCm", "turing"],
 )
 def test_a_gpu_that_cannot_run_them_gets_torch(machine: Any, changes: dict[str, Any], reason: str) -> None:
     machine(**changes)
-    choice = backends.choose(GPU)
+    choice = backends.on_device(GPU)
     assert choice.backend.name == "torch"
     assert choice.others["barrow"] == reason
+
+
+@pytest.mark.parametrize("changes", [{"capability": (8, 0)}, {"capability": (10, 0)}, {"hip": "7.0", "cuda": None}])
+def test_with_triton_it_gets_the_triton_kernel(machine: Any, changes: dict[str, Any]) -> None:
+    machine(triton=True, **changes)
+    assert backends.on_device(GPU).backend.name == "triton"
 
 
 def test_a_build_without_kernels(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     machine()
     monkeypatch.setattr(launcher, "kernels", list)
-    assert backends.choose(GPU).others["barrow"] == "this build of barrow carries no kernels"
+    assert backends.on_device(GPU).others["barrow"] == "this build of barrow carries no kernels"
+
+
+def test_a_torch_too_old_for_cublaslt(machine: Any) -> None:
+    machine(cuda="12.8")
+    reason = "cuBLASLt takes block scales from CUDA 12.9 on, and torch was built with 12.8"
+    assert backends.on_device(GPU).others["cublaslt"] == reason
 
 
 @pytest.mark.parametrize(("device", "name"), [("cpu", "cpu"), ("meta", "torch"), ("xpu", "torch"), ("mps", "torch")])
-def test_other_devices(device: str, name: str) -> None:
-    choice = backends.choose(torch.device(device))
+def test_other_devices(machine: Any, device: str, name: str) -> None:
+    machine()
+    choice = backends.on_device(torch.device(device))
     assert choice.backend.name == name
     assert choice.others["barrow"] == f"the kernels run on NVIDIA GPUs, not on {device}"
-    assert {choice.backend.name, *choice.others} == {backend.name for backend in backends.BACKENDS}
+    assert {choice.backend.name, *choice.others} == set(backends.registered())
+
+
+def test_a_preference_as_argument_and_as_variable(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine()
+    choice = choice_on(GPU, ("torch", "barrow"))
+    assert choice.backend.name == "torch"
+    assert choice.others["barrow"] == "it could, but torch comes first"
+    assert choice.others["cublaslt"] == "the preference leaves it out"
+    monkeypatch.setenv(backends.VARIABLE, "triton, cublaslt,torch")
+    backends.forget()
+    assert choice_on(GPU).backend.name == "cublaslt"
+    # The argument is nearer than the variable.
+    assert choice_on(GPU, ("barrow",)).backend.name == "barrow"
+
+
+def test_a_preference_that_nothing_fulfils(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine()
+    with pytest.raises(RuntimeError, match=r"N = 4096, K = 4096 on cpu: .*barrow: the kernels run on NVIDIA GPUs"):
+        choice_on(torch.device("cpu"), ("barrow", "triton"))
+    with pytest.raises(ValueError, match="backends names 'cutlas'; pass names out of barrow, cublaslt, triton"):
+        choice_on(GPU, ("cutlas",))
+    monkeypatch.setenv(backends.VARIABLE, "deepgemm")
+    backends.forget()
+    with pytest.raises(ValueError, match="BARROW_BACKENDS names 'deepgemm'"):
+        Fp8Linear(8, 8)(torch.zeros(1, 8))
+
+
+def test_the_layer_runs_on_the_backend_it_prefers() -> None:
+    linear, x = nn.Linear(300, 200), torch.randn(5, 300)
+    exact, quantized = (Fp8Linear.from_linear(linear, backends=names) for names in (("torch",), ("cpu",)))
+    with torch.no_grad():
+        wanted = x @ matmuls.dequantize(exact.weight, exact.weight_scale_inv, torch.float32).T + linear.bias
+        torch.testing.assert_close(exact(x), wanted)
+        assert not torch.allclose(quantized(x), wanted, rtol=1e-4, atol=1e-4)
+    assert exact.explain(5).backend == "torch"
+    with pytest.raises(RuntimeError, match="no backend can run"):
+        Fp8Linear(300, 200, backends=["triton"])(x)
 
 
 @pytest.mark.parametrize("m", [1, 16, 128, 4096])
@@ -121,11 +197,13 @@ def test_explain_tells_a_split_of_k(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_explain_takes_the_device_of_the_weight_or_another() -> None:
     layer = Fp8Linear.from_linear(nn.Linear(256, 128))
     here = layer.explain(4)
-    assert (here.device, here.backend) == (torch.device("cpu"), "cpu")
+    assert (here.target, here.backend) == (target.Target("cpu", "cpu", triton=target._triton()), "cpu")
     assert "CPU implementation" in here.reason
     there = layer.explain(4, device="meta")
-    assert (there.device, there.backend) == (torch.device("meta"), "torch")
+    assert (there.target.device_type, there.backend) == ("meta", "torch")
     assert there.kernel == here.kernel
+    on_h20 = layer.explain(4, device=target.named("H20"))
+    assert (on_h20.backend, on_h20.num_sms) == ("barrow", 78)
 
 
 def test_explain_for_a_gpu_with_fewer_sms() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,7 +169,7 @@ def test_training_mode_is_kept_and_a_copy_is_equal() -> None:
 def test_the_other_backend_multiplies_dequantized_weights() -> None:
     layer = Fp8Linear.from_linear(linear(300, 200))
     x = torch.randn(5, 300)
-    y = barrow.linear.backends.BY_NAME["torch"].matmul(x, layer.weight, layer.weight_scale_inv, False)
+    y = barrow.linear.backends.MATMULS["torch"](x, layer.weight, layer.weight_scale_inv, False)
     wanted = x.double() @ reference.dequantize(layer.weight, layer.weight_scale_inv, 128).T
     torch.testing.assert_close(y.double(), wanted, rtol=1e-5, atol=1e-5)
 
@@ -238,3 +239,17 @@ def test_export_with_dynamic_m(strict: bool) -> None:
     for m in (3, 70):
         x = torch.randn(2, m, 192)
         assert torch.equal(loaded(x), model(x))
+
+
+# torch's own export, which the warning does not name as its origin.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+@torch.no_grad()
+def test_ahead_of_time_inductor(tmp_path: Path) -> None:
+    """As far as a CPU goes, whose operators are Python; tests/gpu runs it with no Python below the call."""
+    model = block()
+    program = torch.export.export(model, (torch.randn(5, 192),), dynamic_shapes=({0: torch.export.Dim("m")},))
+    package = torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "block.pt2"))
+    compiled = torch._inductor.aoti_load_package(package)
+    for m in (1, 3, 130):
+        x = torch.randn(m, 192)
+        torch.testing.assert_close(compiled(x), model(x), rtol=1e-4, atol=1e-4)

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
 import reference
@@ -88,6 +89,12 @@ def test_filters_by_name_and_by_module() -> None:
     assert isinstance(model.get_submodule("blocks.0.0"), nn.Linear)
 
 
+def test_backends_reach_every_layer() -> None:
+    model = Model()
+    quantize_(model, backends=["torch"])
+    assert {module.backends for module in model.modules() if isinstance(module, Fp8Linear)} == {("torch",)}
+
+
 def test_a_second_time_does_nothing() -> None:
     model = Model()
     quantize_(model)
@@ -154,10 +161,10 @@ def test_quantized_weights_are_freed_one_by_one() -> None:
     gone: list[bool] = []
     from_linear = Fp8Linear.from_linear
 
-    def watched(linear: nn.Linear, *, use_ue8m0: bool) -> Fp8Linear:
+    def watched(linear: nn.Linear, **options: Any) -> Fp8Linear:
         gc.collect()
         gone.append(first() is None)
-        return from_linear(linear, use_ue8m0=use_ue8m0)
+        return from_linear(linear, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Fp8Linear, "from_linear", watched)

@@ -50,8 +50,9 @@ def test_metadata(wheel: Wheel) -> None:
     fields = Parser().parsestr(text)
     assert (fields["Name"], fields["Version"]) == ("barrow", barrow.__version__)
     assert fields["Requires-Python"] == ">=3.10"
-    required = [text for text in fields.get_all("Requires-Dist", []) if "; extra == " not in text]
-    assert required == ["torch>=2.10"]
+    needed = [line for line in fields.get_all("Requires-Dist", []) if "extra ==" not in line]
+    assert needed == ["torch>=2.10"]
+    assert fields.get_all("Provides-Extra") == ["triton", "checkpoint", "bench"]
     assert fields["License-Expression"] == "Apache-2.0"
 
 

@@ -29,7 +29,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _device(device: launcher.Device) -> dict[str, Any]:
-    choice = backends.choose(torch.device("cuda", device["index"]))
+    choice = backends.on_device(torch.device("cuda", device["index"]))
     return {**device, "backend": choice.backend.name, "why_not_barrow": choice.others.get("barrow")}
 
 
@@ -75,7 +75,7 @@ def _kernels_line(kernels: list[dict[str, Any]]) -> str:
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     cuda = facts["torch"]["cuda"]
-    chosen = backends.choose(torch.device("cpu")).backend
+    chosen = backends.on_device(torch.device("cpu")).backend
     lines = [
         ("barrow", f"{facts['barrow']}, Python {facts['python']}"),
         ("torch", f"{facts['torch']['version']}, " + (f"CUDA {cuda}" if cuda else "a build without CUDA")),

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 import barrow
-from barrow.cli import bench, info, tune
+from barrow.cli import bench, explain, info, tune
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -13,6 +13,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"barrow {barrow.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     info.add_to(commands)
+    explain.add_to(commands)
     bench.add_to(commands)
     tune.add_to(commands)
     options = parser.parse_args(arguments)

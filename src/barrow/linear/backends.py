@@ -1,114 +1,165 @@
-"""What can run an FP8 linear layer on a device, in order of preference, and why the rest cannot."""
+"""What can run an FP8 linear layer, in order of preference, and why the rest cannot."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import entry_points
 
 import torch
 from torch import Tensor
 
-from barrow import launcher, ops
-from barrow.ops.layout import SCALE_BLOCK
+from barrow import ops
+from barrow.linear import matmuls, rules
+from barrow.linear.case import Case
+from barrow.linear.target import here
 
-HOPPER = (9, 0)
+ENTRY_POINTS = "barrow.backends"
+VARIABLE = "BARROW_BACKENDS"
 
-# What the GEMM writes for an input dtype; the layer casts it to the input's. Through bfloat16, float16 would lose bits.
-GEMM_DTYPE = {torch.bfloat16: torch.bfloat16, torch.float16: torch.float32, torch.float32: torch.float32}
-
-
-def _quantized_matmul(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool) -> Tensor:
-    q, scale = ops.per_token_group_quant_fp8(x, use_ue8m0=use_ue8m0)
-    return ops.fp8_gemm_nt(q, scale, weight, weight_scale, out_dtype=GEMM_DTYPE[x.dtype])
-
-
-def dequantize(weight: Tensor, weight_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return `weight` [N, K] times its [ceil(N / 128), ceil(K / 128)] scales, in `dtype`."""
-    rows, columns = weight.shape
-    scale = weight_scale.repeat_interleave(SCALE_BLOCK, 0)[:rows].repeat_interleave(SCALE_BLOCK, 1)[:, :columns]
-    return (weight.to(torch.float32) * scale).to(dtype)
-
-
-def _dequantized_matmul(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool) -> Tensor:
-    return x @ dequantize(weight, weight_scale, x.dtype).T
-
-
-def _no_kernels(device: torch.device) -> str | None:
-    if device.type != "cuda":
-        return f"the kernels run on NVIDIA GPUs, not on {device.type}"
-    if not launcher.kernels():
-        return "this build of barrow carries no kernels"
-    driver = launcher.driver()
-    if not driver["available"]:
-        return str(driver["error"]).removeprefix("barrow: ")
-    if not torch.cuda.is_available():
-        return f"torch {torch.__version__} sees no CUDA device"
-    capability = torch.cuda.get_device_capability(device)
-    if capability != HOPPER:
-        found = ".".join(map(str, capability))
-        return f"the kernels are for compute capability 9.0 (Hopper), {device} has {found}"
-    return None
-
-
-def _no_cpu(device: torch.device) -> str | None:
-    return None if device.type == "cpu" else f"it is for CPU tensors, not for {device.type}"
-
-
-def _no_dequantized(device: torch.device) -> str | None:
-    return None
+Matmul = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One way to compute y = x W^T, for x [M, K] and block-scaled W [N, K]; y may be wider than x in dtype.
+    """One way to compute y = x W^T, for x [M, K] and block-scaled W [N, K].
 
-    `why_not(device)` is None where the backend can run and otherwise says what is missing. `has_operators`: where it
-    runs, barrow's operators do.
+    Attributes:
+        name: what a preference calls it.
+        summary: what it is, in a few words.
+        why_not: None for a case that it can run, otherwise one sentence that says what is missing. It must depend on
+            the case alone, so that it answers for a GPU that is elsewhere.
+        matmul: takes x (last stride 1), W, its scales and use_ue8m0; y [M, N] may be wider than x in dtype, but must
+            not be narrower. It must be traceable by torch.compile: plain torch, or registered operators.
     """
 
     name: str
     summary: str
-    has_operators: bool
-    why_not: Callable[[torch.device], str | None] = field(repr=False)
-    matmul: Callable[[Tensor, Tensor, Tensor, bool], Tensor] = field(repr=False)
+    why_not: Callable[[Case], str | None] = field(repr=False)
+    matmul: Matmul = field(repr=False)
 
 
-BACKENDS = (
-    Backend("barrow", "barrow's Hopper kernels, activations in FP8", True, _no_kernels, _quantized_matmul),
-    Backend("cpu", "barrow's CPU implementation, activations in FP8", True, _no_cpu, _quantized_matmul),
-    Backend("torch", "torch's matmul on dequantised weights", False, _no_dequantized, _dequantized_matmul),
+# Fastest first. A preference can put any of them first, or leave some out.
+KERNELS = Backend("barrow", "barrow's Hopper kernels, activations in FP8", rules.barrow, matmuls.operators)
+PORTABLE = (
+    Backend("cublaslt", "cuBLASLt through torch, activations in FP8", rules.cublaslt, matmuls.scaled_mm),
+    Backend("triton", "barrow's Triton kernel", rules.triton, matmuls.triton),
+    Backend("cpu", "barrow's CPU implementation, activations in FP8", rules.cpu, matmuls.operators),
+    Backend("torch", "torch's matmul on dequantised weights", rules.torch_matmul, matmuls.dequantized),
 )
-BY_NAME = {backend.name: backend for backend in BACKENDS}
+# What a layer calls, by the name it has chosen. A plain dictionary, which torch.compile can read.
+MATMULS: dict[str, Matmul] = {backend.name: backend.matmul for backend in (KERNELS, *PORTABLE)}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The backend for a device, and for each backend that was passed over or not needed: why."""
+    """The backend for a case, and for each backend that was passed over or not needed: why."""
 
     backend: Backend
     others: dict[str, str]
 
 
 @cache
-def choose(device: torch.device) -> Choice:
-    """Return the first backend that can run on `device`; the last one can run anywhere."""
+def registered() -> dict[str, Backend]:
+    """Every backend by name, in the default order: barrow's kernels, out-of-tree backends by name, the rest.
+
+    Raises:
+        RuntimeError: if an entry point of the group `barrow.backends` cannot be loaded, is no `Backend`, or takes a
+            name that is taken.
+    """
+    found = {KERNELS.name: KERNELS}
+    built_in = {KERNELS.name, *(backend.name for backend in PORTABLE)}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        origin = f"barrow: the backend {point.name!r} ({point.value})"
+        try:
+            backend = point.load()
+        except Exception as error:  # a package of somebody else's, which may fail in any way
+            raise RuntimeError(f"{origin} cannot be loaded: {error!r}; mend or uninstall its package") from error
+        if not isinstance(backend, Backend) or backend.name != point.name:
+            raise RuntimeError(f"{origin} is {backend!r}, not a barrow.linear.Backend of that name")
+        if backend.name in built_in or backend.name in found:
+            raise RuntimeError(f"{origin} takes a name that is taken; rename it")
+        found[backend.name] = backend
+        MATMULS[backend.name] = backend.matmul
+    return found | {backend.name: backend for backend in PORTABLE}
+
+
+def _order(preference: Sequence[str] | None) -> list[Backend]:
+    """The backends to try: those of `preference`, of the environment variable, or all."""
+    known = registered()
+    source = "backends"
+    if preference is None and (text := os.environ.get(VARIABLE, "").strip()):
+        source, preference = VARIABLE, [name.strip() for name in text.split(",")]
+    if preference is None:
+        return list(known.values())
+    if unknown := [name for name in preference if name not in known]:
+        raise ValueError(f"barrow: {source} names {unknown[0]!r}; pass names out of {', '.join(known)}, in order")
+    return [known[name] for name in preference]
+
+
+@cache
+def choose(case: Case, preference: tuple[str, ...] | None = None) -> Choice:
+    """Return the first backend of the preference that can run `case`; by default the last one can run anywhere.
+
+    Args:
+        case: the layer and where.
+        preference: names of backends, best first; others are not used. If None, those of the environment variable
+            BARROW_BACKENDS (comma-separated), which is read once for a case, or else all.
+
+    Raises:
+        ValueError: if the preference names a backend that is not there.
+        RuntimeError: if none can run the case; with every reason.
+    """
     chosen: Backend | None = None
-    others: dict[str, str] = {}
-    for backend in BACKENDS:
-        if reason := backend.why_not(device):
+    order = _order(preference)
+    others = {name: "the preference leaves it out" for name in registered() if name not in {b.name for b in order}}
+    for backend in order:
+        if reason := backend.why_not(case):
             others[backend.name] = reason
         elif chosen is None:
             chosen = backend
         else:
             others[backend.name] = f"it could, but {chosen.name} comes first"
     if chosen is None:
-        raise RuntimeError(f"barrow.linear: no backend can run on {device}: {others}")
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in others.items())
+        raise RuntimeError(
+            f"barrow: no backend can run a layer with N = {case.n}, K = {case.k} on {case.target.name}: {reasons}"
+        )
     return Choice(chosen, others)
+
+
+@cache
+def name_for(
+    device: torch.device,
+    n: int,
+    k: int,
+    dtype: torch.dtype,
+    bias: bool,
+    use_ue8m0: bool,
+    preference: tuple[str, ...] | None,
+) -> str:
+    """`choose` for a layer on a device of this machine, for every M: what a layer asks in every call."""
+    case = Case(n=n, k=k, target=here(device), dtype=dtype, bias=bias, use_ue8m0=use_ue8m0)
+    return choose(case, preference).backend.name
+
+
+def on_device(device: torch.device) -> Choice:
+    """The choice for a bfloat16 layer of a friendly shape: what a device is good for in general."""
+    return choose(Case(n=4096, k=4096, target=here(device)))
+
+
+def forget() -> None:
+    """Forget all choices, installed backends and devices, as after a change of the environment variable."""
+    name_for.cache_clear()
+    choose.cache_clear()
+    registered.cache_clear()
+    here.cache_clear()
 
 
 def quantize_weight(weight: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
     """`per_block_quant_fp8` for a weight on any device: by the CPU where the operators do not run."""
     device = weight.device
-    if device.type != "meta" and not choose(device).backend.has_operators:
+    if device.type not in ("meta", "cpu") and rules.no_kernels(here(device)) is not None:
         weight = weight.cpu()
     q, scale = ops.per_block_quant_fp8(weight, use_ue8m0=use_ue8m0)
     return q.to(device), scale.to(device)

@@ -7,17 +7,21 @@ import torch
 
 from barrow import launcher
 from barrow.linear import backends
+from barrow.linear.case import GEMM_DTYPE, Case
+from barrow.linear.target import NAMED, Target
+
+SMS = NAMED["H100"].num_sms or 0
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What runs y = x W^T for x [m, k], W [n, k] on `device`, and which kernel a Hopper GPU runs for that shape.
+    """What runs y = x W^T for x [m, k], W [n, k] on `target`, and which kernel a Hopper GPU runs for that shape.
 
     Attributes:
         m, n, k: the shape.
         dtype: of x.
-        device: where it runs.
-        backend: name of the backend on `device`: "barrow", "cpu" or "torch".
+        target: where it runs.
+        backend: name of the backend there.
         reason: what that backend is.
         others: for every other backend, why it does not run.
         kernel: name of the kernel on a Hopper GPU with `num_sms` SMs; None where nothing is to be computed or
@@ -30,7 +34,7 @@ class Explanation:
     n: int
     k: int
     dtype: torch.dtype
-    device: torch.device
+    target: Target
     backend: str
     reason: str
     others: dict[str, str]
@@ -42,7 +46,7 @@ class Explanation:
 def _explain_kernel(m: int, n: int, k: int, dtype: torch.dtype, num_sms: int) -> tuple[str | None, str]:
     if m == 0 or n == 0 or k == 0:
         return None, "a dimension is 0: no kernel is launched"
-    out: Literal["bf16", "f32"] = "bf16" if backends.GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
+    out: Literal["bf16", "f32"] = "bf16" if GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
     candidates = launcher.choose(m, n, k, out, num_sms)
     if not candidates:
         return None, f"this build of barrow carries no kernel with {out} output"
@@ -59,29 +63,44 @@ def _explain_kernel(m: int, n: int, k: int, dtype: torch.dtype, num_sms: int) ->
     return best["kernel"], reason
 
 
-def explain(m: int, n: int, k: int, *, dtype: torch.dtype, device: torch.device, num_sms: int) -> Explanation:
+def explain(
+    m: int,
+    n: int,
+    k: int,
+    *,
+    dtype: torch.dtype,
+    target: Target,
+    bias: bool = False,
+    use_ue8m0: bool = False,
+    num_sms: int | None = None,
+    preference: tuple[str, ...] | None = None,
+) -> Explanation:
     """Explain y = x W^T for x [m, k] of `dtype` and W [n, k]; see `Explanation`.
+
+    The backend is that of a layer: chosen once for all M. `num_sms` is the target's if None, or else an H100's.
 
     Raises:
         ValueError: if m is negative, num_sms is not positive or dtype is not bfloat16, float16 or float32.
     """
-    if m < 0 or num_sms < 1 or dtype not in backends.GEMM_DTYPE:
+    sms = num_sms if num_sms is not None else target.num_sms or SMS
+    if m < 0 or sms < 1 or dtype not in GEMM_DTYPE:
         raise ValueError(
-            f"barrow.explain: m = {m}, num_sms = {num_sms}, dtype = {dtype}; pass m >= 0, num_sms >= 1 "
+            f"barrow.explain: m = {m}, num_sms = {sms}, dtype = {dtype}; pass m >= 0, num_sms >= 1 "
             "and bfloat16, float16 or float32"
         )
-    choice = backends.choose(device)
-    kernel, kernel_reason = _explain_kernel(m, n, k, dtype, num_sms)
+    case = Case(n=n, k=k, target=target, dtype=dtype, bias=bias, use_ue8m0=use_ue8m0)
+    choice = backends.choose(case, preference)
+    kernel, kernel_reason = _explain_kernel(m, n, k, dtype, sms)
     return Explanation(
         m=m,
         n=n,
         k=k,
         dtype=dtype,
-        device=device,
+        target=target,
         backend=choice.backend.name,
         reason=choice.backend.summary,
         others=choice.others,
         kernel=kernel,
         kernel_reason=kernel_reason,
-        num_sms=num_sms,
+        num_sms=sms,
     )

@@ -1,20 +1,33 @@
 """`Fp8Linear`: nn.Linear on block-scaled FP8 weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from barrow.linear import backends
+from barrow.linear.backends import MATMULS, name_for, quantize_weight
+from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import Explanation, explain
+from barrow.linear.target import Target, here
 from barrow.ops.layout import scale_blocks
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _backend_name(device: torch.device) -> str:
-    # A constant for torch.compile, which could not trace the questions to the driver.
-    return backends.choose(device).backend.name
+def _backend(
+    device: torch.device,
+    n: int,
+    k: int,
+    dtype: torch.dtype,
+    bias: bool,
+    ue8m0: bool,
+    preference: tuple[str, ...] | None,
+) -> str:
+    return name_for(device, n, k, dtype, bias, ue8m0, preference)
+
+
+# A constant for torch.compile, which could not trace the questions to the driver. This mark is all that
+# torch.compiler.assume_constant_result sets, but calling it imports torch._dynamo, and with it half a second.
+_backend._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 class Fp8Linear(nn.Module):
@@ -25,9 +38,10 @@ class Fp8Linear(nn.Module):
     `bias` [out_features] or None. A conversion of the module (`.half()`, `.to(torch.bfloat16)`) converts the bias
     only: the other two are a format and not a precision.
 
-    Where it runs: barrow's kernels on a Hopper GPU, barrow's CPU implementation on the CPU, torch's matmul on
-    dequantised weights anywhere else; `explain` says which and why. The first two quantize the input, one scale per
-    row and 128 features.
+    Where it runs: on the first of barrow's backends that can, the same for every M; by default barrow's kernels on a
+    Hopper GPU, its Triton kernel on other GPUs where Triton is installed, its CPU implementation on the CPU, and
+    torch's matmul on dequantised weights anywhere else. `explain` says which and why. All but the last quantize the
+    input, one scale per row and 128 features, on GPUs that multiply e4m3.
 
     Args:
         in_features: K, any size.
@@ -36,6 +50,7 @@ class Fp8Linear(nn.Module):
         use_ue8m0: round the scales of weight and input up to powers of two, as DeepSeek-V3.1 does.
         device: of the buffers.
         dtype: of the bias; torch's default dtype if None.
+        backends: names of backends in order of preference, the others not to be used; see `barrow.linear.choose`.
 
     A layer made by this constructor is all zeros until a state dict is loaded; `from_linear` makes one from weights.
     """
@@ -53,11 +68,13 @@ class Fp8Linear(nn.Module):
         use_ue8m0: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        backends: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
         self.use_ue8m0 = use_ue8m0
+        self.backends = None if backends is None else tuple(backends)
         scale_shape = (scale_blocks(out_features), scale_blocks(in_features))
         weight = torch.zeros((out_features, in_features), dtype=torch.float8_e4m3fn, device=device)
         self.register_buffer("weight", weight)
@@ -65,14 +82,23 @@ class Fp8Linear(nn.Module):
         self.register_buffer("bias", torch.zeros(out_features, dtype=dtype, device=device) if bias else None)
 
     @classmethod
-    def from_linear(cls, linear: nn.Linear, *, use_ue8m0: bool = False) -> "Fp8Linear":
+    def from_linear(
+        cls, linear: nn.Linear, *, use_ue8m0: bool = False, backends: Sequence[str] | None = None
+    ) -> "Fp8Linear":
         """Quantize the weight of `linear` (bfloat16, float16 or float32), on its device; the bias is shared with it.
 
         Raises:
             RuntimeError: if the weight has another dtype.
         """
-        layer = cls(linear.in_features, linear.out_features, bias=False, use_ue8m0=use_ue8m0, device="meta")
-        layer.weight, layer.weight_scale_inv = backends.quantize_weight(linear.weight.detach(), use_ue8m0)
+        layer = cls(
+            linear.in_features,
+            linear.out_features,
+            bias=False,
+            use_ue8m0=use_ue8m0,
+            device="meta",
+            backends=backends,
+        )
+        layer.weight, layer.weight_scale_inv = quantize_weight(linear.weight.detach(), use_ue8m0)
         layer.bias = None if linear.bias is None else linear.bias.detach()
         return layer.train(linear.training)
 
@@ -82,16 +108,24 @@ class Fp8Linear(nn.Module):
         Raises:
             RuntimeError: if x has another dtype or last dimension, or requires grad while grad mode is on.
         """
-        if x.dtype not in backends.GEMM_DTYPE or x.dim() == 0 or x.shape[-1] != self.in_features:
+        if x.dtype not in GEMM_DTYPE or x.dim() == 0 or x.shape[-1] != self.in_features:
             raise RuntimeError(
                 f"barrow.Fp8Linear: x is {x.dtype} of shape {tuple(x.shape)}; pass bfloat16, float16 or float32 "
                 f"of shape [..., {self.in_features}]"
             )
-        matmul = backends.BY_NAME[_backend_name(self.weight.device)].matmul
+        backend = _backend(
+            self.weight.device,
+            self.out_features,
+            self.in_features,
+            x.dtype,
+            self.bias is not None,
+            self.use_ue8m0,
+            self.backends,
+        )
         rows = torch.atleast_2d(x).flatten(0, -2)
         if rows.stride(1) != 1:
             rows = rows.contiguous()
-        y = matmul(rows, self.weight, self.weight_scale_inv, self.use_ue8m0)
+        y = MATMULS[backend](rows, self.weight, self.weight_scale_inv, self.use_ue8m0)
         if self.bias is not None:
             y = y + self.bias
         result: Tensor = y.to(x.dtype).view(*x.shape[:-1], self.out_features)
@@ -102,19 +136,30 @@ class Fp8Linear(nn.Module):
         m: int,
         *,
         dtype: torch.dtype = torch.bfloat16,
-        device: torch.device | str | None = None,
-        num_sms: int = 132,
+        device: torch.device | str | Target | None = None,
+        num_sms: int | None = None,
     ) -> Explanation:
         """Say what runs this layer for an input of `m` rows, and why.
 
         Args:
             m: rows of the input, all its leading dimensions multiplied.
             dtype: of the input.
-            device: where it would run; the device of the weight if None. It need not exist.
-            num_sms: SMs of the Hopper GPU for which to name the kernel (H100 SXM and H200: 132).
+            device: where it would run; the device of the weight if None. It need not exist, and may be a GPU known by
+                name: `barrow.linear.named("H200")`.
+            num_sms: SMs of the Hopper GPU for which to name the kernel; the device's own if None, or else an H100's.
         """
-        where = self.weight.device if device is None else torch.device(device)
-        return explain(m, self.out_features, self.in_features, dtype=dtype, device=where, num_sms=num_sms)
+        where = self.weight.device if device is None else device
+        return explain(
+            m,
+            self.out_features,
+            self.in_features,
+            dtype=dtype,
+            target=where if isinstance(where, Target) else here(torch.device(where)),
+            bias=self.bias is not None,
+            use_ue8m0=self.use_ue8m0,
+            num_sms=num_sms,
+            preference=self.backends,
+        )
 
     def extra_repr(self) -> str:
         return (

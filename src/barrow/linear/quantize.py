@@ -1,11 +1,11 @@
 """Replacing the linear layers of a model by `Fp8Linear`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from torch import nn
 
-from barrow.linear.backends import GEMM_DTYPE
+from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.layer import Fp8Linear
 
 
@@ -26,14 +26,14 @@ def _groups(model: nn.Module, filter: Callable[[str, nn.Linear], bool] | None) -
     return list(groups.values())
 
 
-def _replace(model: nn.Module, names: list[str], use_ue8m0: bool) -> None:
+def _replace(model: nn.Module, names: list[str], use_ue8m0: bool, backends: Sequence[str] | None) -> None:
     """Replace the layers of one group. Once done, nothing here holds their weight: models larger than half of the
     memory can be quantized."""
     linears = [cast(nn.Linear, model.get_submodule(name)) for name in names]
     layers: dict[nn.Linear, Fp8Linear] = {}
     for linear in linears:
         if linear not in layers:
-            layer = layers[linear] = Fp8Linear.from_linear(linear, use_ue8m0=use_ue8m0)
+            layer = layers[linear] = Fp8Linear.from_linear(linear, use_ue8m0=use_ue8m0, backends=backends)
             twin = layers[linears[0]]
             layer.weight, layer.weight_scale_inv = twin.weight, twin.weight_scale_inv
     for name, linear in zip(names, linears, strict=True):
@@ -50,6 +50,7 @@ def quantize_(
     filter: Callable[[str, nn.Linear], bool] | None = None,
     *,
     use_ue8m0: bool = False,
+    backends: Sequence[str] | None = None,
 ) -> list[str]:
     """Replace the nn.Linear layers of `model` by `Fp8Linear`, in place.
 
@@ -58,12 +59,12 @@ def quantize_(
     (`lm_head`) is worth a filter: it costs the most accuracy, and where its weight is tied to the embedding,
     quantizing it adds memory instead of saving it.
 
-        quantize_(model, lambda name, linear: not name.endswith("lm_head"))
+        quantize_(model, lambda name, linear: not name.endswith("lm_head") and linear.in_features >= 512)
 
     Args:
         model: any module that contains nn.Linear layers; its weights may lie on any device.
         filter: called with the qualified name and the layer; False keeps the layer. All are replaced if None.
-        use_ue8m0: see `Fp8Linear`.
+        use_ue8m0, backends: see `Fp8Linear`.
 
     Returns:
         The qualified names that were replaced, in the order of the model's modules.
@@ -79,6 +80,6 @@ def quantize_(
         )
     replaced: set[str] = set()
     for names in _groups(model, filter):
-        _replace(model, names, use_ue8m0)
+        _replace(model, names, use_ue8m0, backends)
         replaced.update(names)
     return [name for name, _ in model.named_modules(remove_duplicate=False) if name in replaced]

@@ -1,0 +1,177 @@
+"""`Fp8Linear` split over processes: along its rows (column-parallel) or its columns (row-parallel).
+
+Scale blocks that a shard boundary cuts stay exact. Along N, a shard keeps the rows of its first block that belong to
+the shard before it, and drops them from the result. Along K, its columns start at their place within the block, with
+zeros before them in weight and input.
+"""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional
+
+from barrow.linear import Fp8Linear, FusedFp8Linear, take_rows
+from barrow.ops.layout import SCALE_BLOCK, scale_blocks
+
+
+def _check(layer: Fp8Linear, name: str, rank: int, world: int) -> None:
+    if type(layer) not in (Fp8Linear, FusedFp8Linear):
+        raise ValueError(f"barrow.parallel: {name} is a {type(layer).__name__}; pass a whole Fp8Linear")
+    if not 0 <= rank < world:
+        raise ValueError(f"barrow.parallel: rank = {rank} with world = {world}; pass 0 <= rank < world")
+
+
+def _part(size: int, rank: int, world: int, what: str) -> tuple[int, int]:
+    if size % world:
+        raise ValueError(
+            f"barrow.parallel: {what} = {size} does not divide by {world} processes; use a number that divides it"
+        )
+    return size // world * rank, size // world * (rank + 1)
+
+
+def column_parallel(
+    layer: Fp8Linear, rank: int, world: int, *, parts: Sequence[int] | None = None, name: str = "layer"
+) -> Fp8Linear:
+    """Return the shard of a column-parallel layer: its results are this process's slice of the features.
+
+    Args:
+        layer: the whole layer; it is not changed, and the shard shares no memory with it.
+        rank, world: which of how many.
+        parts: features of the projections that the layer fuses, each of which is split (gate and up, q and k and v);
+            if None, those of a `FusedFp8Linear`, or all features as one part.
+        name: of the layer, for errors.
+
+    Raises:
+        ValueError: naming what does not divide or does not add up.
+    """
+    _check(layer, f"{name}", rank, world)
+    if isinstance(layer, FusedFp8Linear):
+        spans = list(layer.spans)
+        sizes = [size for _, size in spans]
+        if parts is not None and list(parts) != sizes:
+            raise ValueError(f"barrow.parallel: parts = {list(parts)}, but {name} is made of {sizes}")
+    else:
+        sizes = [layer.out_features] if parts is None else list(parts)
+        if sum(sizes) != layer.out_features:
+            raise ValueError(f"barrow.parallel: parts = {sizes} of {name} do not add up to {layer.out_features}")
+        spans = [(sum(sizes[:i]), size) for i, size in enumerate(sizes)]
+    ranges = []
+    for start, size in spans:
+        first, last = _part(size, rank, world, f"the features of {name}")
+        ranges.append((start + first, start + last))
+    return take_rows(layer, ranges)
+
+
+class RowParallelFp8Linear(Fp8Linear):
+    """Some of a layer's columns; the products of all processes are added up, then the bias.
+
+    Takes x [..., in_features] with this process's slice of the features and returns the whole layer's result on every
+    process of `group`. Partial results are added in x's dtype, as serving engines do.
+
+    Attributes:
+        lead: zero columns before the slice, so that scale blocks lie as they did in the whole layer.
+        features: of x here; `in_features` counts the zeros as well.
+        group: the processes, None for all.
+    """
+
+    def __init__(self, features: int, out_features: int, lead: int, group: dist.ProcessGroup | None, layer: Fp8Linear):
+        super().__init__(
+            lead + features,
+            out_features,
+            False,
+            use_ue8m0=layer.use_ue8m0,
+            device="meta",
+            backends=layer.backends,
+        )
+        self.lead, self.features, self.group = lead, features, group
+        self.register_buffer("whole_bias", None if layer.bias is None else layer.bias.clone())
+        self.whole_bias: Tensor | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer to x [..., features]."""
+        if x.dim() == 0 or x.shape[-1] != self.features:
+            raise RuntimeError(
+                f"barrow.RowParallelFp8Linear: x has shape {tuple(x.shape)}; pass this process's [..., {self.features}]"
+            )
+        y = super().forward(functional.pad(x, (self.lead, 0)) if self.lead else x)
+        dist.all_reduce(y, group=self.group)
+        return y if self.whole_bias is None else (y + self.whole_bias).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, features={self.features}, lead={self.lead}"
+
+
+def row_parallel(
+    layer: Fp8Linear, rank: int, world: int, *, group: dist.ProcessGroup | None = None, name: str = "layer"
+) -> RowParallelFp8Linear:
+    """Return the shard of a row-parallel layer: it takes this process's slice of the input.
+
+    Args:
+        layer: the whole layer; it is not changed, and the shard shares no memory with it.
+        rank, world: which of how many, in `group`.
+        group: the processes over which results are added; None for all.
+        name: of the layer, for errors.
+
+    Raises:
+        ValueError: naming what does not divide.
+    """
+    _check(layer, name, rank, world)
+    if isinstance(layer, FusedFp8Linear):
+        raise ValueError(f"barrow.parallel: {name} is fused from several layers; split it by rows (column_parallel)")
+    first, last = _part(layer.in_features, rank, world, f"the input features of {name}")
+    lead = first % SCALE_BLOCK
+    shard = RowParallelFp8Linear(last - first, layer.out_features, lead, group, layer)
+    weight = layer.weight.new_zeros((layer.out_features, lead + last - first))
+    weight[:, lead:].copy_(layer.weight[:, first:last])
+    shard.weight = weight
+    shard.weight_scale_inv = layer.weight_scale_inv[:, first // SCALE_BLOCK : scale_blocks(last)].clone()
+    return shard.train(layer.training)
+
+
+def parallelize_(
+    model: nn.Module,
+    plan: Mapping[str, Literal["column", "row"]],
+    *,
+    group: dist.ProcessGroup | None = None,
+) -> list[str]:
+    """Replace the `Fp8Linear` layers of `model` by their shards on this process, in place.
+
+        parallelize_(model, {"*.gate_up_proj": "column", "*.down_proj": "row"})
+
+    A fused layer is split part by part where it is a `FusedFp8Linear`; a plain layer that holds several projections
+    is one part here, so keep such projections apart or call `column_parallel` with `parts`.
+
+    Args:
+        model: whole, the same on every process.
+        plan: patterns (fnmatch) of qualified names, and how those layers are split; the first that matches counts.
+        group: the processes; None for all.
+
+    Returns:
+        Names of the layers that were split.
+
+    Raises:
+        ValueError: if a pattern matches no layer, or one cannot be split; the model is then unchanged.
+    """
+    rank, world = dist.get_rank(group), dist.get_world_size(group)
+    shards: dict[str, Fp8Linear] = {}
+    matched: set[str] = set()
+    for name, module in model.named_modules():
+        pattern = next((each for each in plan if fnmatchcase(name, each)), None)
+        if pattern is None or not isinstance(module, Fp8Linear):
+            continue
+        matched.add(pattern)
+        if plan[pattern] == "column":
+            shards[name] = column_parallel(module, rank, world, name=name)
+        elif plan[pattern] == "row":
+            shards[name] = row_parallel(module, rank, world, group=group, name=name)
+        else:
+            raise ValueError(f'barrow.parallel: plan[{pattern!r}] is {plan[pattern]!r}; pass "column" or "row"')
+    if unused := [pattern for pattern in plan if pattern not in matched]:
+        raise ValueError(f"barrow.parallel: {unused[0]!r} matches no Fp8Linear of the model")
+    for name, shard in shards.items():
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, shard)
+    return list(shards)
