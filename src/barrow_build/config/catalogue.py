@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from barrow_build.config.costs import BF16_COSTS
-from barrow_build.config.gemm import GemmSpec, CostModel
+from barrow_build.config.gemm import GemmSpec
 
 ARCHS = ("90a",)
 """Architectures that have kernels, as CUDA spells them."""
@@ -34,23 +34,16 @@ _BF16 = (
     GemmSpec(8, 64, 11, cluster_k=3, swapped=True),
     GemmSpec(8, 64, 11, cluster_k=4, swapped=True),
     GemmSpec(8, 128, 6, warpgroups=2, swapped=True),
-    GemmSpec(8, 128, 6, cluster_k=2, warpgroups=2, swapped=True),
-    GemmSpec(16, 64, 10, swapped=True),
     GemmSpec(16, 64, 10, cluster_k=2, swapped=True),
     GemmSpec(16, 64, 10, cluster_k=4, swapped=True),
     GemmSpec(16, 128, 6, warpgroups=2, swapped=True),
-    GemmSpec(16, 128, 5, cluster_k=2, warpgroups=2, swapped=True),
-    GemmSpec(32, 64, 8, swapped=True),
     GemmSpec(32, 64, 8, cluster_k=2, swapped=True),
     GemmSpec(32, 64, 8, cluster_k=4, swapped=True),
     GemmSpec(32, 128, 5, warpgroups=2, swapped=True),
-    GemmSpec(32, 128, 4, cluster_k=2, warpgroups=2, swapped=True),
     GemmSpec(32, 128, 4, cluster_k=4, warpgroups=2, swapped=True),
-    GemmSpec(64, 64, 6, swapped=True),
     GemmSpec(64, 64, 5, cluster_k=2, swapped=True),
     GemmSpec(64, 64, 5, cluster_k=4, swapped=True),
     # Few rows: as many columns as it takes to have a tile for every SM.
-    GemmSpec(64, 16, 16),
     GemmSpec(64, 32, 16),
     GemmSpec(64, 48, 14),
     GemmSpec(64, 64, 12),
@@ -61,7 +54,6 @@ _BF16 = (
     # Many rows: the width that wastes the least of the last wave.
     GemmSpec(128, 64, 8, warpgroups=2),
     GemmSpec(128, 96, 6, warpgroups=2),
-    GemmSpec(128, 112, 6, warpgroups=2),
     GemmSpec(128, 128, 5, warpgroups=2),
     GemmSpec(128, 144, 5, warpgroups=2),
     GemmSpec(128, 160, 4, warpgroups=2),
@@ -73,10 +65,10 @@ _BF16 = (
 _F32 = (
     GemmSpec(8, 64, 12, swapped=True, out="f32"),
     GemmSpec(8, 64, 11, cluster_k=4, swapped=True, out="f32"),
-    GemmSpec(16, 64, 10, swapped=True, out="f32"),
+    GemmSpec(16, 64, 10, cluster_k=2, swapped=True, out="f32"),
     GemmSpec(16, 64, 10, cluster_k=4, swapped=True, out="f32"),
-    GemmSpec(32, 64, 8, swapped=True, out="f32"),
-    GemmSpec(64, 64, 6, swapped=True, out="f32"),
+    GemmSpec(32, 64, 8, cluster_k=2, swapped=True, out="f32"),
+    GemmSpec(64, 64, 5, cluster_k=2, swapped=True, out="f32"),
     GemmSpec(64, 32, 16, out="f32"),
     GemmSpec(64, 64, 12, out="f32"),
     GemmSpec(64, 64, 10, cluster_k=4, out="f32"),
@@ -90,7 +82,7 @@ _F32 = (
 
 def _with_cost(spec: GemmSpec) -> GemmSpec:
     """Costs are fitted to bfloat16 output; writing float32 instead changes them alike for all kernels of a shape."""
-    return replace(spec, cost=BF16_COSTS.get(replace(spec, out="bf16").name, CostModel(50, 0, 0, 0, 0)))
+    return replace(spec, cost=BF16_COSTS[replace(spec, out="bf16").name])
 
 
 _GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32))
