@@ -186,8 +186,11 @@ def test_weights_rotate_past_the_cache() -> None:
 @pytest.mark.parametrize(
     ("source", "names"),
     [
-        ("state = []\ndef set_pdl(on): state.append(on)\n", ["barrow", "deep_gemm", "deep_gemm_pdl"]),
-        ("# a release before the switch\n", ["barrow", "deep_gemm"]),
+        (
+            "state = []\ndef set_pdl(on): state.append(on)\n",
+            ["barrow", "barrow_prefetch", "deep_gemm", "deep_gemm_pdl"],
+        ),
+        ("# a release before the switch\n", ["barrow", "barrow_prefetch", "deep_gemm"]),
     ],
 )
 def test_deep_gemm_comes_twice_where_it_can_overlap_launches(
@@ -202,7 +205,7 @@ def test_deep_gemm_comes_twice_where_it_can_overlap_launches(
     assert ([provider.name for provider in found], missing) == (names, {})
     for provider in found:
         provider.prepare()
-    assert getattr(module, "state", None) == ([False, True] if len(names) == 3 else None)
+    assert getattr(module, "state", None) == ([False, True] if len(names) == 4 else None)
 
 
 def test_no_gpu_is_an_error_that_says_what_is_missing() -> None:

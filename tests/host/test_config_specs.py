@@ -35,15 +35,17 @@ def test_an_unknown_architecture_has_no_kernels() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"block_m": 96}, "64 or 128 rows of block_m"),
-        ({"block_m": 512}, "64 or 128 rows of block_m"),
+        ({"block_m": 96}, "block_m is 64 rows a warpgroup or, not swapped, 128"),
+        ({"block_m": 512}, "block_m is 64 rows a warpgroup"),
         ({"block_n": 24}, "block_n must be a multiple of 16"),
         ({"block_n": 272}, "from 16 to 256"),
         ({"stages": 1}, "stages must be at least 2"),
         ({"warpgroups": 4, "block_m": 256}, "at most 3 math warpgroups"),
         ({"cluster_k": 16}, "at most 8 CTAs"),
         ({"cluster_k": 2, "block_m": 256}, "split K takes 64 rows a warpgroup"),
-        ({"cluster_k": 4, "block_n": 32}, "multiple of 16 columns"),
+        ({"swapped": True, "block_m": 12}, "block_m must be a multiple of 8"),
+        ({"swapped": True, "block_n": 256}, "block_n is 64 rows a warpgroup"),
+        ({"swapped": True, "block_m": 64}, "a swapped tile has two partial sums"),
         ({"block_m": 256, "block_n": 256}, "registers a math thread exceed"),
         ({"stages": 9}, "bytes of shared memory exceed"),
     ],
@@ -70,6 +72,7 @@ def test_name_and_macros_tell_specs_apart() -> None:
         {"stages": 4},
         {"cluster_k": 2},
         {"warpgroups": 1},
+        {"swapped": True},
         {"out": "f32"},
     )
     others = [replace(GOOD, **change) for change in changes]

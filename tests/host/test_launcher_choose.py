@@ -84,7 +84,7 @@ def test_more_work_is_never_predicted_to_be_faster(m: int, n: int, k: int, out: 
 def test_one_sm_still_has_a_kernel() -> None:
     for out in ("bf16", "f32"):
         names = {candidate["kernel"] for candidate in choose(1, 1, 1, out, 1)}
-        assert names == {kernel["name"] for kernel in GEMMS if kernel["out"] == out and fits(kernel, 1) == 1}
+        assert names == {kernel["name"] for kernel in GEMMS if kernel["out"] == out and fits(kernel, 1) > 0}
         assert names
 
 
@@ -109,8 +109,8 @@ def test_another_output_dtype_is_named() -> None:
 
 def test_costs_are_float32_and_none_is_negative() -> None:
     for kernel in GEMMS:
-        assert kernel["cost"]["tile_us"] > 0
-        assert kernel["cost"]["k_block_us"] > 0
+        # Work costs something, whichever coefficients the fit has put it into.
+        assert kernel["cost"]["tile_us"] + kernel["cost"]["k_block_us"] + kernel["cost"]["load_us"] > 0
         for name, value in kernel["cost"].items():
             assert isinstance(value, float)
             assert value >= 0, (kernel["name"], name)

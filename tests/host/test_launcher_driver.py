@@ -385,6 +385,20 @@ for shape in ((0, 300), (3, 0)):
     assert log == []
 
 
+def test_only_a_gemm_that_may_prefetch_b_overlaps_the_kernels_in_front(on_fake_gpu: Run) -> None:
+    code = """
+args = problem(5, 64, 128)
+result = [wrong(gemm(*args, torch.bfloat16, prefetch), args) for prefetch in (False, True)]
+# The copy engine cannot address rows 131 bytes apart: a kernel copies them, and the GEMM has to wait for it.
+odd = problem(5, 64, 131)
+result.append(wrong(gemm(*odd, torch.bfloat16, True), odd))
+"""
+    result, log = on_fake_gpu(code)
+    assert result == [0, 0, 0]
+    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    assert [line["overlap"] for line in launches] == [0, 1, 0]
+
+
 def test_quantizers_are_launched_as_the_kernels_expect(on_fake_gpu: Run) -> None:
     code = """
 result = []
@@ -401,6 +415,7 @@ for dtype in (torch.bfloat16, torch.float16, torch.float32):
     common = {
         "block": 256,
         "cluster": 1,
+        "overlap": 0,
         "smem": 0,
         "stream": 77,
         "device": 0,

@@ -11,9 +11,12 @@ import torch
 import barrow  # noqa: F401  (registers the operators)
 
 SCHEMAS = [
-    "barrow::fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, ScalarType out_dtype) -> Tensor",
-    "barrow::fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, *, Tensor(a!) out) -> ()",
-    "barrow::fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, *, Tensor(a!) out) -> ()",
+    "barrow::fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, ScalarType out_dtype, "
+    "bool prefetch_b=False) -> Tensor",
+    "barrow::fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, *, "
+    "Tensor(a!) out) -> ()",
+    "barrow::fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
+    "bool prefetch_b=False, *, Tensor(a!) out) -> ()",
     "barrow::per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
     "barrow::per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
 ]

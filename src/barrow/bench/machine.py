@@ -11,7 +11,7 @@ import torch
 
 import barrow
 from barrow import launcher
-from barrow.linear import backends
+from barrow.linear import rules, target
 
 # What a large device-to-device copy moves per second, reads and writes counted: the ceiling of a floor. Measured on an
 # H100 and an H200 SXM, by the peak bandwidth that the driver tells in GB/s; other GPUs get the mean of their fractions.
@@ -85,7 +85,7 @@ def _commit() -> str:
 
 def this_machine() -> Machine:
     """The current CUDA device. Raises RuntimeError saying what is missing where barrow's kernels cannot run."""
-    if missing := backends.BY_NAME["barrow"].why_not(torch.device("cuda")):
+    if missing := rules.no_kernels(target.here(torch.device("cuda"))):
         raise RuntimeError(f"it needs a Hopper GPU (H100, H200), but {missing}")
     device = launcher.driver()["devices"][torch.cuda.current_device()]
     gpu = device["name"]

@@ -163,7 +163,8 @@ PEERS = ("deep_gemm", "cublaslt", "triton", "bf16")
 def providers(peers: Sequence[str], deep_gemm: Path | None) -> tuple[list[Provider], dict[str, str]]:
     """barrow and those of `peers` (names of `PEERS`) that can be imported, and why the others cannot.
 
-    barrow and DeepGEMM come twice, with their launches overlapped or not. Raises ImportError for a `deep_gemm` folder without it.
+    barrow and DeepGEMM come twice, with their launches overlapped or not. Raises ImportError for a `deep_gemm` folder
+    without it.
     """
 
     makers: dict[str, Callable[[], list[Provider]]] = {

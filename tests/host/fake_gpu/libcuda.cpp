@@ -313,15 +313,15 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
         else
             ++unknown;
     }
-    const bool legal =
-        device.loaded && extra == nullptr && config->gridDimX > 0 && config->gridDimX <= INT32_MAX &&
-        config->gridDimX % cluster == 0 && config->blockDimX > 0 && config->blockDimX <= 1024 &&
-        config->sharedMemBytes <= static_cast<unsigned>(device.max_smem) &&
-        unknown == 0;
+    const bool legal = device.loaded && extra == nullptr && config->gridDimX > 0 &&
+                       config->gridDimX <= INT32_MAX && config->gridDimX % cluster == 0 &&
+                       config->blockDimX > 0 && config->blockDimX <= 1024 &&
+                       config->sharedMemBytes <= static_cast<unsigned>(device.max_smem) && unknown == 0;
     if (!legal) return kInvalidValue;
     char text[256];
     snprintf(text, sizeof(text),
-             "\"grid\": %u, \"block\": %u, \"cluster\": %u, \"overlap\": %u, \"smem\": %u, \"stream\": %ld, \"device\": %d, ",
+             "\"grid\": %u, \"block\": %u, \"cluster\": %u, \"overlap\": %u, \"smem\": %u, \"stream\": %ld, "
+             "\"device\": %d, ",
              config->gridDimX, config->blockDimX, cluster, overlap, config->sharedMemBytes,
              reinterpret_cast<intptr_t>(config->hStream), contexts.back());
     log_line("{\"kernel\": \"" + kernel->name + "\", " + text + run(kernel->name, parameters) + "}");
