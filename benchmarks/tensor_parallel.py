@@ -17,12 +17,12 @@ from statistics import median
 
 import torch
 import torch.distributed as dist
-from machine import this_machine
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
 import barrow
 from barrow import Fp8Linear
+from barrow.bench.machine import this_machine
 from barrow.linear import fuse
 from barrow.parallel import column_parallel, row_parallel
 
