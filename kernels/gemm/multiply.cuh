@@ -131,20 +131,24 @@ struct Multiplier {
     }
 };
 
-// What a partial sum is multiplied with: A's scale times B's. With A on the rows that is A's scale of two
-// rows times B's of each group of columns.
+// A's scales that a thread needs for one block of K, and what its partial sum is multiplied with: those times
+// B's. With A on the rows that is a scale for each of two rows, times B's of each group of columns.
 template <bool kSwap>
-struct FactorsOf {
+struct ScalingOf {
+    struct ScalesA {
+        float upper, lower;
+    };
     float upper[kScalesB], lower[kScalesB];
 
-    __device__ __forceinline__ FactorsOf(const Multiplier& math, uint32_t stage, uint32_t wave,
-                                         const float (&scale_b)[kScalesB]) {
-        const uint32_t address = math.scale_a + stage * kScaleBytesA + wave * kWgmmaM * 4;
-        const float scale_upper = load_shared(address), scale_lower = load_shared(address + 8 * 4);
+    static __device__ __forceinline__ ScalesA load(uint32_t address) {
+        return {load_shared(address), load_shared(address + 8 * 4)};
+    }
+
+    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const float (&scale_b)[kScalesB]) {
 #pragma unroll
         for (uint32_t c = 0; c < kScalesB; ++c) {
-            upper[c] = scale_upper * scale_b[c];
-            lower[c] = scale_lower * scale_b[c];
+            upper[c] = scale_a.upper * scale_b[c];
+            lower[c] = scale_a.lower * scale_b[c];
         }
     }
 
@@ -160,20 +164,25 @@ struct FactorsOf {
     }
 };
 
-// With B on the rows it is A's scale of each column times B's only one.
+// With B on the rows it is a scale for each column, times B's only one.
 template <>
-struct FactorsOf<true> {
+struct ScalingOf<true> {
+    struct ScalesA {
+        float column[kSums / 2];
+    };
     float column[kSums / 2];
 
-    __device__ __forceinline__ FactorsOf(const Multiplier& math, uint32_t stage, uint32_t,
-                                         const float (&scale_b)[kScalesB]) {
-        const uint32_t address = math.scale_a + stage * kScaleBytesA;
+    static __device__ __forceinline__ ScalesA load(uint32_t address) {
+        ScalesA scales;
 #pragma unroll
-        for (uint32_t i = 0; i < kSums / 2; i += 2) {
-            load_shared_pair(address + i * 4 * 4, column[i], column[i + 1]);
-            column[i] *= scale_b[0];
-            column[i + 1] *= scale_b[0];
-        }
+        for (uint32_t i = 0; i < kSums / 2; i += 2)
+            load_shared_pair(address + i * 4 * 4, scales.column[i], scales.column[i + 1]);
+        return scales;
+    }
+
+    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const float (&scale_b)[kScalesB]) {
+#pragma unroll
+        for (uint32_t i = 0; i < kSums / 2; ++i) column[i] = scale_a.column[i] * scale_b[0];
     }
 
     __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {
@@ -181,7 +190,7 @@ struct FactorsOf<true> {
         for (uint32_t i = 0; i < kSums; ++i) sum[i] += column[i / 4 * 2 + i % 2] * part[i];
     }
 };
-using Factors = FactorsOf<kSwapped>;
+using Scaling = ScalingOf<kSwapped>;
 
 // Multiplies a tile's blocks of K into `sum`, a partial sum at a time. While a warpgroup promotes, the tensor
 // cores have only the other one's work, which lasts no longer: so all that can be is done before the wait,
@@ -198,44 +207,52 @@ __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scal
         for (uint32_t wave = 0; wave < kWaves; ++wave) {
             math.issue(wave, part);
             if (wave == 0) scales.next(scale_b);
-            const Factors factors(math, stage, wave, scale_b);
+            const Scaling scaling(Scaling::load(math.scale_a + stage * kScaleBytesA + wave * kWgmmaM * 4),
+                                  scale_b);
             if (wave == kWaves - 1) math.advance();
             wgmma_wait<0>();
             if (wave == kWaves - 1) math.release(stage);
-            factors.promote(part, sum[wave]);
+            scaling.promote(part, sum[wave]);
         }
     }
 }
+
+// A partial sum in flight, and A's scales for it.
+struct Partial {
+    Scaling::ScalesA scale_a;
+    float sum[kSums];
+};
 
 // The same with two partial sums: the tensor cores work on one while the CUDA cores promote the other.
 __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                     float (&sum)[kSums]) {
     if (k_blocks == 0) return;
-    float even[kSums], odd[kSums];
-    const auto issue = [&](float (&part)[kSums]) {
+    Partial even, odd;
+    const auto issue = [&](Partial& part) {
         mbarrier_wait(math.shared.full_at(math.ring.stage), math.ring.parity);
-        math.issue(0, part);
+        math.issue(0, part.sum);
+        // Now, to have them when the sum is there.
+        part.scale_a = Scaling::load(math.scale_a + math.ring.stage * kScaleBytesA);
     };
-    const auto issue_then_promote = [&](float (&next)[kSums], const float (&previous)[kSums]) {
+    const auto issue_then_promote = [&](Partial& next, const Partial& previous) {
         const uint32_t stage = math.ring.stage;
         float scale_b[kScalesB];
         scales.next(scale_b);
         math.ring.advance();
         issue(next);
-        const Factors factors(math, stage, 0, scale_b);
+        const Scaling scaling(previous.scale_a, scale_b);
         wgmma_wait<1>();
         math.release(stage);
-        factors.promote(previous, sum);
+        scaling.promote(previous.sum, sum);
     };
-    const auto finish = [&](const float (&last)[kSums]) {
-        const uint32_t stage = math.ring.stage;
+    const auto finish = [&](const Partial& last) {
         float scale_b[kScalesB];
         scales.next(scale_b);
-        const Factors factors(math, stage, 0, scale_b);
+        const Scaling scaling(last.scale_a, scale_b);
         wgmma_wait<0>();
-        math.release(stage);
+        math.release(math.ring.stage);
         math.ring.advance();
-        factors.promote(last, sum);
+        scaling.promote(last.sum, sum);
     };
     issue(even);
     uint32_t i = 1;
