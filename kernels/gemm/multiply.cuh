@@ -203,12 +203,15 @@ __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scal
         float scale_b[kScalesB];
         math.wait_full();
         const uint32_t stage = math.ring.stage;
+        Scaling::ScalesA scale_a[kWaves];
+#pragma unroll
+        for (uint32_t wave = 0; wave < kWaves; ++wave)
+            scale_a[wave] = Scaling::load(math.scale_a + stage * kScaleBytesA + wave * kWgmmaM * 4);
 #pragma unroll
         for (uint32_t wave = 0; wave < kWaves; ++wave) {
             math.issue(wave, part);
             if (wave == 0) scales.next(scale_b);
-            const Scaling scaling(Scaling::load(math.scale_a + stage * kScaleBytesA + wave * kWgmmaM * 4),
-                                  scale_b);
+            const Scaling scaling(scale_a[wave], scale_b);
             if (wave == kWaves - 1) math.advance();
             wgmma_wait<0>();
             if (wave == kWaves - 1) math.release(stage);

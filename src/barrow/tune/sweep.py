@@ -31,6 +31,10 @@ LAUNCHES = 12
 LONG_US = 200.0
 LONG_LAUNCHES = 4
 ROUNDS = 3
+# Longer launches are timed again in graphs of this many microseconds: a GPU at its power limit ranks large tiles
+# otherwise than one that has just woken up.
+SUSTAINED_US = 10_000.0
+SUSTAINED_FROM_US = 40.0
 # Nearer to the best than this, kernels are timed again, in turn: their order is what a tuning is for.
 CLOSE = 1.05
 SAVE_SECONDS = 10.0
@@ -112,7 +116,8 @@ def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int],
     best = min(row["us"] for row in exact)
     close = [row["kernel"] for row in exact if row["us"] <= CLOSE * best]
     if len(close) > 1:
-        for name, timing in interleaved({name: shape.calls(index[name]) for name in close}, LAUNCHES).items():
+        launches = round(SUSTAINED_US / best) if best > SUSTAINED_FROM_US else LAUNCHES
+        for name, timing in interleaved({name: shape.calls(index[name]) for name in close}, launches).items():
             if timing.us is None:
                 raise RuntimeError(f"kernel {name}: {timing.failure}")
             store.add(name, *problem, timing.us, coarse=False)
