@@ -25,7 +25,7 @@ def run_json(*arguments: str, out: Path) -> dict[str, list[dict[str, Any]]]:
 
 def test_every_contender_is_right_and_has_a_time(tmp_path: Path, device: torch.device) -> None:
     data = run_json("bench", "--nk", "512x1024", "--m", "16", "128", "--quant", out=tmp_path / "bench.json")
-    expected = {"barrow", "cublaslt", "bf16"} | ({"triton"} if CAN_TRITON else set())
+    expected = {"barrow", "barrow_prefetch", "cublaslt", "bf16"} | ({"triton"} if CAN_TRITON else set())
     for row in data["rows"]:
         assert set(row["us"]) >= expected, row["failed"]
         for name, us in row["us"].items():
@@ -40,14 +40,14 @@ def test_a_warm_cache_and_a_models_layers(tmp_path: Path, device: torch.device) 
         out=tmp_path / "bench.json",
     )  # fmt: skip
     assert [(row["n"], row["k"]) for row in data["rows"]] == [(768, 256), (256, 256), (256, 384)]
-    assert all(set(row["us"]) == {"barrow", "bf16"} for row in data["rows"])
+    assert all(set(row["us"]) == {"barrow", "barrow_prefetch", "bf16"} for row in data["rows"])
 
 
 def test_a_decoder_block_has_a_time(tmp_path: Path, device: torch.device) -> None:
     data = run_json("bench", "--serve-like", "--m", "4", "--against", "cublaslt", "bf16", out=tmp_path / "step.json")
     (row,) = data["rows"]
     assert row["failed"] == {}
-    assert set(row["us"]) == {"barrow", "cublaslt", "bf16"}
+    assert set(row["us"]) == {"barrow", "barrow_prefetch", "cublaslt", "bf16"}
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [(1, 576, 7168), (100, 200, 1000), (130, 2112, 512), (7, 24, 130)])

@@ -12,7 +12,9 @@ from barrow.ops.layout import SCALE_BLOCK, SCALE_ROWS
 def operators(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool) -> Tensor:
     """barrow's operators, on a Hopper GPU or the CPU."""
     q, scale = ops.per_token_group_quant_fp8(x, use_ue8m0=use_ue8m0)
-    return ops.fp8_gemm_nt(q, scale, weight, weight_scale, out_dtype=GEMM_DTYPE[x.dtype])
+    # Weights may be loaded ahead: what writes them, a checkpoint or an in-place operation, ends before the quantizer
+    # of the input starts.
+    return ops.fp8_gemm_nt(q, scale, weight, weight_scale, out_dtype=GEMM_DTYPE[x.dtype], prefetch_b=True)
 
 
 def scaled_mm(x: Tensor, weight: Tensor, weight_scale: Tensor, use_ue8m0: bool) -> Tensor:
