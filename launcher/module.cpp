@@ -210,9 +210,21 @@ PyModuleDef module_def = {
 }  // namespace
 }  // namespace barrow
 
+// What went wrong when the operators were registered, empty if nothing. They are registered as the library is
+// loaded and not when it is imported: a C++ program that runs an exported model loads it and has no
+// interpreter. An exception would end the process here, so that it waits for the import.
+static const std::string registration_error = [] {
+    try {
+        barrow::register_operators();
+        return std::string();
+    } catch (const std::exception& error) {
+        return std::string(error.what());
+    }
+}();
+
 PyMODINIT_FUNC PyInit__C() {
     return barrow::guarded([] {
-        barrow::register_operators();
+        if (!registration_error.empty()) throw std::runtime_error(registration_error);
         return barrow::checked(PyModule_Create(&barrow::module_def));
     });
 }

@@ -37,15 +37,15 @@ def _check_blocks(name: str, spec: Any, dim: int) -> bool:
     return count > 1
 
 
-def _gemm(a: Any, a_scale: Any, b: Any, b_scale: Any, out_dtype: Any) -> list[Rule]:
-    whole = Replicate()
-    rules: list[Rule] = [([whole], [whole, whole, whole, whole, None])]
+def _gemm(a: Any, a_scale: Any, b: Any, b_scale: Any, *options: Any) -> list[Rule]:
+    whole, plain = Replicate(), [None] * len(options)
+    rules: list[Rule] = [([whole], [whole, whole, whole, whole, *plain])]
     if _shards(a, 0) > 1:
-        rules.append(([Shard(0)], [Shard(0), Shard(0), whole, whole, None]))
+        rules.append(([Shard(0)], [Shard(0), Shard(0), whole, whole, *plain]))
     if _check_blocks("b", b, 0):
-        rules.append(([Shard(1)], [whole, whole, Shard(0), Shard(0), None]))
+        rules.append(([Shard(1)], [whole, whole, Shard(0), Shard(0), *plain]))
     if _check_blocks("b", b, 1) | _check_blocks("a", a, 1):
-        rules.append(([Partial()], [Shard(1), Shard(1), Shard(1), Shard(1), None]))
+        rules.append(([Partial()], [Shard(1), Shard(1), Shard(1), Shard(1), *plain]))
     return rules
 
 
