@@ -1,16 +1,11 @@
 """Every backend of the linear layer on a Hopper GPU, and a package of AOTInductor without Python."""
 
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
 from reference import dequantize, quantize
 from torch import Tensor, nn
-from torch.utils.cpp_extension import include_paths, library_paths
 
-from barrow import Fp8Linear, launcher, quantize_
+from barrow import Fp8Linear
 from barrow.linear import Case, backends, here
 
 # M around cuBLASLt's multiple of 4, and what a decode batch and a prefill look like.
@@ -84,29 +79,3 @@ def test_every_backend_compiles(name: str, device: torch.device) -> None:
         for m in (5, 8, 33):
             x = torch.randn(m, 512, device=device, dtype=torch.bfloat16)
             torch.testing.assert_close(compiled(x), layer(x), rtol=0.02, atol=0.02)
-
-
-@torch.no_grad()
-def test_a_package_runs_without_python(tmp_path: Path, device: torch.device) -> None:
-    """In a process that has no interpreter: a C++ program, libtorch, barrow's extension and the package."""
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(512, 2112), nn.SiLU(), nn.Linear(2112, 512)).to(device, torch.bfloat16).eval()
-    quantize_(model)
-    x = torch.randn(40, 512, device=device, dtype=torch.bfloat16)
-    program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("m", min=2, max=4096)},))
-    package = torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "block.pt2"))
-    (libraries, *_), runner = library_paths(device_type="cuda"), tmp_path / "runner"
-    command = [shutil.which("g++") or "g++", "-std=c++20", str(Path(__file__).with_name("aoti_runner.cpp"))]
-    command += ["-o", str(runner), "-rdynamic", *(f"-I{path}" for path in include_paths())]
-    command += [f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-Wl,--no-as-needed"]
-    command += ["-ltorch", "-ltorch_cpu", "-ltorch_cuda", "-lc10", "-lc10_cuda", "-ldl"]
-    subprocess.run(command, check=True)
-    for m in (40, 3, 1000):
-        x = torch.randn(m, 512, device=device, dtype=torch.bfloat16)
-        (tmp_path / "x").write_bytes(x.cpu().view(torch.uint8).numpy().tobytes())
-        extension = str(launcher._C.__file__)
-        arguments = [extension, package, str(tmp_path / "x"), str(tmp_path / "y"), str(device), str(m), "512"]
-        done = subprocess.run([str(runner), *arguments], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        y = torch.frombuffer(bytearray((tmp_path / "y").read_bytes()), dtype=torch.bfloat16).view(m, 512)
-        torch.testing.assert_close(y.to(device), model(x), rtol=0.02, atol=0.02)
