@@ -87,9 +87,8 @@ void check_disjoint(const TensorView& out, const TensorView& input) {
          kGemm, input.name, out_begin, out_end, in_begin, in_end);
 }
 
-void check_out(const GemmArgs& args, const TensorView& out, const GemmShape& shape, int32_t out_dtype) {
+void check_out(const GemmArgs& args, const TensorView& out, const GemmShape& shape) {
     check_rank(kGemm, out, "[M, N]", "pass a view of the rows and columns to write");
-    check_dtype(kGemm, out, out_dtype, "pass an out of the dtype asked for");
     check_device(out, args.a);
     if (out.sizes[0] != shape.m || out.sizes[1] != shape.n) {
         fail("%s: out has shape [%" PRId64 ", %" PRId64 "] but needs [M, N] = [%" PRId64 ", %" PRId64
@@ -107,16 +106,16 @@ void check_out(const GemmArgs& args, const TensorView& out, const GemmShape& sha
         check_disjoint(out, *input);
 }
 
-Dtype check_out_dtype(int32_t dtype) {
-    if (dtype == aoti_torch_dtype_bfloat16()) return Dtype::bf16;
-    if (dtype == aoti_torch_dtype_float32()) return Dtype::f32;
-    fail("%s: out_dtype is %s but needs bfloat16 or float32; convert the result afterwards", kGemm,
-         dtype_name(dtype).c_str());
+Dtype check_out_dtype(const TensorView& out) {
+    if (out.dtype == aoti_torch_dtype_bfloat16()) return Dtype::bf16;
+    if (out.dtype == aoti_torch_dtype_float32()) return Dtype::f32;
+    fail("%s: out has dtype %s but needs bfloat16 or float32; convert the result afterwards", kGemm,
+         dtype_name(out.dtype).c_str());
 }
 
 }  // namespace
 
-GemmShape check_gemm(const GemmArgs& args, const TensorView* out, int32_t out_dtype) {
+GemmShape check_gemm(const GemmArgs& args, Dtype out) {
     const auto& [a, a_scale, b, b_scale] = args;
     check_operand(a, "[M, K]", "quantize it with barrow.per_token_group_quant_fp8");
     check_operand(b, "[N, K]", "quantize it with barrow.per_block_quant_fp8");
@@ -134,8 +133,12 @@ GemmShape check_gemm(const GemmArgs& args, const TensorView* out, int32_t out_dt
                 per_row ? "[N, ceil(K / 128)]" : "[ceil(N / 128), ceil(K / 128)]",
                 "128 rows of b, or per row, and 128 of K");
     for (const TensorView* tensor : {&a_scale, &b, &b_scale}) check_device(*tensor, a);
-    const GemmShape shape{m, n, k, check_out_dtype(out_dtype), per_row ? 1 : kScaleBlock};
-    if (out != nullptr) check_out(args, *out, shape, out_dtype);
+    return {m, n, k, out, per_row ? 1 : kScaleBlock};
+}
+
+GemmShape check_gemm(const GemmArgs& args, const TensorView& out) {
+    const GemmShape shape = check_gemm(args, check_out_dtype(out));
+    check_out(args, out, shape);
     return shape;
 }
 

@@ -24,8 +24,9 @@ struct GemmShape {
     int64_t b_scale_rows;  // of B that one scale covers: kScaleBlock or 1
 };
 
-// Rules of fp8_gemm_nt. `out` may be null: a fresh tensor of dtype `out_dtype`.
-GemmShape check_gemm(const GemmArgs& args, const TensorView* out, int32_t out_dtype);
+// Rules of fp8_gemm_nt, for a result of its own and for one that is written to `out`.
+GemmShape check_gemm(const GemmArgs& args, Dtype out);
+GemmShape check_gemm(const GemmArgs& args, const TensorView& out);
 
 // The GEMM kernel with this row of the table, which has to write the output's dtype.
 const GemmKernel& check_kernel(int64_t row, const GemmShape& shape);

@@ -56,10 +56,11 @@ struct GemmTensors {
 
 void fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
-    const auto out_dtype = scalar<int32_t>(stack[4]);
+    const auto float32_out = scalar<bool>(stack[4]);
     const GemmArgs args = tensors.views();
-    const GemmShape shape = check_gemm(args, nullptr, out_dtype);
-    Tensor out = empty_strided(shape.m, shape.n, shape.n, 1, out_dtype, args.a);
+    const GemmShape shape = check_gemm(args, float32_out ? Dtype::f32 : Dtype::bf16);
+    const int32_t dtype = float32_out ? aoti_torch_dtype_float32() : aoti_torch_dtype_bfloat16();
+    Tensor out = empty_strided(shape.m, shape.n, shape.n, 1, dtype, args.a);
     run_gemm(args, shape, out, scalar<bool>(stack[5]));
     stack[0] = give_tensor(std::move(out));
 }
@@ -69,8 +70,7 @@ void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
     const auto prefetch_b = scalar<bool>(stack[4]);
     const Tensor out = take_tensor(stack[5]);
     const GemmArgs args = tensors.views();
-    const TensorView out_view = view("out", out);
-    run_gemm(args, check_gemm(args, &out_view, out_view.dtype), out, prefetch_b);
+    run_gemm(args, check_gemm(args, view("out", out)), out, prefetch_b);
 }
 
 // fp8_gemm_nt.out by a kernel that the caller names, as the row of kernels() in the module: what tests of
@@ -81,20 +81,17 @@ void fp8_gemm_nt_with(StableIValue* stack, uint64_t, uint64_t) {
     const auto prefetch_b = scalar<bool>(stack[5]);
     const Tensor out = take_tensor(stack[6]);
     const GemmArgs args = tensors.views();
-    const TensorView out_view = view("out", out);
-    const GemmShape shape = check_gemm(args, &out_view, out_view.dtype);
+    const GemmShape shape = check_gemm(args, view("out", out));
     run_gemm(args, shape, out, prefetch_b, &check_kernel(kernel, shape));
 }
 
 void check_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
     const Tensor out = take_optional_tensor(stack[4]);
-    const auto out_dtype = scalar<int32_t>(stack[5]);
     if (out == nullptr) {
-        check_gemm(tensors.views(), nullptr, out_dtype);
+        check_gemm(tensors.views(), Dtype::bf16);
     } else {
-        const TensorView out_view = view("out", out);
-        check_gemm(tensors.views(), &out_view, out_dtype);
+        check_gemm(tensors.views(), view("out", out));
     }
 }
 
@@ -122,8 +119,10 @@ void register_operators() {
     TorchLibraryHandle library = nullptr;
     torch_check(aoti_torch_library_init_def(kLibrary, kLibrary, 0, &library),
                 "registration of library barrow");
+    // No ScalarType: a package of AOTInductor stores one as the number that torch.export gives it, and the
+    // C++ runners of torch 2.10 and 2.11 pass that on unconverted (oss_proxy_executor.cpp).
     for (const char* schema : {
-             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, ScalarType out_dtype, "
+             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool float32_out, "
              "bool prefetch_b=False) -> Tensor",
              "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, *, "
              "Tensor(a!) out) -> ()",
@@ -131,8 +130,7 @@ void register_operators() {
              "bool prefetch_b=False, *, Tensor(a!) out) -> ()",
              "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
              "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
-             "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out, "
-             "ScalarType out_dtype) -> ()",
+             "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out) -> ()",
              "check_quant(Tensor x) -> ()",
          }) {
         torch_check(aoti_torch_library_def(library, schema), schema);

@@ -48,7 +48,7 @@ def test_wrong_dtype_of_a_scale(x: Operands, name: str) -> None:
 
 
 def test_wrong_dtype_of_out(x: Operands) -> None:
-    _refused(x, "out_dtype", "float16", "bfloat16 or float32", out=x.out.half())
+    _refused(x, "out has dtype", "float16", "bfloat16 or float32", out=x.out.half())
 
 
 def test_wrong_out_dtype(x: Operands) -> None:

@@ -79,7 +79,7 @@ def test_empty_problems(shape: tuple[int, int, int]) -> None:
             "shape [200, 5] but needs",
         ),
         ({"d": torch.ones(M, N).half(), "c": torch.ones(M, N).half()}, RuntimeError, "d is torch.float16 of shape"),
-        ({"d": torch.ones(M, N).half()}, RuntimeError, "out_dtype is float16"),
+        ({"d": torch.ones(M, N).half()}, RuntimeError, "out has dtype float16"),
         ({"d": (torch.ones(M, N), torch.ones(1))}, NotImplementedError, "d is no tensor"),
         ({"a": torch.ones(M, K)}, NotImplementedError, "a is a Tensor but needs to be a pair of tensors"),
         (

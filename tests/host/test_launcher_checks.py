@@ -28,7 +28,6 @@ def arguments(**changes: Any) -> Arguments:
         "b": fp8(N, K),
         "b_scale": torch.ones(N_BLOCKS, K_BLOCKS),
         "out": None,
-        "out_dtype": torch.bfloat16,
     }
     return {**right, **changes}
 
@@ -79,13 +78,9 @@ BAD_GEMM: dict[str, tuple[Any, ...]] = {
         lambda: arguments(b_scale=torch.ones(N_BLOCKS, K_BLOCKS).bfloat16()),
         "b_scale has dtype bfloat16 but needs float32",
     ),
-    "out_dtype": (
-        lambda: arguments(out_dtype=torch.float16),
-        "out_dtype is float16 but needs bfloat16 or float32",
-    ),
     "out dtype": (
-        lambda: arguments(out=torch.empty(M, N)),
-        "out has dtype float32 but needs bfloat16",
+        lambda: arguments(out=torch.empty(M, N).half()),
+        "out has dtype float16 but needs bfloat16 or float32",
     ),
     "K mismatch": (
         lambda: arguments(b=fp8(N, K + 1)),
@@ -140,7 +135,7 @@ BAD_GEMM: dict[str, tuple[Any, ...]] = {
         "b_scale starts at address 0x",
     ),
     "out misaligned": (
-        lambda: arguments(out=misaligned(M, N), out_dtype=torch.float32),
+        lambda: arguments(out=misaligned(M, N)),
         "out starts at address 0x",
     ),
     "a device": (lambda: arguments(a=fp8(M, K).to("meta")), "a_scale is on cpu but a is on meta"),
@@ -187,7 +182,7 @@ def test_out_in_the_memory_of_an_input_is_refused(name: str) -> None:
         inputs["a"], inputs["a_scale"] = inputs["a"][:1], inputs["a_scale"][:1]
     out = out_inside(inputs[name], rows, n)
     refused(
-        lambda: check({**inputs, "out": out, "out_dtype": torch.float32}),
+        lambda: check({**inputs, "out": out}),
         f"out overlaps {name} in memory",
         "another out",
     )
@@ -204,8 +199,8 @@ def test_out_right_behind_an_input_is_no_overlap() -> None:
 
 GOOD_GEMM = {
     "plain": lambda: arguments(),
-    "float32": lambda: arguments(out_dtype=torch.float32),
     "out": lambda: arguments(out=torch.empty(M, N).bfloat16()),
+    "out in float32": lambda: arguments(out=torch.empty(M, N)),
     "out in a wider tensor": lambda: arguments(out=torch.empty(M, N + 7).bfloat16()[:, 3 : 3 + N]),
     "a expanded": lambda: arguments(a=fp8(1, K).expand(M, K)),
     "b rows overlap": lambda: arguments(b=fp8(N + K).as_strided((N, K), (1, 1))),
@@ -261,6 +256,6 @@ def test_good_arguments_of_a_quantizer_pass(dtype: torch.dtype, shape: tuple[int
 
 
 def test_the_operator_itself_refuses_what_the_check_refuses() -> None:
-    bad = arguments(b=fp8(N, K + 1))
+    bad = arguments(b=fp8(N, K + 1), float32_out=False)
     del bad["out"]
     refused(lambda: torch.ops.barrow.fp8_gemm_nt.default(**bad), "b has K = 301 but a has K = 300")

@@ -30,13 +30,13 @@ CUDA = torch._C.DispatchKeySet(torch._C.DispatchKey.CUDA)
 ops = torch.ops.barrow
 def on_gpu(op, *args, **kwargs):
     return op.redispatch(CUDA, *args, **kwargs)
-def gemm(*args):
-    return on_gpu(ops.fp8_gemm_nt.default, *args)
+def gemm(a, a_scale, b, b_scale, dtype=torch.bfloat16, prefetch_b=False):
+    return on_gpu(ops.fp8_gemm_nt.default, a, a_scale, b, b_scale, dtype == torch.float32, prefetch_b)
 def problem(m, n, k, seed=0):
     torch.manual_seed(seed)
     return [*per_token_group_quant_fp8(torch.randn(m, k)), *per_block_quant_fp8(torch.randn(n, k))]
 def wrong(got, args, dtype=torch.bfloat16):
-    want = ops.fp8_gemm_nt.default(*args, torch.float32)
+    want = ops.fp8_gemm_nt.default(*args, True)
     error = (got.float() - want).abs().max() / want.abs().max().clamp_min(1e-30)
     return bool(error > (2**-8 if dtype == torch.bfloat16 else 1e-5)) if want.numel() else got.shape != want.shape
 def caught(call):
@@ -96,7 +96,7 @@ def on_fake_gpu(fake: Path, tmp_path: Path) -> Run:
 # What the call of QUERY runs.
 CHOSEN = choose(1, 1, 1, "bf16", FAKE_SMS, FAKE_GB_S)[0]["kernel"]
 QUERY = (
-    "from barrow import launcher\nresult = [launcher.driver(), caught(lambda: gemm(*problem(1, 1, 1), torch.bfloat16))]"
+    "from barrow import launcher\nresult = [launcher.driver(), caught(lambda: gemm(*problem(1, 1, 1)))]"
 )
 
 
@@ -277,7 +277,7 @@ cases = {
 result = {}
 for name, args in cases.items():
     open(__import__("os").environ["FAKE_CUDA_LOG"], "a").write(json.dumps({"case": name}) + "\\n")
-    result[name] = wrong(gemm(*args, torch.bfloat16), args)
+    result[name] = wrong(gemm(*args), args)
 """
     result, log = on_fake_gpu(code)
     assert not any(result.values()), result
@@ -353,10 +353,10 @@ cases = [
 result = []
 for x, scale in cases:
     args = x, scale, b, b_scale
-    result.append(wrong(gemm(*args, torch.bfloat16), args))
+    result.append(wrong(gemm(*args), args))
 # One block of K: its stride is never used.
 args = a[:, :128], strided(0, 1, 7, blocks=1), b[:, :128], b_scale[:, :1]
-result.append(wrong(gemm(*args, torch.bfloat16), args))
+result.append(wrong(gemm(*args), args))
 """
     result, log = on_fake_gpu(code)
     assert result == [False] * 10
@@ -439,7 +439,7 @@ args, answers, start = problem(8, 64, 128), [], threading.Barrier(8)
 def work():
     start.wait()
     for _ in range(20):
-        answers.append(wrong(gemm(*args, torch.bfloat16), args))
+        answers.append(wrong(gemm(*args), args))
 threads = [threading.Thread(target=work) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -460,7 +460,7 @@ def current():
     return None if cuda.cuCtxGetDevice(ctypes.byref(device)) else device.value
 def call(index):
     os.environ["FAKE_TORCH_INDEX"] = str(index)
-    failed = wrong(gemm(*args, torch.bfloat16), args)
+    failed = wrong(gemm(*args), args)
     result.append([index, failed, current()])
 for index in (1, 0, 1):  # a thread without a context
     call(index)
@@ -486,16 +486,16 @@ def test_the_same_rules_hold_on_the_gpu(on_fake_gpu: Run) -> None:
     code = """
 a, a_scale, b, b_scale = problem(4, 8, 128)
 result = [
-    caught(lambda: gemm(a, a_scale, b[:, :64], b_scale, torch.bfloat16)),
-    caught(lambda: gemm(a, a_scale, b, b_scale, torch.float16)),
+    caught(lambda: gemm(a, a_scale, b[:, :64], b_scale)),
+    caught(lambda: on_gpu(ops.fp8_gemm_nt.out, a, a_scale, b, b_scale, out=torch.empty(4, 8).half())),
     caught(lambda: on_gpu(ops.fp8_gemm_nt.out, a, a_scale, b, b_scale, out=torch.empty(8, 4))),
     caught(lambda: on_gpu(ops.per_block_quant_fp8.default, torch.ones(3, 3).int(), False)),
-    caught(lambda: gemm(a, a_scale, b, b_scale.repeat(8, 1), torch.bfloat16)),
+    caught(lambda: gemm(a, a_scale, b, b_scale.repeat(8, 1))),
 ]
 """
     result, log = on_fake_gpu(code)
     assert all(text.startswith("RuntimeError: barrow") for text in result)
-    parts = ("b has K = 64", "out_dtype is float16", "out has shape [8, 4]", "int32", "b_scale has shape [8, 1], one")
+    parts = ("b has K = 64", "out has dtype float16", "out has shape [8, 4]", "int32", "b_scale has shape [8, 1], one")
     for text, part in zip(result, parts, strict=True):
         assert part in text
     assert log == []

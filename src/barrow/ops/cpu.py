@@ -29,16 +29,16 @@ def _accumulate(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor) -> Tenso
 
 
 def _fp8_gemm_nt(
-    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype, prefetch_b: bool = False
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, float32_out: bool, prefetch_b: bool = False
 ) -> Tensor:
-    torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, None, out_dtype)
-    return _accumulate(a, a_scale, b, b_scale).to(out_dtype)
+    torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, None)
+    return _accumulate(a, a_scale, b, b_scale).to(torch.float32 if float32_out else torch.bfloat16)
 
 
 def _fp8_gemm_nt_out(
     a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, prefetch_b: bool = False, *, out: Tensor
 ) -> None:
-    torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, out, out.dtype)
+    torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, out)
     out.copy_(_accumulate(a, a_scale, b, b_scale))
 
 

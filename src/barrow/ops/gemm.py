@@ -60,7 +60,13 @@ def fp8_gemm_nt(
     ):
         refuse_grad("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
     if out is None:
-        result: Tensor = _gemm(a, a_scale, b, b_scale, out_dtype, prefetch_b)
+        float32_out = out_dtype is torch.float32
+        if not float32_out and out_dtype is not torch.bfloat16:
+            raise RuntimeError(
+                f"barrow.fp8_gemm_nt: out_dtype is {str(out_dtype).removeprefix('torch.')} but needs bfloat16 or float32; "
+                "convert the result afterwards"
+            )
+        result: Tensor = _gemm(a, a_scale, b, b_scale, float32_out, prefetch_b)
         return result
     _gemm_out(a, a_scale, b, b_scale, prefetch_b, out=out)
     return out

@@ -20,10 +20,10 @@ def _check_devices(a: Tensor, **others: Tensor) -> None:
 
 
 def _fp8_gemm_nt(
-    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, out_dtype: torch.dtype, prefetch_b: bool = False
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, float32_out: bool, prefetch_b: bool = False
 ) -> Tensor:
     _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale)
-    return a.new_empty((a.shape[0], b.shape[0]), dtype=out_dtype)
+    return a.new_empty((a.shape[0], b.shape[0]), dtype=torch.float32 if float32_out else torch.bfloat16)
 
 
 def _fp8_gemm_nt_out(
