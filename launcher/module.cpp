@@ -17,6 +17,14 @@
 #error "compile with -DPy_LIMITED_API=0x030A0000: one extension serves CPython 3.10 and later"
 #endif
 
+// A C++ program that runs an exported model loads this library and has no interpreter. Functions of Python
+// are bound at their first call, which does not come; its data would be bound on loading, so that is weak.
+#pragma weak PyExc_RuntimeError
+#pragma weak PyExc_ValueError
+#pragma weak PyUnicode_FSConverter
+#pragma weak _Py_TrueStruct
+#pragma weak _Py_FalseStruct
+
 namespace barrow {
 namespace {
 
@@ -211,8 +219,8 @@ PyModuleDef module_def = {
 }  // namespace barrow
 
 // What went wrong when the operators were registered, empty if nothing. They are registered as the library is
-// loaded and not when it is imported: a C++ program that runs an exported model loads it and has no
-// interpreter. An exception would end the process here, so that it waits for the import.
+// loaded and not when it is imported, which a C++ program never does. An exception would end the process
+// here, so that it waits for the import.
 static const std::string registration_error = [] {
     try {
         barrow::register_operators();

@@ -5,7 +5,6 @@
 How long does one choice take? Prints nanoseconds for shapes that are in the shipped tables, and for others.
 """
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "src"))
+
+from cxx import compiler  # noqa: E402
 
 from barrow_build.aot.kernel import Cubin, Kernel  # noqa: E402
 from barrow_build.aot.pack import Packed  # noqa: E402
@@ -25,10 +26,6 @@ Problem = tuple[str, int, int, int, int, int]
 
 SPECS = [spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec)]
 SHIPPED = tuning.load(tuning.FOLDER, SPECS)
-
-
-def compiler() -> str | None:
-    return shutil.which("c++") or shutil.which("g++")
 
 
 def build(folder: Path, gpus: Sequence[tuning.TunedGpu], specs: Sequence[GemmSpec] = SPECS) -> Path:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import fake_driver
 import pytest
 from choice_probe import SHIPPED
+from cxx import compiler
 
 import barrow
 from barrow.launcher import choose, driver, kernels
 
-SOURCES = Path(__file__).parent / "fake_gpu"
 FAKE_SMS = 132
 FAKE_GB_S = 3352
 
@@ -50,20 +51,13 @@ Log = list[dict[str, Any]]
 Run = Callable[..., tuple[Any, Log]]
 
 
-def compile_shared(compiler: str, source: Path, target: Path) -> None:
-    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    subprocess.run([compiler, *flags, "-o", str(target), str(source)], check=True)
-
-
 @pytest.fixture(scope="module")
 def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the fake libcuda.so.1 and the library to preload."""
-    compiler = shutil.which("c++") or shutil.which("g++")
-    if compiler is None:
+    if (found := compiler()) is None:
         pytest.skip("compiling the fake driver needs a C++ compiler")
     folder = tmp_path_factory.mktemp("fake")
-    compile_shared(compiler, SOURCES / "libcuda.cpp", folder / "libcuda.so.1")
-    compile_shared(compiler, SOURCES / "torch_cuda.cpp", folder / "torch_cuda.so")
+    fake_driver.build(found, folder)
     return folder
 
 
@@ -76,8 +70,7 @@ def on_fake_gpu(fake: Path, tmp_path: Path) -> Run:
         log.write_text("")
         environment = {
             **os.environ,
-            "LD_LIBRARY_PATH": str(fake),
-            "LD_PRELOAD": str(fake / "torch_cuda.so"),
+            **fake_driver.environment(fake),
             "FAKE_CUDA_LOG": str(log),
             **{name: str(value) for name, value in settings.items()},
         }
@@ -95,9 +88,7 @@ def on_fake_gpu(fake: Path, tmp_path: Path) -> Run:
 
 # What the call of QUERY runs.
 CHOSEN = choose(1, 1, 1, "bf16", FAKE_SMS, FAKE_GB_S)[0]["kernel"]
-QUERY = (
-    "from barrow import launcher\nresult = [launcher.driver(), caught(lambda: gemm(*problem(1, 1, 1)))]"
-)
+QUERY = "from barrow import launcher\nresult = [launcher.driver(), caught(lambda: gemm(*problem(1, 1, 1)))]"
 
 
 def test_asking_for_the_driver_never_raises() -> None:
@@ -401,9 +392,12 @@ def test_quantizers_are_launched_as_the_kernels_expect(on_fake_gpu: Run) -> None
     code = """
 result = []
 for dtype in (torch.bfloat16, torch.float16, torch.float32):
-    x = torch.ones(70, 310, dtype=dtype)[:, :300]
+    x = torch.randn(70, 310).to(dtype)[:, :300]
+    x[0, 0], x[1, 1], x[2], x[3] = float("inf"), float("nan"), 0, x[3] * 1e-7
     for op in (ops.per_token_group_quant_fp8, ops.per_block_quant_fp8):
         q, scale = on_gpu(op.default, x, dtype == torch.float16)
+        wanted_q, wanted_scale = op.default(x, dtype == torch.float16)
+        assert torch.equal(q.view(torch.uint8), wanted_q.view(torch.uint8)) and torch.equal(scale, wanted_scale)
         result.append([str(q.dtype), list(q.shape), list(q.stride()), list(scale.shape), list(scale.stride())])
 """
     result, log = on_fake_gpu(code)

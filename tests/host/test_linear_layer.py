@@ -2,7 +2,6 @@
 
 import copy
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,17 +238,3 @@ def test_export_with_dynamic_m(strict: bool) -> None:
     for m in (3, 70):
         x = torch.randn(2, m, 192)
         assert torch.equal(loaded(x), model(x))
-
-
-# torch's own export, which the warning does not name as its origin.
-@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
-@torch.no_grad()
-def test_ahead_of_time_inductor(tmp_path: Path) -> None:
-    """As far as a CPU goes, whose operators are Python; tests/gpu runs it with no Python below the call."""
-    model = block()
-    program = torch.export.export(model, (torch.randn(5, 192),), dynamic_shapes=({0: torch.export.Dim("m")},))
-    package = torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "block.pt2"))
-    compiled = torch._inductor.aoti_load_package(package)
-    for m in (1, 3, 130):
-        x = torch.randn(m, 192)
-        torch.testing.assert_close(compiled(x), model(x), rtol=1e-4, atol=1e-4)

@@ -1,9 +1,8 @@
 // A libcuda.so.1 for tests without a GPU: two devices whose memory is the host's. It refuses what the CUDA
-// Driver API reference forbids, runs the GEMM and pad_rows in plain loops from nothing but what the launcher
-// handed over, and writes one line of JSON per launch to $FAKE_CUDA_LOG. FAKE_CUDA_VERSION, FAKE_CUDA_INIT,
-// FAKE_CUDA_CAPABILITY and FAKE_CUDA_LOAD choose the driver's version, the result of cuInit, the device and
-// the result of loading a library.
-#include <cmath>
+// Driver API reference forbids, runs every kernel in plain loops from nothing but what the launcher handed
+// over (loops.h), and writes one line of JSON per launch to $FAKE_CUDA_LOG. FAKE_CUDA_VERSION,
+// FAKE_CUDA_INIT, FAKE_CUDA_CAPABILITY and FAKE_CUDA_LOAD choose the driver's version, the result of cuInit,
+// the device and the result of loading a library.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -12,11 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "../../../kernels/params.h"
 #include "../../../launcher/cuda_driver.h"
+#include "loops.h"
 
 using namespace barrow;
 using namespace barrow::cuda;
+using namespace fake;
 
 namespace {
 
@@ -50,20 +50,7 @@ thread_local std::vector<CUdevice>
     contexts;  // the thread's stack of current contexts, one possible per device
 thread_local CUstreamCaptureMode capture_mode{};
 
-// What the fake keeps in the opaque words of a tensor map.
-struct Map {
-    char* address;
-    uint64_t cols, rows, stride;
-    uint32_t box_cols, box_rows;
-    int element_bytes, swizzle;
-};
 static_assert(sizeof(Map) <= sizeof(CUtensorMap));
-
-Map read_map(const void* parameter) {
-    Map map;
-    memcpy(&map, parameter, sizeof(map));
-    return map;
-}
 
 std::string describe(const Map& map) {
     char text[256];
@@ -82,50 +69,6 @@ void log_line(const std::string& line) {
     }
 }
 
-float e4m3(uint8_t bits) {
-    const int exponent = bits >> 3 & 15, mantissa = bits & 7;
-    const float magnitude =
-        exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
-    return bits & 0x80 ? -magnitude : magnitude;
-}
-
-uint16_t bf16(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
-float scale_of_a(const Map& map, const GemmParams& p, int64_t m, int64_t block) {
-    if (p.a_scale_box_rows > 0) return reinterpret_cast<float*>(map.address + block * map.stride)[m];
-    return p.a_scale[m * p.a_scale_stride_m + block * p.a_scale_stride_k];
-}
-
-void run_gemm(const std::string& name, const Map& a, const Map& b, const Map& d, const Map& a_scale,
-              const GemmParams& p) {
-    const bool is_bf16 = name.find("_bf16_") != std::string::npos;
-    for (int64_t m = 0; m < p.m; ++m) {
-        for (int64_t n = 0; n < p.n; ++n) {
-            float sum = 0;
-            for (int64_t k = 0; k < p.k; ++k) {
-                sum += e4m3(a.address[m * a.stride + k]) * e4m3(b.address[n * b.stride + k]) *
-                       scale_of_a(a_scale, p, m, k / 128) *
-                       p.b_scale[n / 128 * p.b_scale_stride_n + k / 128 * p.b_scale_stride_k];
-            }
-            if (p.d_by_tma) {
-                reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = bf16(sum);
-            } else if (is_bf16) {
-                static_cast<uint16_t*>(p.d)[m * p.d_stride_m + n] = bf16(sum);
-            } else {
-                static_cast<float*>(p.d)[m * p.d_stride_m + n] = sum;
-            }
-        }
-        // As measured on an H100: a bulk store that ends inside 16 bytes zeroes the rest of them.
-        for (int64_t n = p.n; p.d_by_tma && n % 8 != 0; ++n) {
-            reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = 0;
-        }
-    }
-}
-
 std::string run(const std::string& name, void** parameters) {
     char text[512] = "";
     if (name.rfind("fp8_gemm_nt", 0) == 0) {
@@ -140,14 +83,13 @@ std::string run(const std::string& name, void** parameters) {
     }
     if (name.rfind("pad_rows", 0) == 0) {
         const auto& p = *static_cast<PadRowsParams*>(parameters[0]);
-        for (int64_t row = 0; row < p.rows; ++row) {
-            memcpy(p.dst + row * p.dst_stride, p.src + row * p.src_stride, p.row_bytes);
-        }
+        pad_rows(p);
         snprintf(text, sizeof(text), "\"rows\": %u, \"row_bytes\": %ld, \"dst_stride\": %ld", p.rows,
                  p.row_bytes, p.dst_stride);
         return text;
     }
     const auto& p = *static_cast<QuantParams*>(parameters[0]);
+    quantize(name, p);
     snprintf(text, sizeof(text),
              "\"m\": %u, \"k\": %u, \"use_ue8m0\": %u, \"x_stride_m\": %ld, \"q_stride_m\": %ld, "
              "\"scale_stride_m\": %ld, "

@@ -1,0 +1,141 @@
+// What the kernels calculate, in plain loops.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include "../../../kernels/params.h"
+
+namespace fake {
+
+using namespace barrow;
+
+// What the fake keeps in the opaque words of a tensor map.
+struct Map {
+    char* address;
+    uint64_t cols, rows, stride;
+    uint32_t box_cols, box_rows;
+    int element_bytes, swizzle;
+};
+
+inline Map read_map(const void* parameter) {
+    Map map;
+    memcpy(&map, parameter, sizeof(map));
+    return map;
+}
+
+inline float e4m3(uint8_t bits) {
+    const int exponent = bits >> 3 & 15, mantissa = bits & 7;
+    const float magnitude =
+        exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+    return bits & 0x80 ? -magnitude : magnitude;
+}
+
+inline uint16_t bf16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+inline float scale_of_a(const Map& map, const GemmParams& p, int64_t m, int64_t block) {
+    if (p.a_scale_box_rows > 0) return reinterpret_cast<float*>(map.address + block * map.stride)[m];
+    return p.a_scale[m * p.a_scale_stride_m + block * p.a_scale_stride_k];
+}
+
+inline void run_gemm(const std::string& name, const Map& a, const Map& b, const Map& d, const Map& a_scale,
+                     const GemmParams& p) {
+    const bool is_bf16 = name.find("_bf16_") != std::string::npos;
+    for (int64_t m = 0; m < p.m; ++m) {
+        for (int64_t n = 0; n < p.n; ++n) {
+            float sum = 0;
+            for (int64_t k = 0; k < p.k; ++k) {
+                sum += e4m3(a.address[m * a.stride + k]) * e4m3(b.address[n * b.stride + k]) *
+                       scale_of_a(a_scale, p, m, k / 128) *
+                       p.b_scale[n / 128 * p.b_scale_stride_n + k / 128 * p.b_scale_stride_k];
+            }
+            if (p.d_by_tma) {
+                reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = bf16(sum);
+            } else if (is_bf16) {
+                static_cast<uint16_t*>(p.d)[m * p.d_stride_m + n] = bf16(sum);
+            } else {
+                static_cast<float*>(p.d)[m * p.d_stride_m + n] = sum;
+            }
+        }
+        // As measured on an H100: a bulk store that ends inside 16 bytes zeroes the rest of them.
+        for (int64_t n = p.n; p.d_by_tma && n % 8 != 0; ++n) {
+            reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = 0;
+        }
+    }
+}
+
+inline void pad_rows(const PadRowsParams& p) {
+    for (int64_t row = 0; row < p.rows; ++row) {
+        memcpy(p.dst + row * p.dst_stride, p.src + row * p.src_stride, p.row_bytes);
+    }
+}
+
+inline uint8_t to_e4m3(float value) {
+    if (std::isnan(value)) return 0x7f;
+    const float magnitude = std::fmin(std::fabs(value), 448.0f);
+    // Subnormals are as far apart as the smallest normals; rounded up to the next exponent, the code carries.
+    const int exponent = std::fmax(-6.0f, std::logb(magnitude));
+    const auto units = static_cast<int>(std::nearbyint(std::ldexp(magnitude, 3 - exponent)));
+    return (std::signbit(value) ? 0x80 : 0) | ((exponent + 6) * 8 + units);
+}
+
+inline float f16(uint16_t bits) {
+    const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
+    const float magnitude = exponent == 31  ? (mantissa == 0 ? INFINITY : NAN)
+                            : exponent == 0 ? std::ldexp(mantissa, -24)
+                                            : std::ldexp(1024 + mantissa, exponent - 25);
+    return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+// x by its row and column, of the type that the kernel's name tells.
+inline float input(const std::string& name, const QuantParams& p, int64_t row, int64_t column) {
+    const int64_t place = row * p.x_stride_m + column;
+    if (name.find("_f32_") != std::string::npos) return static_cast<const float*>(p.x)[place];
+    const uint16_t bits = static_cast<const uint16_t*>(p.x)[place];
+    if (name.find("_f16_") != std::string::npos) return f16(bits);
+    const uint32_t wide = uint32_t{bits} << 16;
+    float value;
+    memcpy(&value, &wide, sizeof(value));
+    return value;
+}
+
+inline float scale_of(float amax, bool use_ue8m0) {
+    if (amax == 0) return 1;
+    const float scale = std::fmax(amax / 448.0f, std::ldexp(1.0f, -126));
+    if (!use_ue8m0) return scale;
+    int exponent;
+    const float fraction = std::frexp(scale, &exponent);
+    return std::ldexp(1.0f, fraction == 0.5f ? exponent - 1 : exponent);
+}
+
+inline void quantize(const std::string& name, const QuantParams& p) {
+    const int64_t group_rows = name.rfind("per_block", 0) == 0 ? 128 : 1;
+    const auto for_each = [&](int64_t first_row, int64_t first_column, auto body) {
+        for (int64_t row = first_row; row < std::min<int64_t>(first_row + group_rows, p.m); ++row) {
+            for (int64_t column = first_column; column < std::min<int64_t>(first_column + 128, p.k); ++column)
+                body(row, column, input(name, p, row, column));
+        }
+    };
+    for (int64_t row = 0; row < p.m; row += group_rows) {
+        for (int64_t column = 0; column < p.k; column += 128) {
+            float amax = 0;
+            for_each(row, column, [&](int64_t, int64_t, float x) {
+                if (std::isfinite(x)) amax = std::fmax(amax, std::fabs(x));
+            });
+            const float scale = scale_of(amax, p.use_ue8m0);
+            p.scale[row / group_rows * p.scale_stride_m + column / 128 * p.scale_stride_k] = scale;
+            for_each(row, column, [&](int64_t i, int64_t j, float x) {
+                p.q[i * p.q_stride_m + j] = to_e4m3(std::isinf(x) ? NAN : x / scale);
+            });
+        }
+    }
+}
+
+}  // namespace fake
