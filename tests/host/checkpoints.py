@@ -19,20 +19,29 @@ DEEPSEEK = {
 }
 
 
-def save(folder: Path, tensors: Mapping[str, Tensor], quantization: Any = DEEPSEEK, files: int = 1) -> Path:
+def save(
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    quantization: Any = DEEPSEEK,
+    files: int = 1,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
     """Write tensors and config.json; over several files with an index, tensor by tensor."""
-    config = {"model_type": "test"} | ({} if quantization is None else {"quantization_config": quantization})
+    config = {"model_type": "test", **(config or {})}
+    if quantization is not None:
+        config["quantization_config"] = quantization
     (folder / "config.json").write_text(json.dumps(config))
     names = sorted(tensors)
     if files == 1:
-        save_file({name: tensors[name].contiguous() for name in names}, folder / "model.safetensors")
+        save_file({name: tensors[name].contiguous() for name in names}, folder / "model.safetensors", {"format": "pt"})
         return folder
     weight_map: dict[str, str] = {}
     for i in range(files):
         file = f"model-{i + 1:05}-of-{files:05}.safetensors"
-        save_file({name: tensors[name].contiguous() for name in names[i::files]}, folder / file)
+        save_file({name: tensors[name].contiguous() for name in names[i::files]}, folder / file, {"format": "pt"})
         weight_map |= dict.fromkeys(names[i::files], file)
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    index = {"metadata": {"total_size": sum(tensor.nbytes for tensor in tensors.values())}, "weight_map": weight_map}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     return folder
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from choice_probe import SHIPPED, SPECS, Problem, build, compiler, run
+from choice_probe import SHIPPED, SPECS, Problem, build, run
+from cxx import compiler
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -62,9 +62,9 @@ def fp8_gemm_nt(
     if out is None:
         float32_out = out_dtype is torch.float32
         if not float32_out and out_dtype is not torch.bfloat16:
+            name = str(out_dtype).removeprefix("torch.")
             raise RuntimeError(
-                f"barrow.fp8_gemm_nt: out_dtype is {str(out_dtype).removeprefix('torch.')} but needs bfloat16 or float32; "
-                "convert the result afterwards"
+                f"barrow.fp8_gemm_nt: out_dtype is {name} but needs bfloat16 or float32; convert the result afterwards"
             )
         result: Tensor = _gemm(a, a_scale, b, b_scale, float32_out, prefetch_b)
         return result
