@@ -51,13 +51,44 @@ def published(
     """The tensors of `model` with its linear layers in FP8, but for those to keep. Shared tensors are stored once."""
     linears = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     found: dict[str, Tensor] = {}
-    for key, value in model.state_dict().items():
+    for key, value in experts_apart(model.state_dict()).items():
         module, _, last = key.rpartition(".")
-        if module in linears and last == "weight" and not keep(module):
+        if (module in linears or ".experts." in module) and last == "weight" and not keep(module):
             weight, scale = barrow.per_block_quant_fp8(value, use_ue8m0=scale_dtype != torch.float32)
             found |= {key: weight, f"{key}_scale_inv": scale.to(scale_dtype)}
         else:
             found[key] = value
+    return found
+
+
+def experts_apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Layer by layer what transformers keeps as one tensor of all experts: `gate_up_proj` and `down_proj`."""
+    found: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        module, _, last = key.rpartition(".")
+        if value.dim() != 3:
+            found[key] = value
+            continue
+        for i, expert in enumerate(value):
+            parts = {last: expert}
+            if last == "gate_up_proj":
+                parts = dict(zip(("gate_proj", "up_proj"), expert.chunk(2), strict=True))
+            found |= {f"{module}.{i}.{name}.weight": part.contiguous() for name, part in parts.items()}
+    return found
+
+
+def experts_together(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The reverse of `experts_apart`."""
+    found = {key: value for key, value in tensors.items() if ".experts." not in key}
+    for first in (key for key in tensors if key.endswith(".experts.0.down_proj.weight")):
+        module = first.removesuffix(".0.down_proj.weight")
+        count = sum(key.startswith(f"{module}.") and key.endswith(".down_proj.weight") for key in tensors)
+
+        def each(name: str, module: str = module, count: int = count) -> Tensor:
+            return torch.stack([tensors[f"{module}.{i}.{name}.weight"] for i in range(count)])
+
+        found[f"{module}.gate_up_proj"] = torch.cat([each("gate_proj"), each("up_proj")], 1)
+        found[f"{module}.down_proj"] = each("down_proj")
     return found
 
 

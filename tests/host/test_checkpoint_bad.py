@@ -98,6 +98,8 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         ({"weight_block_size": [64, 128]}, r"weight_block_size is \[64, 128\], but barrow reads \[128, 128\]"),
         ({"weight_block_size": None}, "weight_block_size is None"),
         ({"scale_fmt": "e5m3"}, "scale_fmt is 'e5m3', but barrow reads 'ue8m0' or 'float'"),
+        ({"expert_dtype": "fp4"}, "expert_dtype is 'fp4', but barrow reads 'fp8'"),
+        ({"modules_to_convert": ["up"]}, r"modules_to_convert is \['up'\], but barrow reads \[\]"),
         ({"rotate": True}, "quantization_config.rotate is not known"),
         ({"ignored_layers": "up"}, "quantization_config.ignored_layers is 'up', not a list of names"),
         ({"modules_to_not_convert": [1]}, r"modules_to_not_convert is \[1\], not a list of names"),

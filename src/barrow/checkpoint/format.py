@@ -17,8 +17,10 @@ _KNOWN = {
     "activation_scheme",
     "weight_block_size",
     "modules_to_not_convert",
+    "modules_to_convert",
     "ignored_layers",
     "scale_fmt",
+    "expert_dtype",
 } | _WITHOUT_EFFECT
 
 
@@ -58,6 +60,9 @@ class Format:
         expect("fmt", ("e4m3", "float8_e4m3fn"), "e4m3")
         expect("activation_scheme", ("dynamic",), "dynamic")
         expect("weight_block_size", ([SCALE_BLOCK, SCALE_BLOCK],), None)
+        # transformers writes both of these always: embeddings in FP8 too, and experts in FP4.
+        expect("modules_to_convert", ([], None), None)
+        expect("expert_dtype", ("fp8", None), None)
         scale_fmt = expect("scale_fmt", ("ue8m0", "float", None), None)
         if unknown := sorted(set(quantization) - _KNOWN):
             raise CheckpointError(
