@@ -8,6 +8,8 @@ import reference
 import torch
 from checkpoints import DEEPSEEK, published, save
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from barrow import Fp8Linear, checkpoint
 from barrow.linear import FusedFp8Linear, fuse
@@ -58,6 +60,33 @@ def test_fp8_weights_are_taken_as_they_lie(tmp_path: Path, files: int, scale_dty
     assert model.o_proj.bias is not None
     assert torch.equal(model.o_proj.bias, tensors["o_proj.bias"])
     assert torch.equal(model.norm.weight, tensors["norm.weight"])
+
+
+class Widest(TorchDispatchMode):
+    """Elements of the largest tensor that any operator makes in more than 8 bits."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor) and leaf.itemsize > 1 and not leaf.is_meta:
+                self.elements = max(self.elements, leaf.numel())
+        return result
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_no_weight_is_widened_on_the_way(tmp_path: Path, fused: bool) -> None:
+    tensors = published(make(fused=False))
+    save(tmp_path, tensors)
+    model = make(fused=fused)
+    with Widest() as widest:
+        checkpoint.load_(model, tmp_path)
+    # The norm and the biases are the largest plain tensors.
+    assert 0 < widest.elements <= 2112
+    with Widest() as widest:
+        Fp8Linear.from_linear(nn.Linear(256, 576))
+    assert widest.elements >= 256 * 576
 
 
 def test_a_fused_projection_is_exact_where_blocks_meet(tmp_path: Path) -> None:
