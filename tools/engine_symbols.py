@@ -33,7 +33,9 @@ SUBMODULES = ("utils", "layout", "math", "testing", "legacy")
 RELIED_ON = {
     "vllm": [
         ("vllm/plugins/__init__.py", '"vllm.general_plugins"'),
-        ("vllm/envs.py", '"VLLM_DEEP_GEMM_WARMUP"'),
+        ("vllm/envs.py", 'env_with_choices( "VLLM_DEEP_GEMM_WARMUP", "relax", [ "skip",'),
+        ("vllm/envs.py", '"VLLM_BLOCKSCALE_FP8_GEMM_FLASHINFER"'),
+        ("vllm/model_executor/kernels/linear/scaled_mm/flashinfer.py", "condition = input.shape[0] < 32"),
         ("vllm/envs.py", '"VLLM_USE_DEEP_GEMM"'),
         ("vllm/envs.py", '"VLLM_PLUGINS"'),
         ("vllm/utils/deep_gemm.py", 'getattr(_dg, "fp8_gemm_nt", None)'),
@@ -45,6 +47,10 @@ RELIED_ON = {
         ("sglang/srt/environ.py", "SGLANG_JIT_DEEPGEMM_PRECOMPILE"),
         ("sglang/srt/environ.py", "SGLANG_ENABLE_JIT_DEEPGEMM"),
         ("sglang/srt/layers/deep_gemm_wrapper/entrypoint.py", "deep_gemm.fp8_gemm_nt("),
+        (
+            "sglang/srt/layers/quantization/fp8_utils.py",
+            "if deep_gemm_wrapper.ENABLE_JIT_DEEPGEMM: return deepgemm_w8a8_block_fp8_linear_with_fallback",
+        ),
     ],
     "transformers": [
         ("transformers/integrations/finegrained_fp8.py", "def fp8_linear("),

@@ -80,11 +80,11 @@ def test_no_weight_is_widened_on_the_way(tmp_path: Path, fused: bool) -> None:
     tensors = published(make(fused=False))
     save(tmp_path, tensors)
     model = make(fused=fused)
-    with Widest() as widest:
+    with Widest() as widest:  # type: ignore[no-untyped-call]
         checkpoint.load_(model, tmp_path)
     # The norm and the biases are the largest plain tensors.
     assert 0 < widest.elements <= 2112
-    with Widest() as widest:
+    with Widest() as widest:  # type: ignore[no-untyped-call]
         Fp8Linear.from_linear(nn.Linear(256, 576))
     assert widest.elements >= 256 * 576
 

@@ -87,6 +87,7 @@ def test_deepseek_v3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     }
     for layer in facts["layers"]:
         assert layer["backend"] == "barrow"
+        assert [at["m"] for at in layer["kernels"]] == [1, 16, 128, 2048]
         for at in layer["kernels"]:
             assert at["kernel"] == launcher.choose(at["m"], layer["n"], layer["k"], "bf16", 132)[0]["kernel"]
     split = shapes(run(capsys, path, "--gpu", "H200", "--tp", "8", "--ep", "8"))

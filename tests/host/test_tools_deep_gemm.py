@@ -63,7 +63,16 @@ def test_runner_refuses_another_folder(tmp_path: Path) -> None:
 
 VLLM = {
     "vllm/plugins/__init__.py": 'GROUP = "vllm.general_plugins"',
-    "vllm/envs.py": '"VLLM_DEEP_GEMM_WARMUP", "VLLM_USE_DEEP_GEMM", "VLLM_PLUGINS"',
+    "vllm/envs.py": """
+        env_with_choices(
+            "VLLM_DEEP_GEMM_WARMUP",
+            "relax",
+            [
+                "skip",
+            ],
+        )
+        NAMES = "VLLM_USE_DEEP_GEMM", "VLLM_PLUGINS", "VLLM_BLOCKSCALE_FP8_GEMM_FLASHINFER"
+    """,
     "vllm/utils/deep_gemm.py": """
         def _lazy_init():
             _dg = _import_deep_gemm()
@@ -74,11 +83,16 @@ VLLM = {
             return _fp8_gemm_nt_impl(*args, disable_ue8m0_cast=True)
     """,
     "vllm/model_executor/kernels/linear/scaled_mm/deep_gemm.py": "fp8_gemm_nt(1, is_deep_gemm_e8m0_used=True)",
+    "vllm/model_executor/kernels/linear/scaled_mm/flashinfer.py": "condition = input.shape[0] < 32",
     "vllm/third_party/deep_gemm/__init__.py": "from ._C import fp8_gemm_nt, grouped",
 }
 SGLANG = {
     "sglang/srt/plugins/__init__.py": 'GROUP = "sglang.srt.plugins"',
     "sglang/srt/environ.py": "SGLANG_JIT_DEEPGEMM_PRECOMPILE, SGLANG_ENABLE_JIT_DEEPGEMM = 1, 2",
+    "sglang/srt/layers/quantization/fp8_utils.py": """
+        if deep_gemm_wrapper.ENABLE_JIT_DEEPGEMM:
+            return deepgemm_w8a8_block_fp8_linear_with_fallback
+    """,
     "sglang/srt/layers/deep_gemm_wrapper/entrypoint.py": """
         import deep_gemm
         from deep_gemm.utils.layout import get_mn_major_tma_aligned_tensor
