@@ -16,6 +16,7 @@ from transformers.integrations import finegrained_fp8
 from transformers.quantizers.quantizer_finegrained_fp8 import FineGrainedFP8HfQuantizer
 
 from barrow import Fp8Linear, checkpoint
+from barrow.checkpoint import CheckpointError
 from barrow.integrations.transformers import install
 
 # Sizes that cut scale blocks: N = 576, as published, 320 and 192.
@@ -176,6 +177,8 @@ def test_experts_of_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for call in calls:
         judge(call)
     assert_close(logits, twin(TOKENS).logits)
+    with pytest.raises(CheckpointError, match=r"experts\.gate_up_proj is missing; .* let transformers load it"):
+        checkpoint.load_(twin, tmp_path)
 
 
 def without_memory(model: nn.Module) -> None:

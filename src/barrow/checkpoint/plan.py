@@ -167,7 +167,13 @@ class _Planner:
         self.plan.used.update(each for each in names if each in self.tensors)
         if len(found) < len(sources):
             missing = next(source for source in sources if source not in self.tensors)
-            self.problem(f"{missing} is missing; the model needs it")
+            hint = ""
+            if value.dim() == 3:
+                hint = (
+                    ", and experts are not read into one parameter: after barrow.integrations.transformers.install(), "
+                    "let transformers load it"
+                )
+            self.problem(f"{missing} is missing; the model needs it{hint}")
             return
         self.plan.used.update(sources)
         for info in found:
