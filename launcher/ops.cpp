@@ -120,7 +120,7 @@ void register_operators() {
     torch_check(aoti_torch_library_init_def(kLibrary, kLibrary, 0, &library),
                 "registration of library barrow");
     // No ScalarType: a package of AOTInductor stores one as the number that torch.export gives it, and the
-    // C++ runners of torch 2.10 and 2.11 pass that on unconverted (oss_proxy_executor.cpp).
+    // C++ runner of torch 2.11 passes that on as if it were c10's (later ones convert it).
     for (const char* schema : {
              "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool float32_out, "
              "bool prefetch_b=False) -> Tensor",
