@@ -1,37 +1,34 @@
-"""Which measured choices are worth shipping? Turns what `barrow tune` wrote into the table that the build compiles in.
+"""Which measured choices are worth shipping? Turns what `barrow tune` wrote into the tables that the build compiles in.
 
-    python benchmarks/write_table.py tune-h100.json
+    python benchmarks/write_table.py docs/results/tune-*.json
 
-Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Run it after fit_cost.py and
-a build with the new costs: the installed launcher is asked what its model chooses. Needs no GPU.
+Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Run it after fit_cost.py: the
+model chooses by the costs in the sources. Needs no GPU.
 """
 
 import argparse
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import geometric_mean
-from typing import Any, Literal
+from typing import Any
 
-from barrow import launcher
+from cost_model import Gpu, check_formula, predict, resident_clusters
 
-# barrow_build makes the wheel and is not in it; behind the installed packages, so that `barrow` stays the wheel's.
-SOURCE = Path(__file__).resolve().parents[1] / "src"
-sys.path.append(str(SOURCE))
-
-from barrow_build.config import ARCHS, GemmSpec, catalogue, tuning  # noqa: E402
+from barrow_build.config import ARCHS, GemmSpec, catalogue, tuning
+from barrow_build.config.gemm import OUT_BYTES
 
 Row = dict[str, Any]
 # Smaller gains are within what two runs differ by.
 WORTH = 1.02
 
 
-def by_model(m: int, n: int, k: int, out: Literal["bf16", "f32"], machine: Row) -> list[str]:
-    """The kernels that can run the shape, in the order of the cost model alone."""
-    candidates = launcher.choose(m, n, k, out, machine["num_sms"], machine["memory_gb_s"])
-    return [c["kernel"] for c in sorted(candidates, key=lambda candidate: candidate["predicted_us"])]
+def by_model(specs: Mapping[str, GemmSpec], m: int, n: int, k: int, out: str, gpu: Gpu) -> list[str]:
+    """The kernels that can run the shape, in the order of the cost model."""
+    able = [spec for spec in specs.values() if spec.out == out and resident_clusters(spec, gpu.num_sms)]
+    able.sort(key=lambda spec: predict(spec.cost, spec, m, n, k, gpu, OUT_BYTES[out]))
+    return [spec.name for spec in able]
 
 
 def times(data: Row, specs: Mapping[str, GemmSpec]) -> dict[tuple[Any, int, int, int], dict[str, float]]:
@@ -46,13 +43,15 @@ def times(data: Row, specs: Mapping[str, GemmSpec]) -> dict[tuple[Any, int, int,
 def table(data: Row, specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, list[str]]:
     """The table, and what a reader should know of the rows that are not in it."""
     machine = data["machine"]
+    gpu = Gpu(machine["num_sms"], machine["memory_gb_s"])
+    check_formula(gpu)
     choices, notes, off_edge, untimed = [], [], 0, 0
     timed: set[str] = set()
     for (out, n, k, m), by_kernel in times(data, specs).items():
         if m not in tuning.M_EDGES:
             off_edge += 1
             continue
-        able = by_model(m, n, k, out, machine)
+        able = by_model(specs, m, n, k, out, gpu)
         if not set(able) <= set(by_kernel):
             untimed += 1
             continue
@@ -66,30 +65,34 @@ def table(data: Row, specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, li
         notes.append(f"{off_edge} shapes left out: their M is the end of no bucket")
     if untimed:
         notes.append(f"{untimed} shapes left out: not every kernel was timed there; run barrow tune again")
-    gpu = tuning.TunedGpu(
-        machine["gpu"], machine["num_sms"], machine["memory_gb_s"], tuple(sorted(timed)), tuple(choices)
-    )
-    return gpu, notes
+    found = tuning.TunedGpu(machine["gpu"], gpu.num_sms, gpu.memory_gb_s, tuple(sorted(timed)), tuple(choices))
+    return found, notes
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tuning", type=Path, help="JSON of barrow tune")
-    parser.add_argument("--out", type=Path, help="default: the GPU's file among the sources of the build")
-    args = parser.parse_args()
-    specs = {spec.name: spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec)}
-    data = json.loads(args.tuning.read_text())
+def write(path: Path, folder: Path, specs: Mapping[str, GemmSpec]) -> None:
+    """Write the table of one tuning into `folder`, and tell what is in it."""
+    data = json.loads(path.read_text())
     gpu, notes = table(data, specs)
     text = tuning.dumps(gpu)
-    target = args.out or tuning.FOLDER / f"{data['machine']['slug']}.json"
+    target = folder / f"{data['machine']['slug']}.json"
     tuning.parse(text, target.name, specs)
     # Git keeps no empty folder, and the first table may be the only one.
-    target.parent.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     target.write_text(text)
     print(*notes, sep="\n", end="\n" if notes else "")
     gains = [choice.gain for choice in gpu.choices]
     mean = geometric_mean(gains) if gains else 1.0
     print(f"{target}: {len(gains)} choices of {len(times(data, specs))} shapes, faster by {mean:.3f}x (geomean) there")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tunings", type=Path, nargs="+", help="JSON of barrow tune, one for each GPU")
+    parser.add_argument("--out", type=Path, default=tuning.FOLDER, help="folder; default: that of the build's sources")
+    args = parser.parse_args()
+    specs = {spec.name: spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec)}
+    for path in args.tunings:
+        write(path, args.out, specs)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,16 @@ struct Image {
     uint32_t crc32;
 };
 
-// Microseconds of one launch, as predict_us in choice.cpp adds them up.
+// Coefficients of the microseconds of one launch, as predict_us in choice.cpp puts them together; the last
+// three are multiples of a time at the memory's peak.
 struct CostModel {
     float fixed_us;
     float tile_us;
     float k_block_us;
     float load_us;
-    float overflow_us;
+    float memory;
+    float idle;
+    float again;
 };
 
 // The symbol inside a cubin is the kernel's name.

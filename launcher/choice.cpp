@@ -1,6 +1,8 @@
 #include "choice.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 
 #include "../kernels/params.h"
 #include "tuned.h"
@@ -12,19 +14,62 @@ namespace {
 // times more.
 uint32_t ceil_div(uint32_t value, uint32_t divisor) { return (value + divisor - 1) / divisor; }
 
-// What of A and B, in bytes, the tiles that run at once can keep in L2 without evicting each other: about
-// half of the 50 MB of an H100, whose two partitions both hold what both halves of the chip read.
+// What of an operand, in bytes, L2 can keep: about half of the 50 MB of an H100, whose two partitions both
+// hold what both halves of the chip read.
 constexpr double kL2Bytes = 25 << 20;
 
 // An operand of at most this size stays in L2 while the other one streams by.
 constexpr int64_t kResidentBytes = 16 << 20;
 
-// fixed_us + waves * (tile_us + k_blocks * k_block_us) + load * (load_us + overflow * overflow_us), where
-//   waves     rounds that the resident clusters need for all tiles
-//   k_blocks  blocks of K that one CTA multiplies for a tile
-//   load      stages an SM loads on average over the GPU, counted whole; less where A has fewer rows than
-//             a tile
-//   overflow  by how much what the running tiles read exceeds the L2 cache, as a multiple of it
+// Peak of the GPU whose times the costs were fitted to first, an H100: for a GPU whose own is not known.
+constexpr int kUsualGbPerS = 3352;
+
+// Clusters of `size` that an H100 runs at once take this many of its SMs: clusters live within one GPC, whose
+// SMs they do not fill. By the times, a second round began after 66 clusters of 2, 39 of 3 and 30 of 4,
+// and after twice as many where two CTAs share an SM.
+constexpr int kSms = 132;
+constexpr int kFilledSms[] = {132, 132, 117, 120};
+
+// The root of the sum of fourth powers: of two things that overlap the longer one, and up to 19 % more where
+// they take the same time.
+double overlapped(double a, double b) {
+    a *= a;
+    b *= b;
+    return std::sqrt(std::sqrt(a * a + b * b));
+}
+
+// Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles or
+// between two groups of columns. And B under the last row of tiles, if that is not full: its CTAs have less
+// to load than those beside them and run ahead, so that what they read is no longer shared.
+double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t rows, uint32_t columns,
+                   int64_t waves, uint32_t running) {
+    const uint32_t band = std::min(rows, band_tiles(kernel, problem.m, problem.n, problem.k));
+    const uint32_t bands = ceil_div(rows, band);
+    const uint32_t run_columns = std::min(columns, ceil_div(running, band));
+    const double k = problem.k;
+    const double a = problem.m * k;
+    const double b = problem.n * k;
+    const double a_of_band = std::min<int64_t>(problem.m, int64_t{band} * kernel.block_m) * k;
+    double again = 0;
+    if (b > kL2Bytes) again += b * (bands - 1);
+    if (a_of_band > kL2Bytes) again += a * (ceil_div(columns, run_columns) - 1);
+    if (bands == 1 && rows > 1 && problem.m % kernel.block_m != 0) {
+        const double b_at_once = double{1} * run_columns * kernel.block_n * k;
+        again += waves * std::max(0.0, b_at_once - kResidentBytes);
+    }
+    return again;
+}
+
+// fixed_us + waves * tile_us + again * again_us + overlapped(
+//     waves * k_blocks * k_block_us + load * load_us,  (memory + idle * (1 - fill)) * memory_us), where
+//   waves      rounds that the resident clusters need for all tiles
+//   k_blocks   blocks of K that one CTA multiplies for a tile
+//   load       stages an SM loads on average over the GPU, counted whole; less where A has fewer rows than a
+//              tile
+//   memory_us  of A, B and D at the peak of the memory, each once
+//   fill       share of the GPU's room for clusters that the tiles take, at most 1
+//   again_us   of bytes_again at the peak
+// and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients.
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const CostModel& cost = kernel.cost;
     const uint32_t rows = ceil_div(problem.m, kernel.block_m);
@@ -32,21 +77,25 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const int64_t clusters = int64_t{rows} * columns;
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
     const int64_t waves = (clusters + resident - 1) / resident;
+    const int64_t running = std::min(clusters, resident);
     const uint32_t k_blocks = ceil_div(ceil_div(problem.k, kScaleBlock), kernel.cluster_k);
 
     const double tiles_per_sm = static_cast<double>(clusters * kernel.cluster_k) / problem.num_sms;
     const double stage = static_cast<double>(std::min<int64_t>(problem.m, kernel.block_m) + kernel.block_n) /
                          (kernel.block_m + kernel.block_n);
     const double load = tiles_per_sm * k_blocks * stage;
+    const double compute_us = waves * k_blocks * double{cost.k_block_us} + load * cost.load_us;
 
-    const uint32_t band = std::min(rows, band_tiles(kernel, problem.m, problem.n, problem.k));
-    const uint32_t running = static_cast<uint32_t>(std::min(clusters, resident));
-    const uint32_t run_columns = std::min(columns, ceil_div(running, band));
-    const double read =
-        (double{1} * band * kernel.block_m + double{1} * run_columns * kernel.block_n) * problem.k;
-    const double overflow = std::max(0.0, read / kL2Bytes - 1);
-    return cost.fixed_us + waves * (cost.tile_us + k_blocks * double{cost.k_block_us}) +
-           load * (cost.load_us + overflow * cost.overflow_us);
+    const double bytes_per_us = 1e3 * (problem.memory_gb_s > 0 ? problem.memory_gb_s : kUsualGbPerS);
+    const double m = problem.m;
+    const double n = problem.n;
+    const double d_bytes = problem.out == Dtype::f32 ? 4 : 2;
+    const double once_us = ((m + n) * problem.k + m * n * d_bytes) / bytes_per_us;
+    const double idle = 1 - static_cast<double>(running) / resident;
+    const double memory_us = once_us * (cost.memory + idle * cost.idle);
+    const double again_us = bytes_again(kernel, problem, rows, columns, waves, running) / bytes_per_us;
+    return cost.fixed_us + waves * double{cost.tile_us} + again_us * cost.again +
+           overlapped(compute_us, memory_us);
 }
 
 }  // namespace
@@ -55,11 +104,10 @@ int64_t tiles(const GemmKernel& kernel, int64_t m, int64_t n) {
     return int64_t{ceil_div(m, kernel.block_m)} * ceil_div(n, kernel.block_n);
 }
 
-// A cluster lives within one GPC, whose SMs larger clusters do not fill: an H100 was seen to run 66 clusters
-// of 2 at once on its 132 SMs, but 30 of 4.
 int resident_clusters(const GemmKernel& kernel, int num_sms) {
     const int size = kernel.cluster_k;
-    return (size > 2 ? num_sms * 10 / 11 : num_sms) * kernel.ctas_per_sm / size;
+    const int filled = kFilledSms[std::min<size_t>(size, std::size(kFilledSms)) - 1];
+    return static_cast<int>(int64_t{num_sms} * filled / kSms * kernel.ctas_per_sm / size);
 }
 
 // The operand that fits stays in L2 and the other is read once: A with one band of all rows, B with bands so

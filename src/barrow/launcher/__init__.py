@@ -44,13 +44,18 @@ class Candidate(TypedDict):
 
 
 class Cost(TypedDict):
-    """Coefficients of the microseconds of one launch, fitted to measurements; launcher/choice.cpp adds them up."""
+    """Coefficients of the microseconds of one launch, fitted to measurements; launcher/choice.cpp has the formula.
+
+    `memory`, `idle` and `again` are multiples of a time at the memory's peak.
+    """
 
     fixed_us: float
     tile_us: float
     k_block_us: float
     load_us: float
-    overflow_us: float
+    memory: float
+    idle: float
+    again: float
 
 
 class GemmKernel(TypedDict):
@@ -130,7 +135,8 @@ def choose(
         m, n, k: the shape, each from 1 to 2^31 - 1.
         out_dtype: "bf16" or "f32".
         num_sms: of the GPU.
-        memory_gb_s: its peak bandwidth, as `driver` tells it. 0 stands for the first GPU of `tuned` with `num_sms`.
+        memory_gb_s: its peak bandwidth, as `driver` tells it. 0 stands for the first GPU of `tuned` with `num_sms`, and
+            for an H100's where times are predicted.
 
     Raises:
         ValueError: naming the argument that is out of range.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from barrow_build.config.costs import BF16_COSTS
-from barrow_build.config.gemm import GemmSpec
+from barrow_build.config.gemm import CostModel, GemmSpec
 
 ARCHS = ("90a",)
 """Architectures that have kernels, as CUDA spells them."""
@@ -81,7 +81,7 @@ _F32 = (
 
 def _with_cost(spec: GemmSpec) -> GemmSpec:
     """Costs are fitted to bfloat16 output; writing float32 instead changes them alike for all kernels of a shape."""
-    return replace(spec, cost=BF16_COSTS[replace(spec, out="bf16").name])
+    return replace(spec, cost=BF16_COSTS.get(replace(spec, out="bf16").name, CostModel()))
 
 
 _GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32))

@@ -32,13 +32,19 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True)
 class CostModel:
-    """Coefficients of the microseconds of one launch, fitted to measurements; launcher/choice.cpp adds them up."""
+    """Coefficients of the microseconds of one launch, fitted to measurements; launcher/choice.cpp has the formula.
 
-    fixed_us: float = 0.0
+    `memory`, `idle` and `again` are multiples of a time at the memory's peak. Without an argument the costs of a kernel
+    that nothing was fitted for: it is chosen only where no other can run.
+    """
+
+    fixed_us: float = 1e9
     tile_us: float = 0.0
     k_block_us: float = 0.0
     load_us: float = 0.0
-    overflow_us: float = 0.0
+    memory: float = 0.0
+    idle: float = 0.0
+    again: float = 0.0
 
 
 @dataclass(frozen=True, order=True)

@@ -1,0 +1,244 @@
+"""The cost model of launcher/choice.cpp once more, for fits: its terms, its time, and costs from measured times."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import torch
+
+from barrow import launcher
+
+# barrow_build makes the wheel and is not in it; behind the installed packages, so that `barrow` stays the wheel's.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "src"))
+
+from barrow_build.config import CostModel  # noqa: E402
+
+T = TypeVar("T", float, torch.Tensor)
+
+# Names and values are those of launcher/choice.cpp.
+L2_BYTES = 25 << 20
+RESIDENT_BYTES = 16 << 20
+USUAL_GB_S = 3352
+SMS = 132
+FILLED_SMS = (132, 132, 117, 120)
+COEFFICIENTS = tuple(field.name for field in fields(CostModel))
+
+# How much a kernel's own times have to say before its coefficients leave those of its family: a coefficient that is
+# twice the family's weighs as much as ten times that are wrong by 10 %. Chosen by the loss on shapes held out.
+DRAWN = 10 * 0.1**2
+# What L2 cannot keep shows in few of a kernel's times, so kernels of a family share one coefficient.
+SHARED = torch.tensor([1e3 if name == "again" else 1.0 for name in COEFFICIENTS], dtype=torch.float64)
+# A start for the fit of a family, drawn to it so little that any time outweighs it.
+GUESS = torch.tensor([1.0, 0.3, 1.0, 1.0, 1.0, 0.3, 1.0], dtype=torch.float64)
+BARELY = 1e-6
+STEPS = 60
+# FLOP and bytes that an SM of an H100 gets done in a microsecond, so that one coefficient fits tiles of any size.
+FLOP_PER_US = 11.4e6
+BYTES_PER_US = 40e3
+
+
+class Tile(Protocol):
+    """What of a kernel the terms depend on; a GemmSpec is one."""
+
+    @property
+    def block_m(self) -> int: ...
+    @property
+    def block_n(self) -> int: ...
+    @property
+    def cluster_k(self) -> int: ...
+    @property
+    def ctas_per_sm(self) -> int: ...
+    @property
+    def swapped(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What of a GPU the terms depend on; bandwidth is the peak."""
+
+    num_sms: int
+    memory_gb_s: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A time of a kernel for [m, k] x [n, k]^T; `best_us` is that of the fastest kernel there."""
+
+    m: int
+    n: int
+    k: int
+    gpu: Gpu
+    us: float
+    best_us: float
+
+
+def resident_clusters(tile: Tile, num_sms: int) -> int:
+    filled = FILLED_SMS[min(tile.cluster_k, len(FILLED_SMS)) - 1]
+    return num_sms * filled // SMS * tile.ctas_per_sm // tile.cluster_k
+
+
+def band_tiles(tile: Tile, m: int, n: int, k: int) -> int:
+    if m * k <= RESIDENT_BYTES:
+        return -(-m // tile.block_m)
+    return (512 if n * k <= RESIDENT_BYTES else 2048) // tile.block_m
+
+
+@cache
+def terms(tile: Tile, m: int, n: int, k: int, gpu: Gpu, out_bytes: int = 2) -> tuple[float, ...]:
+    """What the coefficients are multiplied with, in the order of CostModel."""
+    rows, columns = -(-m // tile.block_m), -(-n // tile.block_n)
+    tiles, resident = rows * columns, resident_clusters(tile, gpu.num_sms)
+    waves, running = -(-tiles // resident), min(tiles, resident)
+    k_blocks = -(-(-(-k // 128)) // tile.cluster_k)
+    stage = (min(m, tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
+    load = tiles * tile.cluster_k / gpu.num_sms * k_blocks * stage
+    bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
+    once_us = ((m + n) * k + m * n * out_bytes) / bytes_per_us
+
+    band = min(rows, band_tiles(tile, m, n, k))
+    bands = -(-rows // band)
+    run_columns = min(columns, -(-running // band))
+    again = 0
+    if n * k > L2_BYTES:
+        again += n * k * (bands - 1)
+    if min(m, band * tile.block_m) * k > L2_BYTES:
+        again += m * k * (-(-columns // run_columns) - 1)
+    if bands == 1 and rows > 1 and m % tile.block_m:
+        again += waves * max(0, run_columns * tile.block_n * k - RESIDENT_BYTES)
+    idle = 1 - running / resident
+    return 1.0, waves, waves * k_blocks, load, once_us, idle * once_us, again / bytes_per_us
+
+
+def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, gpu: Gpu, out_bytes: int = 2) -> float:
+    """Microseconds, as predict_us says them."""
+    found = terms(tile, m, n, k, gpu, out_bytes)
+    return _total([term * value for term, value in zip(found, astuple(cost), strict=True)])
+
+
+def _total(parts: Sequence[T]) -> T:
+    fixed, tile, k_block, load, memory, idle, again = parts
+    return fixed + tile + again + _overlapped(k_block + load, memory + idle)
+
+
+def _overlapped(a: T, b: T) -> T:
+    both: T = (a**4 + b**4) ** 0.25
+    return both
+
+
+def _times(found: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
+    return _total((found * cost).unbind(1))
+
+
+def _slopes(found: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
+    """The derivatives of `_times` by the coefficients."""
+    _, _, k_block, load, memory, idle, _ = (found * cost).unbind(1)
+    compute, memory = k_block + load, memory + idle
+    both = _overlapped(compute, memory).clamp(min=1e-30)
+    by_compute, by_memory = ((part / both) ** 3 for part in (compute, memory))
+    ones = torch.ones_like(both)
+    return found * torch.stack([ones, ones, by_compute, by_compute, by_memory, by_memory, ones], 1)
+
+
+def _units(tile: Tile) -> torch.Tensor:
+    """Coefficients of a kernel that runs at the rates above: what makes those of a family alike."""
+    narrow = tile.block_m if tile.swapped else tile.block_n
+    # wgmma takes as long for 8 columns as for 16.
+    flop = 2 * 128 * tile.block_m * tile.block_n * max(narrow, 16) / narrow
+    loaded = (tile.block_m + tile.block_n) * 128
+    k_block = flop * tile.ctas_per_sm / FLOP_PER_US
+    return torch.tensor([1, 1, k_block, loaded / BYTES_PER_US, 1, 1, 1], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Samples of one kernel, or of a family, as tensors: terms in the kernels' units, times, weights."""
+
+    terms: torch.Tensor
+    us: torch.Tensor
+    weight: torch.Tensor
+
+
+def _rows(tile: Tile, samples: Sequence[Sample]) -> Rows:
+    found = [terms(tile, s.m, s.n, s.k, s.gpu) for s in samples]
+    us = torch.tensor([s.us for s in samples], dtype=torch.float64)
+    best = torch.tensor([s.best_us for s in samples], dtype=torch.float64)
+    return Rows(torch.tensor(found, dtype=torch.float64) * _units(tile), us, best / us)
+
+
+def _least_squares(rows: Rows, drawn_to: torch.Tensor, pull: torch.Tensor) -> torch.Tensor:
+    """Coefficients, none below zero, of the least weighted relative error plus `pull` times the relative way from
+    `drawn_to`, both squared: Levenberg and Marquardt's method on the logarithms."""
+    log = torch.zeros_like(drawn_to)
+    root = pull.sqrt()
+    scale = rows.weight / rows.us
+
+    def residuals(log: torch.Tensor) -> torch.Tensor:
+        cost = drawn_to * log.exp()
+        return torch.cat([scale * _times(rows.terms, cost) - rows.weight, root * (log.exp() - 1)])
+
+    damping, error = 1e-3, residuals(log)
+    for _ in range(STEPS):
+        cost = drawn_to * log.exp()
+        slopes = torch.cat([scale[:, None] * _slopes(rows.terms, cost) * cost, torch.diag(root * log.exp())])
+        normal, gradient = slopes.T @ slopes, slopes.T @ error
+        step = torch.linalg.solve(normal + damping * torch.diag(normal.diagonal() + 1e-12), gradient).clamp(-2, 2)
+        after = residuals(log - step)
+        if after.square().sum() < error.square().sum():
+            log, error, damping = log - step, after, damping / 4
+        else:
+            damping *= 8
+    return drawn_to * log.exp()
+
+
+def family(tile: Tile) -> tuple[bool, bool]:
+    """Kernels whose coefficients are alike but for the size of their tiles."""
+    return tile.swapped, tile.cluster_k > 1
+
+
+def fit(tiles: Mapping[str, Tile], samples: Mapping[str, Sequence[Sample]]) -> dict[str, CostModel]:
+    """Costs of every kernel of `samples`, by name.
+
+    First the coefficients that fit all kernels of a family together, in units of their tiles; then each kernel's own,
+    drawn to them, so that shapes unlike those measured are not predicted from a few times. A time counts the more the
+    nearer the kernel is to the fastest one of its shape: where it is far off, so may its model be.
+    """
+    rows = {name: _rows(tiles[name], of_kernel) for name, of_kernel in samples.items() if of_kernel}
+    costs = {}
+    for kind in sorted({family(tiles[name]) for name in rows}):
+        names = [name for name in rows if family(tiles[name]) == kind]
+        together = Rows(*(torch.cat([getattr(rows[name], f.name) for name in names]) for f in fields(Rows)))
+        common = _least_squares(together, GUESS, torch.full_like(GUESS, BARELY))
+        # What a family has none of is no reason for its kernels to have none.
+        common = common.clamp(min=0.02)
+        for name in names:
+            found = _least_squares(rows[name], common, DRAWN * SHARED) * _units(tiles[name])
+            costs[name] = CostModel(*(float(f"{value:.4g}") for value in found.tolist()))
+    return costs
+
+
+@dataclass(frozen=True)
+class _Installed:
+    block_m: int
+    block_n: int
+    cluster_k: int
+    ctas_per_sm: int
+    swapped: bool = False
+
+
+def check_formula(gpu: Gpu) -> None:
+    """Raise RuntimeError if the launcher installed here predicts by another formula than this file."""
+    kernels = {row["name"]: row for row in launcher.kernels() if row["kind"] == "gemm"}
+    for m, n, k in ((1, 576, 7168), (96, 5120, 8192), (515, 2112, 1000), (4096, 24576, 1536), (5000, 7168, 16384)):
+        for candidate in launcher.choose(m, n, k, "bf16", gpu.num_sms, gpu.memory_gb_s):
+            kernel, said = kernels[candidate["kernel"]], candidate["predicted_us"]
+            tile = _Installed(kernel["block_m"], kernel["block_n"], kernel["cluster_k"], kernel["ctas_per_sm"])
+            ours = predict(CostModel(**kernel["cost"]), tile, m, n, k, gpu)
+            # The launcher's costs are float32.
+            if abs(ours - said) > 1e-5 * said:
+                raise RuntimeError(
+                    f"launcher/choice.cpp predicts {said} us for {kernel['name']} at M={m} N={n} K={k}, "
+                    f"benchmarks/cost_model.py {ours}; bring the formulas together, and build, first"
+                )
