@@ -42,7 +42,7 @@ double overlapped(double a, double b) {
 // between two groups of columns. And B under the last row of tiles, if that is not full: its CTAs have less
 // to load than those beside them and run ahead, so that what they read is no longer shared.
 double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t rows, uint32_t columns,
-                   int64_t waves, uint32_t running) {
+                   double waves, uint32_t running) {
     const uint32_t band = std::min(rows, band_tiles(kernel, problem.m, problem.n, problem.k));
     const uint32_t bands = ceil_div(rows, band);
     const uint32_t run_columns = std::min(columns, ceil_div(running, band));
@@ -76,7 +76,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const uint32_t columns = ceil_div(problem.n, kernel.block_n);
     const int64_t clusters = int64_t{rows} * columns;
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
-    const int64_t waves = (clusters + resident - 1) / resident;
+    const double waves = static_cast<double>((clusters + resident - 1) / resident);
     const int64_t running = std::min(clusters, resident);
     const uint32_t k_blocks = ceil_div(ceil_div(problem.k, kScaleBlock), kernel.cluster_k);
 
@@ -84,7 +84,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double stage = static_cast<double>(std::min<int64_t>(problem.m, kernel.block_m) + kernel.block_n) /
                          (kernel.block_m + kernel.block_n);
     const double load = tiles_per_sm * k_blocks * stage;
-    const double compute_us = waves * k_blocks * double{cost.k_block_us} + load * cost.load_us;
+    const double compute_us = waves * k_blocks * cost.k_block_us + load * cost.load_us;
 
     const double bytes_per_us = 1e3 * (problem.memory_gb_s > 0 ? problem.memory_gb_s : kUsualGbPerS);
     const double m = problem.m;
@@ -94,7 +94,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double idle = 1 - static_cast<double>(running) / resident;
     const double memory_us = once_us * (cost.memory + idle * cost.idle);
     const double again_us = bytes_again(kernel, problem, rows, columns, waves, running) / bytes_per_us;
-    return cost.fixed_us + waves * double{cost.tile_us} + again_us * cost.again +
+    return cost.fixed_us + waves * cost.tile_us + again_us * cost.again +
            overlapped(compute_us, memory_us);
 }
 

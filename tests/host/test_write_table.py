@@ -1,9 +1,10 @@
-"""From a tuning to the table that is shipped: which shapes are worth an entry."""
+"""From a tuning to what is shipped: the costs that are fitted to it, and the shapes that are worth an entry."""
 
-import importlib.util
 import json
+import math
 import subprocess
 import sys
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,19 @@ import pytest
 from bench_on_cpu import H100
 from choice_probe import SPECS
 
-from barrow import launcher
-from barrow_build.config import tuning
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path.append(str(BENCHMARKS))
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks/write_table.py"
+import cost_model  # noqa: E402
+import write_table  # noqa: E402
+
+from barrow import launcher  # noqa: E402
+from barrow_build.config import CostModel, tuning  # noqa: E402
+
 N, K = 2112, 7168
 
 Row = dict[str, Any]
 
-
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("write_table", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-write_table = load()
 KERNELS = {spec.name: spec for spec in SPECS}
 
 
@@ -72,12 +67,76 @@ def test_what_cannot_be_used_is_told() -> None:
     assert len(notes) == 2
 
 
-def test_the_script_writes_a_table_that_the_build_reads(tmp_path: Path) -> None:
-    (tmp_path / "tables").mkdir()
-    source, target = tmp_path / "tune.json", tmp_path / "tables/h100.json"
-    source.write_text(json.dumps({"machine": H100.as_json(), "rows": rows(64, {0: 12.0, 2: 10.0})}))
-    command = [sys.executable, str(SCRIPT), str(source), "--out", str(target)]
+def test_the_script_writes_a_table_for_each_gpu(tmp_path: Path) -> None:
+    h200 = {**H100.as_json(), "gpu": "NVIDIA H200", "slug": "h200", "memory_gb_s": 4917}
+    sources = []
+    for machine in (H100.as_json(), h200):
+        sources.append(tmp_path / f"tune-{machine['slug']}.json")
+        sources[-1].write_text(json.dumps({"machine": machine, "rows": rows(64, {0: 12.0, 2: 10.0})}))
+    tables = tmp_path / "tables"
+    command = [sys.executable, str(BENCHMARKS / "write_table.py"), *map(str, sources), "--out", str(tables)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{target}: 1 choices of 1 shapes, faster by 1.200x (geomean) there\n"
-    (gpu,) = tuning.load(target.parent, SPECS)
-    assert [choice.kernel for choice in gpu.choices] == [by_model(64)[2]]
+    first, second = done.stdout.splitlines()
+    assert first == f"{tables}/h100.json: 1 choices of 1 shapes, faster by 1.200x (geomean) there"
+    assert second.startswith(f"{tables}/h200.json: ")
+    h100_gpu, h200_gpu = tuning.load(tables, SPECS)
+    assert [choice.kernel for choice in h100_gpu.choices] == [by_model(64)[2]]
+    assert (h200_gpu.name, h200_gpu.memory_gb_s) == ("NVIDIA H200", 4917)
+
+
+BF16 = {spec.name: spec for spec in SPECS if spec.out == "bf16"}
+GPUS = (cost_model.Gpu(132, 3352), cost_model.Gpu(132, 4917))
+SHAPES = [(m, n, k) for m in (1, 16, 96, 128, 1000, 4096) for n, k in ((576, 7168), (5120, 8192), (24576, 1536))]
+
+
+def test_the_fit_finds_the_costs_that_times_were_made_with() -> None:
+    samples = {}
+    for name, spec in BF16.items():
+        us = {(g, s): cost_model.predict(spec.cost, spec, *s, g) for g in GPUS for s in SHAPES}
+        samples[name] = [cost_model.Sample(*shape, gpu, us[gpu, shape], us[gpu, shape]) for gpu, shape in us]
+    found = cost_model.fit(BF16, samples)
+    assert found.keys() == BF16.keys()
+    for name, of_kernel in samples.items():
+        assert min(astuple(found[name])) >= 0
+        errors = [cost_model.predict(found[name], BF16[name], s.m, s.n, s.k, s.gpu) / s.us - 1 for s in of_kernel]
+        assert math.hypot(*errors) / math.sqrt(len(errors)) < 0.02, name
+
+
+def test_a_kernel_without_costs_is_chosen_only_where_no_other_is() -> None:
+    spec = next(iter(BF16.values()))
+    assert cost_model.predict(CostModel(), spec, 1, 1, 1, GPUS[0]) > 1e8
+
+
+def tuned_rows(names: list[str]) -> list[Row]:
+    return [
+        {"kernel": name, "m": m, "n": n, "k": k, "coarse": False}
+        | {"us": cost_model.predict(BF16[name].cost, BF16[name], m, n, k, GPUS[0])}
+        for name in names
+        for m, n, k in SHAPES
+    ]
+
+
+def fit_cost(tmp_path: Path, found: list[Row]) -> "subprocess.CompletedProcess[str]":
+    source = tmp_path / "tune.json"
+    source.write_text(json.dumps({"machine": H100.as_json(), "rows": found}))
+    command = [sys.executable, str(BENCHMARKS / "fit_cost.py"), str(source), "--out", str(tmp_path / "costs.py")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_script_writes_costs_that_the_build_imports(tmp_path: Path) -> None:
+    gone = [{**row, "kernel": "gone"} for row in tuned_rows([next(iter(BF16))])]
+    done = fit_cost(tmp_path, tuned_rows(list(BF16)) + gone)
+    assert done.returncode == 0, done.stderr
+    assert "each N x K by costs fitted to the others" in done.stdout
+    written: dict[str, Any] = {}
+    exec((tmp_path / "costs.py").read_text(), written)
+    assert written["BF16_COSTS"].keys() == BF16.keys()
+    assert all(isinstance(cost, CostModel) for cost in written["BF16_COSTS"].values())
+
+
+def test_the_script_refuses_a_tuning_without_one_of_the_kernels(tmp_path: Path) -> None:
+    last = list(BF16)[-1]
+    done = fit_cost(tmp_path, tuned_rows([name for name in BF16 if name != last]))
+    assert done.returncode != 0
+    assert done.stderr == f"no times of {last}; run barrow tune with a build that has them\n"
+    assert not (tmp_path / "costs.py").exists()
