@@ -1,7 +1,7 @@
 """The cost model of launcher/choice.cpp once more, for fits: its terms, its time, and costs from measured times."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from barrow import launcher
 # barrow_build makes the wheel and is not in it; behind the installed packages, so that `barrow` stays the wheel's.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "src"))
 
-from barrow_build.config import CostModel  # noqa: E402
+from barrow_build.config import CostModel
 
 T = TypeVar("T", float, torch.Tensor)
 
@@ -40,7 +40,7 @@ FLOP_PER_US = 11.4e6
 BYTES_PER_US = 40e3
 
 
-class Tile(Protocol):
+class Tile(Hashable, Protocol):
     """What of a kernel the terms depend on; a GemmSpec is one."""
 
     @property
@@ -92,7 +92,7 @@ def terms(tile: Tile, m: int, n: int, k: int, gpu: Gpu, out_bytes: int = 2) -> t
     rows, columns = -(-m // tile.block_m), -(-n // tile.block_n)
     tiles, resident = rows * columns, resident_clusters(tile, gpu.num_sms)
     waves, running = -(-tiles // resident), min(tiles, resident)
-    k_blocks = -(-(-(-k // 128)) // tile.cluster_k)
+    k_blocks = -(-k // (128 * tile.cluster_k))
     stage = (min(m, tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
     load = tiles * tile.cluster_k / gpu.num_sms * k_blocks * stage
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
@@ -115,7 +115,8 @@ def terms(tile: Tile, m: int, n: int, k: int, gpu: Gpu, out_bytes: int = 2) -> t
 def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, gpu: Gpu, out_bytes: int = 2) -> float:
     """Microseconds, as predict_us says them."""
     found = terms(tile, m, n, k, gpu, out_bytes)
-    return _total([term * value for term, value in zip(found, astuple(cost), strict=True)])
+    parts: list[float] = [term * value for term, value in zip(found, astuple(cost), strict=True)]
+    return _total(parts)
 
 
 def _total(parts: Sequence[T]) -> T:

@@ -9,7 +9,6 @@ the best kernel of each shape: of the shapes it was fitted to, and of those of e
 
 import argparse
 import json
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ Row = dict[str, Any]
 Costs = Mapping[str, CostModel]
 # GPU, M, N, K
 Shape = tuple[Gpu, int, int, int]
+LINE = 120
 RANGES = ((1, 128), (129, 1024), (1025, 2**31 - 1))
 
 
@@ -130,19 +130,23 @@ def print_errors(times: Times, found: Costs, specs: Mapping[str, GemmSpec]) -> N
         print(f"{short(name):34} {len(samples):6} {sum(errors) / len(errors):6.1%} {max(errors):6.1%}")
 
 
+def entry(name: str, cost: CostModel) -> list[str]:
+    """A line of costs.py, or three where one would be too long for the formatter."""
+    values = ", ".join(f"{value:.4g}" for value in astuple(cost))
+    line = f'    "{name}": CostModel({values}),'
+    return [line] if len(line) <= LINE else [f'    "{name}": CostModel(', f"        {values}", "    ),"]
+
+
 def source(found: Costs, paths: Sequence[Path]) -> str:
     """The text of costs.py."""
     names = ", ".join(path.name for path in paths)
     lines = [
-        f'"""What benchmarks/fit_cost.py fitted to {names}, by the name of the bfloat16 kernel. Written by it."""',
+        f'"""What benchmarks/fit_cost.py fitted to {names}, by the name of the bfloat16 kernel."""',
         "",
         "from barrow_build.config.gemm import CostModel",
         "",
         "BF16_COSTS = {",
-        *(
-            f'    "{name}": CostModel({", ".join(f"{value:.4g}" for value in astuple(cost))}),'
-            for name, cost in sorted(found.items())
-        ),
+        *(line for name, cost in sorted(found.items()) for line in entry(name, cost)),
         "}",
         "",
     ]

@@ -1,9 +1,9 @@
-"""Which measured choices are worth shipping? Turns what `barrow tune` wrote into the tables that the build compiles in.
+"""Which measured choices are worth shipping? Turns what `barrow tune` wrote into tables that the build takes in.
 
     python benchmarks/write_table.py docs/results/tune-*.json
 
-Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Run it after fit_cost.py: the
-model chooses by the costs in the sources. Needs no GPU.
+Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Run it after fit_cost.py:
+the model chooses by the costs in the sources. Needs no GPU.
 """
 
 import argparse

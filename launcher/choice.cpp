@@ -94,8 +94,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double idle = 1 - static_cast<double>(running) / resident;
     const double memory_us = once_us * (cost.memory + idle * cost.idle);
     const double again_us = bytes_again(kernel, problem, rows, columns, waves, running) / bytes_per_us;
-    return cost.fixed_us + waves * cost.tile_us + again_us * cost.again +
-           overlapped(compute_us, memory_us);
+    return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 
 }  // namespace

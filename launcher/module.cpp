@@ -108,9 +108,9 @@ PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
 }
 
 Object build_cost(const CostModel& cost) {
-    return checked(Py_BuildValue("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "fixed_us", double{cost.fixed_us}, "tile_us",
-                                 double{cost.tile_us}, "k_block_us", double{cost.k_block_us}, "load_us",
-                                 double{cost.load_us}, "memory", double{cost.memory}, "idle",
+    return checked(Py_BuildValue("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "fixed_us", double{cost.fixed_us},
+                                 "tile_us", double{cost.tile_us}, "k_block_us", double{cost.k_block_us},
+                                 "load_us", double{cost.load_us}, "memory", double{cost.memory}, "idle",
                                  double{cost.idle}, "again", double{cost.again}));
 }
 

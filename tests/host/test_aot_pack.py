@@ -19,7 +19,9 @@ from barrow_build.aot.table import GEMM_NUMBERS, table
 from barrow_build.config import AuxSpec, CostModel, GemmSpec
 from barrow_build.config.tuning import M_EDGES
 
-GEMM = GemmSpec(128, 64, 4, cluster_k=2, warpgroups=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25, 0.5, 1.0, 0.125, 0.0))
+GEMM = GemmSpec(
+    128, 64, 4, cluster_k=2, warpgroups=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25, 0.5, 1.0, 0.125, 0.0)
+)
 AUX = AuxSpec("pad_rows", "pad_rows.cu", (("WIDTH", "16"),))
 KERNELS = (
     Kernel(GEMM, Cubin(b"gemm" * 33, registers=168, spill_bytes=0, static_smem_bytes=48)),

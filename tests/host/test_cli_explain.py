@@ -175,7 +175,7 @@ def test_only_headers_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_one_product(capsys: pytest.CaptureFixture[str], m: int, n: int, k: int, dtype: str) -> None:
     size = ("--m", str(m), "--n", str(n), "--k", str(k), "--dtype", dtype)
     facts = run(capsys, *size, "--gpu", "H20")
-    candidates = launcher.choose(m, n, k, "bf16" if dtype == "bfloat16" else "f32", 78)
+    candidates = launcher.choose(m, n, k, "bf16" if dtype == "bfloat16" else "f32", 78, NAMED["H20"].memory_gb_s)
     assert [kernel["kernel"] for kernel in facts["kernels"]] == [candidate["kernel"] for candidate in candidates]
     for kernel, candidate in zip(facts["kernels"], candidates, strict=True):
         lost = candidate["predicted_us"] / candidates[0]["predicted_us"] - 1
@@ -185,6 +185,14 @@ def test_one_product(capsys: pytest.CaptureFixture[str], m: int, n: int, k: int,
     assert out.count(" us, chosen") == 1
     assert out.count(" us, legal, ") == len(candidates) - 1
     assert run(capsys, *size, "--gpu", "A100")["kernels"] == []
+
+
+def test_a_gpu_is_explained_with_its_own_bandwidth(capsys: pytest.CaptureFixture[str]) -> None:
+    size = ("--m", "8", "--n", "51200", "--k", "5120")
+    for gpu, gb_s in (("H100", 3352), ("H200", 4917)):
+        (first, *_) = run(capsys, *size, "--gpu", gpu)["kernels"]
+        expected = launcher.choose(8, 51200, 5120, "bf16", 132, gb_s)[0]
+        assert (first["predicted_us"], first["measured"]) == (expected["predicted_us"], expected["measured"])
 
 
 @pytest.mark.parametrize(
@@ -261,7 +269,7 @@ def test_without_a_name_it_is_the_gpu_that_is_here(
     product = ("--m", "8", "--n", "64", "--k", "64")
     monkeypatch.setattr(launcher, "driver", lambda: {"available": False, "error": "none", "devices": []})
     assert run(capsys, *product)["gpu"] == "H100"
-    devices = [{"index": 0, "num_sms": 78}]
+    devices = [{"index": 0, "num_sms": 78, "memory_gb_s": 4023}]
     monkeypatch.setattr(launcher, "driver", lambda: {"available": True, "error": None, "devices": devices})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))

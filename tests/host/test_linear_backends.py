@@ -36,7 +36,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
         hip: str | None = None,
         triton: bool = False,
     ) -> None:
-        devices = [{"index": 0, "num_sms": 78}]
+        devices = [{"index": 0, "num_sms": 78, "memory_gb_s": 4023}]
         monkeypatch.setattr(
             launcher, "driver", lambda: {"available": error is None, "error": error, "devices": devices}
         )

@@ -95,7 +95,7 @@ def _explain_layer(layer: LayerShape, target: Target, dtype: torch.dtype) -> dic
 def _explain_product(m: int, n: int, k: int, target: Target, dtype: torch.dtype) -> dict[str, Any]:
     found = explain(m, n, k, dtype=dtype, target=target)
     out: Literal["bf16", "f32"] = "bf16" if GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
-    candidates = launcher.choose(m, n, k, out, found.num_sms) if found.backend == "barrow" else []
+    candidates = launcher.choose(m, n, k, out, found.num_sms, target.memory_gb_s) if found.backend == "barrow" else []
     return {
         "m": m,
         "n": n,
@@ -107,6 +107,7 @@ def _explain_product(m: int, n: int, k: int, target: Target, dtype: torch.dtype)
             {
                 "kernel": candidate["kernel"],
                 "predicted_us": candidate["predicted_us"],
+                "measured": candidate["measured"],
                 "lost_by": candidate["predicted_us"] / candidates[0]["predicted_us"] - 1,
             }
             for candidate in candidates
@@ -137,7 +138,8 @@ def _product_lines(facts: dict[str, Any]) -> list[str]:
     lines += [f"  {facts['backend']}: {facts['reason']}", *_others(facts)]
     width = max((len(kernel["kernel"]) for kernel in facts["kernels"]), default=0)
     for i, kernel in enumerate(facts["kernels"]):
-        verdict = "chosen" if i == 0 else f"legal, {kernel['lost_by']:+.1%}"
+        chosen = "chosen, measured as the fastest" if kernel["measured"] else "chosen"
+        verdict = chosen if i == 0 else f"legal, {kernel['lost_by']:+.1%}"
         lines.append(f"  {kernel['kernel']:{width}}  predicted {kernel['predicted_us']:8.1f} us, {verdict}")
     return lines
 

@@ -43,11 +43,13 @@ class Explanation:
     num_sms: int
 
 
-def _explain_kernel(m: int, n: int, k: int, dtype: torch.dtype, num_sms: int) -> tuple[str | None, str]:
+def _explain_kernel(
+    m: int, n: int, k: int, dtype: torch.dtype, num_sms: int, memory_gb_s: int
+) -> tuple[str | None, str]:
     if m == 0 or n == 0 or k == 0:
         return None, "a dimension is 0: no kernel is launched"
     out: Literal["bf16", "f32"] = "bf16" if GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
-    candidates = launcher.choose(m, n, k, out, num_sms)
+    candidates = launcher.choose(m, n, k, out, num_sms, memory_gb_s)
     if not candidates:
         return None, f"this build of barrow carries no kernel with {out} output"
     best, *rest = candidates
@@ -58,6 +60,8 @@ def _explain_kernel(m: int, n: int, k: int, dtype: torch.dtype, num_sms: int) ->
     tiles = -(-m // block_m) * -(-n // block_n)
     split = f" with K split in {spec['cluster_k']}" if spec["cluster_k"] > 1 else ""
     reason = f"{tiles} tiles of {block_m}x{block_n}{split} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
+    if best["measured"]:
+        reason += ", measured as the fastest"
     if rest:
         reason += f"; next of {len(candidates)}: {rest[0]['kernel']}, {rest[0]['predicted_us']:.1f} us"
     return best["kernel"], reason
@@ -90,7 +94,7 @@ def explain(
         )
     case = Case(n=n, k=k, target=target, dtype=dtype, bias=bias, use_ue8m0=use_ue8m0)
     choice = backends.choose(case, preference)
-    kernel, kernel_reason = _explain_kernel(m, n, k, dtype, sms)
+    kernel, kernel_reason = _explain_kernel(m, n, k, dtype, sms, target.memory_gb_s)
     return Explanation(
         m=m,
         n=n,

@@ -25,6 +25,7 @@ class Target:
         vendor: who made a "cuda" device; None for all others.
         capability: NVIDIA's compute capability; None for all others and where it cannot be asked.
         num_sms: multiprocessors; None where unknown.
+        memory_gb_s: peak bandwidth of its memory, as NVIDIA's driver tells it; 0 where unknown.
         cuda: the CUDA that torch was built with; None without.
         problem: why nothing runs on the device, a missing driver for example; None where it works.
         triton: whether Triton can be imported.
@@ -38,19 +39,20 @@ class Target:
     cuda: tuple[int, int] | None = None
     problem: str | None = None
     triton: bool = False
+    memory_gb_s: int = 0
 
 
-def _nvidia(name: str, capability: tuple[int, int], num_sms: int) -> Target:
-    return Target(name, "cuda", "nvidia", capability, num_sms, CUDA_OF_NAMED_GPUS, triton=True)
+def _nvidia(name: str, capability: tuple[int, int], num_sms: int, memory_gb_s: int = 0) -> Target:
+    return Target(name, "cuda", "nvidia", capability, num_sms, CUDA_OF_NAMED_GPUS, None, True, memory_gb_s)
 
 
 # With torch's build for them, a driver and Triton: what a machine that serves models has.
 NAMED = {
-    "H100": _nvidia("H100", (9, 0), 132),
-    "H100-PCIe": _nvidia("H100-PCIe", (9, 0), 114),
-    "H200": _nvidia("H200", (9, 0), 132),
-    "GH200": _nvidia("GH200", (9, 0), 132),
-    "H20": _nvidia("H20", (9, 0), 78),
+    "H100": _nvidia("H100", (9, 0), 132, 3352),
+    "H100-PCIe": _nvidia("H100-PCIe", (9, 0), 114, 2039),
+    "H200": _nvidia("H200", (9, 0), 132, 4917),
+    "GH200": _nvidia("GH200", (9, 0), 132, 4023),
+    "H20": _nvidia("H20", (9, 0), 78, 4023),
     "B200": _nvidia("B200", (10, 0), 148),
     "A100": _nvidia("A100", (8, 0), 108),
     "L40S": _nvidia("L40S", (8, 9), 142),
@@ -89,7 +91,7 @@ def _cuda(device: torch.device) -> Target:
     if torch.version.hip is not None:
         return Target(name, "cuda", "amd", triton=_triton())
     driver = launcher.driver()
-    problem, capability, num_sms = None, None, None
+    problem, capability, num_sms, memory_gb_s = None, None, None, 0
     if not driver["available"]:
         problem = str(driver["error"]).removeprefix("barrow: ")
     elif not torch.cuda.is_available():
@@ -97,8 +99,10 @@ def _cuda(device: torch.device) -> Target:
     else:
         capability = torch.cuda.get_device_capability(device)
         index = device.index or 0
-        num_sms = next((each["num_sms"] for each in driver["devices"] if each["index"] == index), None)
-    return Target(name, "cuda", "nvidia", capability, num_sms, cuda, problem, _triton())
+        for each in driver["devices"]:
+            if each["index"] == index:
+                num_sms, memory_gb_s = each["num_sms"], each["memory_gb_s"]
+    return Target(name, "cuda", "nvidia", capability, num_sms, cuda, problem, _triton(), memory_gb_s)
 
 
 @cache
