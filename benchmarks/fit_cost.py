@@ -3,8 +3,9 @@
     python benchmarks/fit_cost.py docs/results/tune-*.json
 
 Fits the coefficients of cost_model.py to the times of all GPUs together, for every kernel of the catalogue, and writes
-them into src/barrow_build/config/costs.py. Prints how far the model is off, and how much time its choices lose against
-the best kernel of each shape: of the shapes it was fitted to, and of those of each N x K when fitted to the others.
+them into src/barrow_build/config/costs.py. Prints how far the model is off for each kernel and by how much the best time
+of some shape grows without it, and how much time the choices lose against the best kernel of each shape: of the shapes
+that were fitted to, and of those of each N x K when fitted to the others.
 """
 
 import argparse
@@ -123,11 +124,23 @@ def short(name: str) -> str:
     return name.partition("sm90a_")[2]
 
 
-def print_errors(times: Times, found: Costs, specs: Mapping[str, GemmSpec]) -> None:
-    print(f"{'kernel':34} {'shapes':>6} {'mean':>6} {'worst':>6}")
+def needed(times: Times) -> dict[str, float]:
+    """By kernel, the most that the best time of a shape grows without it."""
+    most: dict[str, float] = defaultdict(float)
+    for by_kernel in times.us.values():
+        fastest, *others = sorted(by_kernel, key=lambda name: by_kernel[name])
+        if others:
+            most[fastest] = max(most[fastest], by_kernel[others[0]] / by_kernel[fastest] - 1)
+    return most
+
+
+def print_kernels(times: Times, found: Costs, specs: Mapping[str, GemmSpec]) -> None:
+    most = needed(times)
+    print(f"{'kernel':34} {'shapes':>6} {'mean error':>10} {'worst':>6} {'needed':>6}")
     for name, samples in times.samples().items():
         errors = [abs(predict(found[name], specs[name], s.m, s.n, s.k, s.gpu) / s.us - 1) for s in samples]
-        print(f"{short(name):34} {len(samples):6} {sum(errors) / len(errors):6.1%} {max(errors):6.1%}")
+        mean = sum(errors) / len(errors)
+        print(f"{short(name):34} {len(samples):6} {mean:10.1%} {max(errors):6.1%} {most[name]:6.1%}")
 
 
 def entry(name: str, cost: CostModel) -> list[str]:
@@ -168,7 +181,7 @@ def main() -> None:
     if missing := sorted(set(specs) - set(samples)):
         sys.exit(f"no times of {', '.join(missing)}; run barrow tune with a build that has them")
     found = fit(specs, samples)
-    print_errors(times, found, specs)
+    print_kernels(times, found, specs)
     print_losses("costs of the sources so far", losses(times, {n: s.cost for n, s in specs.items()}, specs), 0)
     print_losses("fitted costs", losses(times, found, specs), 0)
     print_losses("each N x K by costs fitted to the others", list(held_out(times, specs)), args.show)
