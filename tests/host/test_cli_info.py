@@ -77,7 +77,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
     def pretend(*capabilities: tuple[int, int]) -> None:
         devices = [
-            {"index": i, "name": f"GPU {i}", "capability": list(capability), "num_sms": 132}
+            {"index": i, "name": f"GPU {i}", "capability": list(capability), "num_sms": 132, "memory_gb_s": 0}
             for i, capability in enumerate(capabilities)
         ]
         driver = {"available": True, "version": 12080, "error": None, "devices": devices}
