@@ -35,6 +35,8 @@ SHARED = torch.tensor([1e3 if name == "again" else 1.0 for name in COEFFICIENTS]
 GUESS = torch.tensor([1.0, 0.3, 1.0, 1.0, 1.0, 0.3, 1.0], dtype=torch.float64)
 BARELY = 1e-6
 STEPS = 60
+# A step of the logarithms that four digits of a coefficient do not show.
+CONVERGED = 1e-6
 # FLOP and bytes that an SM of an H100 gets done in a microsecond, so that one coefficient fits tiles of any size.
 FLOP_PER_US = 11.4e6
 BYTES_PER_US = 40e3
@@ -186,6 +188,8 @@ def _least_squares(rows: Rows, drawn_to: torch.Tensor, pull: torch.Tensor) -> to
         slopes = torch.cat([scale[:, None] * _slopes(rows.terms, cost) * cost, torch.diag(root * log.exp())])
         normal, gradient = slopes.T @ slopes, slopes.T @ error
         step = torch.linalg.solve(normal + damping * torch.diag(normal.diagonal() + 1e-12), gradient).clamp(-2, 2)
+        if float(step.abs().max()) < CONVERGED:
+            break
         after = residuals(log - step)
         if after.square().sum() < error.square().sum():
             log, error, damping = log - step, after, damping / 4

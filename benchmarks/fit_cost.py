@@ -3,9 +3,9 @@
     python benchmarks/fit_cost.py docs/results/tune-*.json
 
 Fits the coefficients of cost_model.py to the times of all GPUs together, for every kernel of the catalogue, and writes
-them into src/barrow_build/config/costs.py. Prints how far the model is off for each kernel and by how much the best time
-of some shape grows without it, and how much time the choices lose against the best kernel of each shape: of the shapes
-that were fitted to, and of those of each N x K when fitted to the others.
+them into src/barrow_build/config/costs.py. Prints how far the model is off for each kernel and by how much the best
+time of some shape grows without it, and how much time the choices lose against the best kernel of each shape: of the
+shapes that were fitted to, and of those of each N x K when fitted to the others.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import geometric_mean, quantiles
 from typing import Any
 
+import torch
 from cost_model import Gpu, Sample, check_formula, fit, predict
 
 from barrow_build.config import ARCHS, CostModel, GemmSpec, catalogue, costs
@@ -172,6 +173,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(costs.__file__), help="default: costs.py of the sources")
     parser.add_argument("--show", type=int, default=8, help="worst choices to print")
     args = parser.parse_args()
+    # The matrices are small: threads would only wait for each other.
+    torch.set_num_threads(1)
     every = (spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec))
     specs = {spec.name: spec for spec in every if spec.out == "bf16"}
     times = read(args.tunings, specs)
