@@ -40,7 +40,7 @@ double overlapped(double a, double b) {
 
 // Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles or
 // between two groups of columns. And B under the last row of tiles, if that is not full: its CTAs have less
-// to load than those beside them and run ahead, so that what they read is no longer shared.
+// to load than those beside them and, as it seems, run ahead, so that what they read is no longer shared.
 double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t rows, uint32_t columns,
                    double waves, uint32_t running) {
     const uint32_t band = std::min(rows, band_tiles(kernel, problem.m, problem.n, problem.k));
