@@ -1,10 +1,10 @@
 // D[M,N] = A[M,K] x B[N,K]^T in FP8 (e4m3) with block scales, for Hopper's wgmma and copy engine.
 //
-// A CTA is some producers and WARPGROUPS math warpgroups around a ring of stages in shared memory, each
-// holding 128 of K: a tile of A with its scales and a tile of B. The producers are a thread for B and one for
-// A with its scales, or a warp, where the copy engine cannot address these and they have to be copied. A math
-// warpgroup multiplies a stage on the tensor cores and promotes the partial sum, times both scales, into
-// float32 registers. The grid is persistent over D's tiles.
+// A CTA is a producer and WARPGROUPS math warpgroups around a ring of stages in shared memory, each holding
+// 128 of K: a tile of A with its scales and a tile of B. The producer is a thread, or a warp where the copy
+// engine cannot address the scales and they have to be copied. A math warpgroup multiplies a stage on the
+// tensor cores and promotes the partial sum, times both scales, into float32 registers. The grid is persistent
+// over D's tiles.
 //
 // The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order. With few
 // rows of A, SWAPPED lays B on wgmma's 64 rows and A on its narrow side, and the sums are D transposed.
@@ -64,7 +64,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     const uint32_t k_blocks = k_blocks_of(params.k, rank);
     Scheduler scheduler(params);
     Multiplier math(shared, params.a_scale_box_rows == 0, group, thread);
-    ScalesB scales(params, rank, k_blocks, math.lane);
+    ScalesB scales(shared, params, rank, k_blocks, math.lane);
     // Where this warpgroup's part of a tile begins.
     const uint32_t down = kSwapped ? 0 : math.first_row, along = kSwapped ? math.first_row : 0;
     Tile tile;
@@ -77,8 +77,8 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
         else
             multiply_overlapped(math, scales, k_blocks, sum[0]);
         const uint32_t row = tile.m + down, column = tile.n + along;
-        // The next tile's scales travel while this one is stored.
-        more = scheduler.next(tile);
+        // The next tile's scales travel while this one is stored. CTAs that split K have one tile.
+        more = kClusterK == 1 && scheduler.next(tile);
         if (more) scales.begin(tile.n + along);
         const uint32_t staged = shared.staged + group * kWaves * kStagedBytes;
         if constexpr (kClusterK > 1) {
@@ -102,7 +102,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
 extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     KERNEL_NAME(const __grid_constant__ CUtensorMap a_map, const __grid_constant__ CUtensorMap b_map,
                 const __grid_constant__ CUtensorMap d_map, const __grid_constant__ CUtensorMap a_scale_map,
-                const __grid_constant__ GemmParams params) {
+                const __grid_constant__ CUtensorMap b_scale_map, const __grid_constant__ GemmParams params) {
     extern __shared__ __align__(1024) uint8_t smem[];
     const Shared shared(smem_address(smem));
     // Uniform over the warp, and known to be so by the compiler: roles branch without divergence.
@@ -115,9 +115,10 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
         tma_prefetch_map(&b_map);
         if (kBf16 && params.d_by_tma) tma_prefetch_map(&d_map);
         if (scales_by_tma) tma_prefetch_map(&a_scale_map);
+        if (kRowScalesB && scales_by_tma) tma_prefetch_map(&b_scale_map);
         for (uint32_t stage = 0; stage < kStages; ++stage) {
-            // Arrivals: the threads that load B and A, and every thread that copies A's scales.
-            mbarrier_init(shared.full_at(stage), scales_by_tma ? 2 : 2 + kWarp);
+            // Arrivals: the thread that loads, and every thread that copies scales.
+            mbarrier_init(shared.full_at(stage), scales_by_tma ? 1 : 1 + kWarp);
             // Copied scales are written by threads, so every thread that reads them tells so itself.
             mbarrier_init(shared.empty_at(stage), scales_by_tma ? kMathThreads / kWarp : kMathThreads);
         }
@@ -136,10 +137,12 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
         consume(shared, d_map, params, rank, warp / (kWarpgroup / kWarp), threadIdx.x % kWarpgroup);
     } else {
         if constexpr (kExchangeRegisters) registers_release<kProducerRegisters>();
-        const uint32_t role = warp - kMathThreads / kWarp;
-        if (role == 0 && elect_lane()) produce_b(shared, b_map, params, rank);
-        if (role == 1 && scales_by_tma && elect_lane()) produce_a(shared, a_map, a_scale_map, params, rank);
-        if (role == 1 && !scales_by_tma)
-            produce_a_copying_scales(shared, a_map, params, rank, threadIdx.x % kWarp);
+        if (warp == kMathThreads / kWarp) {
+            const Maps maps{a_map, b_map, a_scale_map, b_scale_map};
+            if (!scales_by_tma)
+                produce<true>(shared, maps, params, rank, threadIdx.x % kWarp);
+            else if (elect_lane())
+                produce<false>(shared, maps, params, rank, 0);
+        }
     }
 }

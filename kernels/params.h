@@ -22,7 +22,7 @@ constexpr uint32_t kScaleBlock = 128;
 // D[m,n] = A[m,k] x B[n,k]^T. Strides are in elements.
 struct GemmParams {
     const float* a_scale;  // one per row of A and 128 of K
-    const float* b_scale;  // one per 128 rows of B and 128 of K
+    const float* b_scale;  // one per 128 rows of B, or per row, and 128 of K
     void* d;
     int64_t a_scale_stride_m;
     int64_t a_scale_stride_k;
@@ -37,9 +37,13 @@ struct GemmParams {
     uint32_t a_box_rows;
     // Rows of tiles in a band of the persistent walk over D, which goes down a band before along it.
     uint32_t band;
-    // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes; 0 when the copy engine
-    // cannot address them: it wants rows adjacent, and base and stride along K in multiples of 16 bytes.
+    // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes, and of B's where each row of B
+    // has one; 0 when the copy engine cannot address them: it wants rows adjacent, and base and stride along K
+    // in multiples of 16 bytes. Then threads copy the scales of both.
     uint32_t a_scale_box_rows;
+    uint32_t b_scale_box_rows;
+    // 1 when the kernel was launched to overlap the ones in front, and may load B before they have ended.
+    uint32_t prefetch_b;
     // 1 when D's address, row stride and row length are multiples of 16 bytes: the copy engine writes whole
     // 16 bytes.
     uint32_t d_by_tma;

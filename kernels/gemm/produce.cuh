@@ -1,4 +1,4 @@
-// The producer warpgroup: tiles and A's scales into the ring of stages.
+// The producer: tiles and scales into the ring of stages.
 #pragma once
 
 #include "gemm/tile.cuh"
@@ -7,71 +7,79 @@
 
 namespace barrow {
 
-// The thread that loads B. It waits for nobody: a kernel is launched to overlap the ones in front only where
-// they do not write B, and its first stages are then full of B when they end.
-__device__ __forceinline__ void produce_b(const Shared& shared, const CUtensorMap& b_map,
-                                          const GemmParams& params, uint32_t rank) {
-    const uint32_t k_blocks = k_blocks_of(params.k, rank);
-    Scheduler scheduler(params);
-    StageRing ring;
-    for (Tile tile; scheduler.next(tile);) {
-        uint32_t k = rank * kScaleBlock;
-        for (uint32_t i = 0; i < k_blocks; ++i, k += kClusterK * kScaleBlock, ring.advance()) {
-            const uint32_t full = shared.full_at(ring.stage);
-            mbarrier_wait(shared.empty_at(ring.stage), ring.parity ^ 1);
-            mbarrier_arrive_expect_bytes(full, kTileBytesB);
-            tma_load(shared.b + ring.stage * kTileBytesB, &b_map, full, k, tile.n);
-        }
-    }
-}
+struct Maps {
+    const CUtensorMap& a;
+    const CUtensorMap& b;
+    const CUtensorMap& a_scale;
+    const CUtensorMap& b_scale;
+};
 
-// The thread that loads A and its scales.
-__device__ __forceinline__ void produce_a(const Shared& shared, const CUtensorMap& a_map,
-                                          const CUtensorMap& a_scale_map, const GemmParams& params,
-                                          uint32_t rank) {
-    const uint32_t bytes = params.a_box_rows * kScaleBlock + params.a_scale_box_rows * 4;
-    const uint32_t k_blocks = k_blocks_of(params.k, rank);
-    Scheduler scheduler(params);
-    StageRing ring;
-    wait_for_predecessors();
-    for (Tile tile; scheduler.next(tile);) {
-        for (uint32_t i = 0, kb = rank; i < k_blocks; ++i, kb += kClusterK, ring.advance()) {
-            const uint32_t full = shared.full_at(ring.stage);
-            mbarrier_wait(shared.empty_at(ring.stage), ring.parity ^ 1);
-            mbarrier_arrive_expect_bytes(full, bytes);
-            tma_load(shared.a + ring.stage * kTileBytesA, &a_map, full, kb * kScaleBlock, tile.m);
-            tma_load(shared.scale_a + ring.stage * kScaleBytesA, &a_scale_map, full, tile.m, kb);
-        }
-    }
-}
-
-// The warp that does both where the copy engine cannot address A's scales, which it copies one by one. Rows
-// beyond D get zero.
-__device__ __forceinline__ void produce_a_copying_scales(const Shared& shared, const CUtensorMap& a_map,
-                                                         const GemmParams& params, uint32_t rank,
-                                                         uint32_t lane) {
-    const uint32_t k_blocks = k_blocks_of(params.k, rank);
-    Scheduler scheduler(params);
-    StageRing ring;
-    wait_for_predecessors();
-    for (Tile tile; scheduler.next(tile);) {
-        for (uint32_t i = 0, kb = rank; i < k_blocks; ++i, kb += kClusterK, ring.advance()) {
-            const uint32_t full = shared.full_at(ring.stage);
-            const float* column = params.a_scale + kb * params.a_scale_stride_k;
-            mbarrier_wait(shared.empty_at(ring.stage), ring.parity ^ 1);
-            if (lane == 0) {
-                mbarrier_arrive_expect_bytes(full, params.a_box_rows * kScaleBlock);
-                tma_load(shared.a + ring.stage * kTileBytesA, &a_map, full, kb * kScaleBlock, tile.m);
-            }
+// Copies the scales of `kRows` rows from `first` on for one block of K; a warp. Rows beyond the operand get
+// zero.
+template <uint32_t kRows>
+__device__ __forceinline__ void copy_scales(uint32_t smem, const float* block, int64_t stride, uint32_t first,
+                                            uint32_t rows, uint32_t lane) {
 #pragma unroll 4  // of a taller tile's eight, the row addresses would spill
-            for (uint32_t row = lane; row < kBlockM; row += kWarp) {
-                const bool valid = tile.m + row < params.m;
-                const int64_t offset = valid ? (tile.m + row) * params.a_scale_stride_m : 0;
-                cp_async_float(shared.scale_a + ring.stage * kScaleBytesA + row * 4, column + offset, valid);
-            }
-            cp_async_arrive(full);
+    for (uint32_t row = lane; row < kRows; row += kWarp) {
+        const bool valid = first + row < rows;
+        cp_async_float(smem + row * 4, block + (valid ? (first + row) * stride : 0), valid);
+    }
+}
+
+// One thread that feeds the copy engine, or a warp where it has to copy the scales itself.
+template <bool kCopiesScales>
+__device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, const GemmParams& params,
+                                        uint32_t rank, uint32_t lane) {
+    const bool leads = !kCopiesScales || lane == 0;
+    // Of A and of all scales, which may be written by the kernels in front.
+    uint32_t late_bytes = params.a_box_rows * kScaleBlock;
+    if (!kCopiesScales) late_bytes += (params.a_scale_box_rows + params.b_scale_box_rows) * 4;
+    const uint32_t k_blocks = k_blocks_of(params.k, rank);
+    const auto load_b = [&](uint32_t stage, uint32_t kb, const Tile& tile) {
+        tma_load(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage), kb * kScaleBlock, tile.n);
+    };
+
+    Scheduler scheduler(params);
+    Tile tile;
+    if (!scheduler.next(tile)) return;
+    // Stages of the first tile that get their B at once: the kernels in front do not write it, or this one
+    // would not have been launched to overlap them.
+    uint32_t ahead = params.prefetch_b ? min(kStages, k_blocks) : 0;
+    if (leads) {
+        for (uint32_t stage = 0; stage < ahead; ++stage) {
+            mbarrier_expect_bytes(shared.full_at(stage), kTileBytesB);
+            load_b(stage, rank + stage * kClusterK, tile);
         }
     }
+    wait_for_predecessors();
+
+    StageRing ring;
+    do {
+        for (uint32_t block = 0; block < k_blocks; ++block, ring.advance()) {
+            const uint32_t stage = ring.stage, full = shared.full_at(stage), kb = rank + block * kClusterK;
+            const uint32_t scale_a = shared.scale_a + stage * kScaleBytesA;
+            const uint32_t scale_b = shared.scale_b + stage * kScaleBytesB;
+            mbarrier_wait(shared.empty_at(stage), ring.parity ^ 1);
+            if (leads) {
+                tma_load(shared.a + stage * kTileBytesA, &maps.a, full, kb * kScaleBlock, tile.m);
+                if constexpr (!kCopiesScales) {
+                    tma_load(scale_a, &maps.a_scale, full, tile.m, kb);
+                    if constexpr (kRowScalesB) tma_load(scale_b, &maps.b_scale, full, tile.n, kb);
+                }
+                if (block >= ahead) load_b(stage, kb, tile);
+                mbarrier_arrive_expect_bytes(full, late_bytes + (block >= ahead ? kTileBytesB : 0));
+            }
+            if constexpr (kCopiesScales) {
+                copy_scales<kBlockM>(scale_a, params.a_scale + kb * params.a_scale_stride_k,
+                                     params.a_scale_stride_m, tile.m, params.m, lane);
+                if constexpr (kRowScalesB)
+                    copy_scales<kBlockN>(scale_b, params.b_scale + kb * params.b_scale_stride_k,
+                                         params.b_scale_stride_n, tile.n, params.n, lane);
+                cp_async_arrive(full);
+            }
+        }
+        ahead = 0;
+    } while (scheduler.next(tile));
 }
 
 }  // namespace barrow

@@ -12,6 +12,8 @@ constexpr uint32_t kWarpgroups = WARPGROUPS;
 // Which operand lies on wgmma's 64 rows: A, or, where A has too few, B. The other one is on its narrow side.
 constexpr bool kSwapped = SWAPPED;
 constexpr bool kBf16 = OUT_BF16;
+// Whether each row of B has a scale of its own, or 128 rows share one.
+constexpr bool kRowScalesB = ROW_SCALES_B;
 
 constexpr uint32_t kMathThreads = kWarpgroups * kWarpgroup;
 constexpr uint32_t kThreads = THREADS;
@@ -19,6 +21,7 @@ constexpr uint32_t kWgmmaN = kSwapped ? kBlockM : kBlockN;
 constexpr uint32_t kSums = kWgmmaN / 2;  // accumulators of a thread for 64 rows
 // Times 64 rows of a math warpgroup.
 constexpr uint32_t kWaves = (kSwapped ? kBlockN : kBlockM) / (kWarpgroups * kWgmmaM);
+constexpr uint32_t kSteps = kScaleBlock / kWgmmaK;  // wgmmas of a block of K
 constexpr uint32_t kInFlight = IN_FLIGHT;  // partial sums a thread has registers for
 
 // CTAs that split K share the adding up of a tile: the first SLICES take some of wgmma's columns each.
@@ -31,13 +34,15 @@ constexpr uint32_t kScaleWidth = kBlockN % 128 == 0  ? 128
                                  : kBlockN % 64 == 0 ? 64
                                  : kBlockN % 32 == 0 ? 32
                                                      : 16;
-constexpr uint32_t kScalesB = kSwapped ? 1 : kBlockN / kScaleWidth;
+// Of a thread and block of K.
+constexpr uint32_t kScalesB = kSwapped ? 1 : kRowScalesB ? kSums / 2 : kBlockN / kScaleWidth;
 // Scale blocks of B that a tile can touch.
 constexpr uint32_t kBlocksB = kSwapped ? 1 : (kScaleBlock - kScaleWidth + kBlockN - 1) / kScaleBlock + 1;
 
 constexpr uint32_t kTileBytesA = kBlockM * kScaleBlock, kTileBytesB = kBlockN * kScaleBlock;
 // The copy engine writes to multiples of 128 bytes.
 constexpr uint32_t kScaleBytesA = (kBlockM * 4 + 127) / 128 * 128;
+constexpr uint32_t kScaleBytesB = kRowScalesB ? (kBlockN * 4 + 127) / 128 * 128 : 0;
 // Of a warpgroup's 64 rows and one slice: in bfloat16 on the way out, and as sums sent by all CTAs.
 constexpr uint32_t kStagedBytes = kBf16 ? kWgmmaM * kSlice * 2 : 0;
 constexpr uint32_t kReceivedBytes = kClusterK > 1 ? kClusterK * kWgmmaM * kSlice * 4 : 0;
@@ -53,6 +58,7 @@ struct Shared {
     uint32_t staged;    // the tile of D on its way out
     uint32_t received;  // sums that other CTAs of the cluster send
     uint32_t scale_a;   // [kStages][kBlockM] floats
+    uint32_t scale_b;   // [kStages][kBlockN] floats, where each row of B has one
     uint32_t full;      // [kStages] barriers: tiles and scales have landed
     uint32_t empty;     // [kStages] barriers: every reader is done
     uint32_t landed;    // barrier: the other CTAs' sums have landed
@@ -63,7 +69,8 @@ struct Shared {
           staged(b + kStages * kTileBytesB),
           received(staged + kWaves * kWarpgroups * kStagedBytes),
           scale_a(received + kWarpgroups * kReceivedBytes),
-          full(scale_a + kStages * kScaleBytesA),
+          scale_b(scale_a + kStages * kScaleBytesA),
+          full(scale_b + kStages * kScaleBytesB),
           empty(full + kStages * 8),
           landed(empty + kStages * 8) {}
 

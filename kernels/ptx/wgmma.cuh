@@ -11,15 +11,13 @@ namespace barrow {
 constexpr uint32_t kWgmmaM = 64;
 constexpr uint32_t kWgmmaK = 32;
 
-// Matrix descriptor of a K-major tile whose rows are 128 bytes, swizzled over 128 bytes: eight rows make an
-// atom, atoms follow each other every 1024 bytes (PTX ISA, "Matrix Descriptor Format").
-__device__ __forceinline__ uint64_t wgmma_descriptor(uint32_t smem) {
-    constexpr uint64_t kSwizzle128 = 1, kAtomBytes = 1024;
-    return (kSwizzle128 << 62) | ((kAtomBytes >> 4) << 32) | (uint64_t{1} << 16) | (smem >> 4);
-}
+// Lower half of the matrix descriptor of a K-major tile whose rows are 128 bytes, swizzled over 128 bytes:
+// eight rows make an atom, atoms follow each other every 1024 bytes (PTX ISA, "Matrix Descriptor Format"). The
+// upper half is the same for all, so that only 32 bits are left to calculate between two multiplications.
+__device__ __forceinline__ uint32_t wgmma_descriptor(uint32_t smem) { return 1u << 16 | smem >> 4; }
 
 // What one step of kWgmmaK bytes along K adds to a descriptor.
-constexpr uint64_t kWgmmaDescriptorStep = kWgmmaK >> 4;
+constexpr uint32_t kWgmmaDescriptorStep = kWgmmaK >> 4;
 
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void wgmma_commit() {
@@ -77,13 +75,15 @@ struct Wgmma;
 #define BARROW_WGMMA(N, A, B, ACCUMULATE)                                                                \
     template <>                                                                                          \
     struct Wgmma<N> {                                                                                    \
-        static __device__ __forceinline__ void issue(float (&d)[N / 2], uint64_t a, uint64_t b,          \
+        static __device__ __forceinline__ void issue(float (&d)[N / 2], uint32_t a, uint32_t b,          \
                                                      bool accumulate) {                                  \
-            asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #ACCUMULATE ", 0;\n"                       \
+            asm volatile("{\n.reg .pred p;\n.reg .b32 upper;\n.reg .b64 a, b;\n"                         \
+                         "setp.ne.b32 p, %" #ACCUMULATE ", 0;\nmov.b32 upper, 0x40000040;\n"             \
+                         "mov.b64 a, {%" #A ", upper};\nmov.b64 b, {%" #B ", upper};\n"                   \
                          "wgmma.mma_async.sync.aligned.m64n" #N "k32.f32.e4m3.e4m3 "                     \
-                         "{" BARROW_NAMES_##N "}, %" #A ", %" #B ", p, 1, 1;\n}"                         \
+                         "{" BARROW_NAMES_##N "}, a, b, p, 1, 1;\n}"                                     \
                          : BARROW_OPERANDS_##N                                                           \
-                         : "l"(a), "l"(b), "r"(static_cast<uint32_t>(accumulate)));                      \
+                         : "r"(a), "r"(b), "r"(static_cast<uint32_t>(accumulate)));                      \
         }                                                                                                \
     }
 

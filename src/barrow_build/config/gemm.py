@@ -15,8 +15,6 @@ WGMMA_M = 64
 TMA_ALIGNMENT = 128
 WARP = 32
 WARPGROUP = 128
-# One for B, one for A and its scales.
-PRODUCER_WARPS = 2
 OUT_BYTES = {"bf16": 2, "f32": 4}
 REGISTERS_PER_SM = 65536
 REGISTERS_PER_THREAD = 255
@@ -62,6 +60,7 @@ class GemmSpec:
     cluster_k: int = 1
     warpgroups: int = 1
     swapped: bool = False
+    row_scales_b: bool = False
     out: OutDtype = "bf16"
     arch: str = "90a"
     cost: CostModel = field(default=CostModel(), compare=False)
@@ -71,7 +70,7 @@ class GemmSpec:
         """The one name of this kernel: symbol, manifest row, benchmark row and error message."""
         return (
             f"fp8_gemm_nt_{self.out}_sm{self.arch}_{self.block_m}x{self.block_n}x{SCALE_BLOCK}"
-            f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}{'_swapped' if self.swapped else ''}"
+            f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}{'_swapped' if self.swapped else ''}{'_rows' if self.row_scales_b else ''}"
         )
 
     @property
@@ -85,8 +84,8 @@ class GemmSpec:
 
     @property
     def threads(self) -> int:
-        """The math warpgroups and the producers: a warpgroup where they hand registers over, else a warp for each."""
-        return WARPGROUP * self.warpgroups + (WARPGROUP if self.exchanges_registers else PRODUCER_WARPS * WARP)
+        """The math warpgroups and the producer: a warpgroup where it hands registers over, else a warp."""
+        return WARPGROUP * self.warpgroups + (WARPGROUP if self.exchanges_registers else WARP)
 
     @property
     def math_registers(self) -> int:
@@ -125,7 +124,8 @@ class GemmSpec:
         return 2 if self.waves == 1 and self._registers_for(2) <= self.math_registers else 1
 
     def _registers_for(self, partial_sums: int) -> int:
-        factors = self.accumulators // 2 if self.swapped else 0
+        # A scale for each of a thread's columns.
+        factors = self.accumulators // 2 if self.swapped or self.row_scales_b else 0
         return (self.waves + partial_sums) * self.accumulators + factors + BOOKKEEPING_REGISTERS
 
     @property
@@ -164,7 +164,8 @@ class GemmSpec:
         tiles = self.stages * (self.block_m + self.block_n) * SCALE_BLOCK
         staged = self.rows * self.slice_columns * 2 if self.out == "bf16" else 0
         received = self.cluster_k * self.rows * self.slice_columns * 4 if self.cluster_k > 1 else 0
-        scales = self.stages * -(-self.block_m * 4 // TMA_ALIGNMENT) * TMA_ALIGNMENT
+        scale_rows = [self.block_m, *([self.block_n] if self.row_scales_b else [])]
+        scales = self.stages * sum(-(-rows * 4 // TMA_ALIGNMENT) * TMA_ALIGNMENT for rows in scale_rows)
         barriers = (2 * self.stages + 1) * 8
         return tiles + staged + received + scales + barriers
 
@@ -184,6 +185,7 @@ class GemmSpec:
             "WARPGROUPS": str(self.warpgroups),
             "SLICES": str(self.slices),
             "SWAPPED": str(int(self.swapped)),
+            "ROW_SCALES_B": str(int(self.row_scales_b)),
             "THREADS": str(self.threads),
             "CTAS_PER_SM": str(self.ctas_per_sm),
             "IN_FLIGHT": str(self.in_flight),
@@ -210,6 +212,7 @@ class GemmSpec:
             (self.warpgroups <= 3, "at most 3 math warpgroups: more leave too few registers"),
             (self.cluster_k <= 8, "a portable cluster has at most 8 CTAs"),
             (self.cluster_k == 1 or self.waves == 1, "split K takes 64 rows a warpgroup"),
+            (not (self.swapped and self.row_scales_b), "swapped, a thread has one scale of B: row_scales_b asks for one a row"),
             (self.in_flight == 2 or not self.swapped, "a swapped tile has two partial sums"),
             (registers <= self.math_registers, f"{registers} registers a math thread exceed {self.math_registers}"),
             (self.smem_bytes <= self.smem_limit, f"{self.smem_bytes} bytes of shared memory exceed {self.smem_limit}"),

@@ -1,0 +1,188 @@
+// What a partial sum is multiplied with: the scales of A and B for one block of K.
+#pragma once
+
+#include "gemm/tile.cuh"
+
+namespace barrow {
+
+// B's scales where one covers 128 rows of B: the same for all rows of a tile. Each lane of a math warp holds
+// those of one block of K, fetched 32 blocks ahead.
+template <bool kRowScales>
+class ScalesBOf {
+public:
+    __device__ __forceinline__ ScalesBOf(const Shared&, const GemmParams& params, uint32_t rank,
+                                         uint32_t k_blocks, uint32_t lane)
+        : first_(params.b_scale + (rank + lane * kClusterK) * params.b_scale_stride_k),
+          stride_(params.b_scale_stride_n),
+          step_(kWarp * kClusterK * params.b_scale_stride_k),
+          n_(params.n),
+          held_from_(static_cast<int32_t>(k_blocks - lane)) {}
+
+    // Fetches what the tile from column `n` on needs first.
+    __device__ __forceinline__ void begin(uint32_t n) {
+        column_ = first_ + n / kScaleBlock * stride_;
+        // None where a warpgroup's part of the tile lies beyond N.
+        blocks_ = n < n_ ? (n_ - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1 : 0;
+        offset_ = n % kScaleBlock;
+        left_ = held_from_;
+        fetch();
+    }
+
+    // Moves on to the next 32 blocks of K, and fetches those after them.
+    __device__ __forceinline__ void advance() {
+#pragma unroll
+        for (uint32_t j = 0; j < kBlocksB; ++j) held_[j] = fetched_[j];
+        fetch();
+    }
+
+    // Those of one of the 32 blocks, which lies in `stage`.
+    __device__ __forceinline__ void of(uint32_t block, uint32_t /*stage*/, float (&scale)[kScalesB]) const {
+        float of_block[kBlocksB];
+#pragma unroll
+        for (uint32_t j = 0; j < kBlocksB; ++j) of_block[j] = __shfl_sync(0xffffffff, held_[j], block);
+        // Chosen, not indexed: an array indexed at run time would live in memory.
+#pragma unroll
+        for (uint32_t c = 0; c < kScalesB; ++c) {
+            scale[c] = of_block[0];
+#pragma unroll
+            for (uint32_t j = 1; j < kBlocksB; ++j)
+                if (offset_ + c * kScaleWidth >= j * kScaleBlock) scale[c] = of_block[j];
+        }
+    }
+
+private:
+    __device__ __forceinline__ void fetch() {
+        if (left_ > 0) {
+#pragma unroll
+            for (uint32_t j = 0; j < kBlocksB; ++j)
+                if (j < blocks_) fetched_[j] = column_[j * stride_];
+        }
+        left_ -= kWarp;
+        column_ += step_;
+    }
+
+    const float* first_;
+    int64_t stride_;
+    int64_t step_;
+    uint32_t n_;
+    int32_t held_from_;  // blocks of K from this lane's first on
+    const float* column_;
+    uint32_t blocks_;  // scale blocks of B from the tile on
+    uint32_t offset_;
+    int32_t left_;
+    float held_[kBlocksB];
+    float fetched_[kBlocksB];
+};
+
+// B's scales where each row of B has its own: they come with the stages, a pair for two neighbouring columns
+// of this thread.
+template <>
+class ScalesBOf<true> {
+public:
+    __device__ __forceinline__ ScalesBOf(const Shared& shared, const GemmParams&, uint32_t, uint32_t,
+                                         uint32_t lane)
+        : scale_b_(shared.scale_b + lane % 4 * 2 * 4) {}
+
+    __device__ __forceinline__ void begin(uint32_t) {}
+    __device__ __forceinline__ void advance() {}
+
+    __device__ __forceinline__ void of(uint32_t, uint32_t stage, float (&scale)[kScalesB]) const {
+#pragma unroll
+        for (uint32_t c = 0; c < kScalesB; c += 2)
+            load_shared_pair(scale_b_ + stage * kScaleBytesB + c * 4 * 4, scale[c], scale[c + 1]);
+    }
+
+private:
+    uint32_t scale_b_;
+};
+using ScalesB = ScalesBOf<kRowScalesB>;
+
+// A's scales that a thread needs for one block of K, and what its partial sum is multiplied with: those times
+// B's.
+enum class Layout { block_scales, row_scales, swapped };
+
+// With A on the rows of wgmma that is a scale for each of two rows.
+struct TwoRows {
+    float upper, lower;
+
+    static __device__ __forceinline__ TwoRows load(uint32_t address) {
+        return {load_shared(address), load_shared(address + 8 * 4)};
+    }
+};
+
+// Times B's of each group of columns.
+template <Layout kLayout>
+struct ScalingOf {
+    using ScalesA = TwoRows;
+    float upper[kScalesB], lower[kScalesB];
+
+    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const float (&scale_b)[kScalesB]) {
+#pragma unroll
+        for (uint32_t c = 0; c < kScalesB; ++c) {
+            upper[c] = scale_a.upper * scale_b[c];
+            lower[c] = scale_a.lower * scale_b[c];
+        }
+    }
+
+    __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {
+#pragma unroll
+        for (uint32_t i = 0; i < kSums; i += 4) {
+            const uint32_t c = i / (kScaleWidth / 2);
+            sum[i] += upper[c] * part[i];
+            sum[i + 1] += upper[c] * part[i + 1];
+            sum[i + 2] += lower[c] * part[i + 2];
+            sum[i + 3] += lower[c] * part[i + 3];
+        }
+    }
+};
+
+// Or times B's of each column: products of their own for every accumulator, made as they are needed.
+template <>
+struct ScalingOf<Layout::row_scales> {
+    using ScalesA = TwoRows;
+    TwoRows row;
+    const float (&column)[kScalesB];
+
+    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const float (&scale_b)[kScalesB])
+        : row(scale_a), column(scale_b) {}
+
+    __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {
+#pragma unroll
+        for (uint32_t i = 0; i < kSums; ++i)
+            sum[i] += (i % 4 < 2 ? row.upper : row.lower) * column[i / 4 * 2 + i % 2] * part[i];
+    }
+};
+
+// With B on the rows it is a scale of A for each column, times B's only one.
+template <>
+struct ScalingOf<Layout::swapped> {
+    struct ScalesA {
+        float column[kSums / 2];
+
+        static __device__ __forceinline__ ScalesA load(uint32_t address) {
+            ScalesA scales;
+#pragma unroll
+            for (uint32_t i = 0; i < kSums / 2; i += 2)
+                load_shared_pair(address + i * 4 * 4, scales.column[i], scales.column[i + 1]);
+            return scales;
+        }
+    };
+    float column[kSums / 2];
+
+    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const float (&scale_b)[kScalesB]) {
+#pragma unroll
+        for (uint32_t i = 0; i < kSums / 2; ++i) column[i] = scale_a.column[i] * scale_b[0];
+    }
+
+    __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {
+#pragma unroll
+        for (uint32_t i = 0; i < kSums; ++i) sum[i] += column[i / 4 * 2 + i % 2] * part[i];
+    }
+};
+
+using Scaling = ScalingOf<kSwapped    ? Layout::swapped
+                          : kRowScalesB ? Layout::row_scales
+                                        : Layout::block_scales>;
+using ScalesA = Scaling::ScalesA;
+
+}  // namespace barrow
