@@ -9,7 +9,7 @@
 namespace barrow {
 
 // `slice` = columns of rank `rank`, summed over all CTAs; false for a CTA that owns none. Called once by
-// every math thread of the cluster, with `received` for this warpgroup's kCtas slices of 64 rows and the
+// every math thread of the cluster, with `received` for the others' slices of this warpgroup's 64 rows and the
 // barrier `landed` of one arrival for all kGroups of them, both at the same place in all CTAs.
 template <uint32_t kCtas, uint32_t kSlices, uint32_t kGroups, uint32_t kSums>
 __device__ __forceinline__ bool cluster_reduce(const float (&sum)[kSums], float (&slice)[kSums / kSlices],
@@ -20,6 +20,8 @@ __device__ __forceinline__ bool cluster_reduce(const float (&sum)[kSums], float 
     constexpr uint32_t kRowBytes = kWarpgroup * kVectorBytes;
     constexpr uint32_t kSliceBytes = kOwned / 4 * kRowBytes;
     const uint32_t mine = received + thread * kVectorBytes;
+    // Where CTA `to` receives the slice of `from`.
+    const auto place = [](uint32_t from, uint32_t to) { return (from < to ? from : from - 1) * kSliceBytes; };
     if (rank < kSlices && group == 0 && thread == 0)
         mbarrier_arrive_expect_bytes(landed, (kCtas - 1) * kGroups * kSliceBytes);
 #pragma unroll
@@ -28,7 +30,7 @@ __device__ __forceinline__ bool cluster_reduce(const float (&sum)[kSums], float 
 #pragma unroll
             for (uint32_t i = 0; i < kOwned; ++i) slice[i] = sum[owner * kOwned + i];
         } else {
-            const uint32_t there = remote_address(mine + rank * kSliceBytes, owner);
+            const uint32_t there = remote_address(mine + place(rank, owner), owner);
             const uint32_t barrier = remote_address(landed, owner);
 #pragma unroll
             for (uint32_t i = 0; i < kOwned; i += 4)
@@ -43,7 +45,7 @@ __device__ __forceinline__ bool cluster_reduce(const float (&sum)[kSums], float 
 #pragma unroll
         for (uint32_t i = 0; i < kOwned; i += 4) {
             float v[4] = {slice[i], slice[i + 1], slice[i + 2], slice[i + 3]};
-            if (cta != rank) load_shared_vector(mine + cta * kSliceBytes + i / 4 * kRowBytes, v);
+            if (cta != rank) load_shared_vector(mine + place(cta, rank) + i / 4 * kRowBytes, v);
 #pragma unroll
             for (uint32_t j = 0; j < 4; ++j) total[i + j] += v[j];
         }

@@ -19,6 +19,7 @@ public:
         : band_(params.band),
           rows_(ceil_div(params.m, kBlockM)),
           columns_(ceil_div(params.n, kBlockN)),
+          last_row_(params.m > kBlockM ? (params.m - kBlockM + 3) / 4 * 4 : 0),
           next_(blockIdx.x / kCluster) {}
 
     // Moves to this cluster's next tile; false when there is none.
@@ -27,7 +28,8 @@ public:
         const uint32_t band = next_ / (band_ * columns_);
         const uint32_t in_band = next_ - band * band_ * columns_;
         const uint32_t height = min(band_, rows_ - band * band_);
-        tile.m = (band * band_ + in_band % height) * kBlockM;
+        // The last tile reaches back into the one before it, which calculates the same bits.
+        tile.m = min((band * band_ + in_band % height) * kBlockM, last_row_);
         tile.n = in_band / height * kBlockN;
         next_ += gridDim.x / kCluster;
         return true;
@@ -41,6 +43,7 @@ private:
     uint32_t band_;  // rows of tiles
     uint32_t rows_;
     uint32_t columns_;
+    uint32_t last_row_;  // where the last row of tiles begins
     uint32_t next_;  // 32 bits hold it: a tile has at least 1,024 elements, and D fits in memory
 };
 

@@ -36,6 +36,7 @@ struct GemmKernel {
     int block_m;
     int block_n;
     int stages;
+    int row_scales_b;  // 1 where each row of B has a scale of its own
     int cluster_k;
     int warpgroups;
     int threads;

@@ -22,6 +22,8 @@ struct GemmShape {
     int64_t k;
     Dtype out;
     int64_t b_scale_rows;  // of B that one scale covers: kScaleBlock or 1
+
+    bool row_scales_b() const { return b_scale_rows == 1; }
 };
 
 // Rules of fp8_gemm_nt, for a result of its own and for one that is written to `out`.

@@ -119,6 +119,7 @@ uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k) {
 
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem) {
     return kernel.out == problem.out && kernel.arch == problem.arch &&
+           (kernel.row_scales_b != 0) == problem.row_scales_b &&
            resident_clusters(kernel, problem.num_sms) > 0;
 }
 

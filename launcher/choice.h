@@ -24,6 +24,7 @@ struct GemmProblem {
     int arch;
     int num_sms;
     int memory_gb_s;  // peak; 0 if unknown
+    bool row_scales_b = false;
 };
 
 struct Candidate {
@@ -39,7 +40,7 @@ int resident_clusters(const GemmKernel& kernel, int num_sms);
 // Rows of tiles in a band of the walk over D (GemmParams::band).
 uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k);
 
-// Whether the kernel is for the problem's GPU and output, and one cluster of it fits the GPU.
+// Whether the kernel is for the problem's GPU, output and scales, and one cluster of it fits the GPU.
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem);
 
 // Fills `candidates` (room for kGemmKernelCount) with the kernels that can run the problem: first the one

@@ -52,28 +52,28 @@ bool storable_by_tma(const GemmShape& shape, const void* d, int64_t stride_bytes
 // Rows of A that one load brings: those of a tile, or where A has fewer, no more than that takes.
 int64_t a_box_rows(const GemmKernel& kernel, int64_t m) { return std::min<int64_t>(m, kernel.block_m); }
 
-// A's scales as the copy engine sees them: a row of M scales per block of K.
-TmaMatrix a_scale_rows(const TensorView& scale) {
-    const int64_t m = scale.sizes[0], k_blocks = scale.sizes[1], bytes = sizeof(float);
-    return {scale.data(), k_blocks, m, k_blocks > 1 ? scale.strides[1] * bytes : tma_round_up(m * bytes)};
+// Scales of rows as the copy engine sees them: a row of one scale each per block of K.
+TmaMatrix scale_rows(const TensorView& scale) {
+    const int64_t rows = scale.sizes[0], k_blocks = scale.sizes[1], bytes = sizeof(float);
+    return {scale.data(), k_blocks, rows, k_blocks > 1 ? scale.strides[1] * bytes : tma_round_up(rows * bytes)};
 }
 
-// Scales of A that one load brings: those of a tile, or of all rows in whole 16 bytes where there are fewer;
-// 0 where the copy engine cannot address them.
-int64_t a_scale_box_rows(const GemmKernel& kernel, const TensorView& scale, const TmaMatrix& rows) {
+// Scales that one load brings: those of a tile of `block` rows, or of all rows in whole 16 bytes where there
+// are fewer; 0 where the copy engine cannot address them.
+int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block) {
     const int64_t bytes = rows.cols * static_cast<int64_t>(sizeof(float));
     const bool adjacent = rows.cols == 1 || scale.strides[0] == 1;
     const bool addressable = adjacent && tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
                              rows.row_stride_bytes >= bytes;
     if (!addressable) return 0;
-    return std::min<int64_t>(tma_round_up(bytes) / static_cast<int64_t>(sizeof(float)), kernel.block_m);
+    return std::min<int64_t>(tma_round_up(bytes) / static_cast<int64_t>(sizeof(float)), block);
 }
 
 const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const Device& device) {
     const GemmProblem problem{shape.m,           shape.n,        shape.k,           shape.out,
-                              device.capability, device.num_sms, device.memory_gb_s};
+                              device.capability, device.num_sms, device.memory_gb_s, shape.row_scales_b()};
     if (wanted != nullptr) {
-        if (can_run(*wanted, problem)) return *wanted;
+        if (can_run(*wanted, problem) || shape.n == 1) return *wanted;
         fail("barrow.fp8_gemm_nt_with: kernel %s cannot run on GPU %d (%s) with this out; choose another",
              wanted->name, device.index, device.name);
     }
@@ -88,13 +88,6 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
               const GemmKernel* wanted) {
     if (shape.m == 0 || shape.n == 0) return;
     if (shape.k == 0) return fill_zero(out);
-    if (shape.b_scale_rows != kScaleBlock) {
-        fail("barrow.fp8_gemm_nt: b_scale has shape [%" PRId64 ", %" PRId64
-             "], one scale per row of b and 128 of K, and no kernel of this build takes them on a GPU; pass "
-             "[ceil(N / 128), ceil(K / 128)], or CPU tensors",
-             args.b_scale.sizes[0], args.b_scale.sizes[1]);
-    }
-
     const LaunchScope scope(args.a);
     const GemmKernel& kernel = choose(shape, wanted, scope.device());
     const Operand a = addressable(args.a, scope);
@@ -119,13 +112,21 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     const int64_t d_stride_bytes = shape.m > 1 ? d.strides[0] * 2 : tma_round_up(shape.n * 2);
     params.d_by_tma = storable_by_tma(shape, params.d, d_stride_bytes);
 
-    const TmaMatrix a_scale = a_scale_rows(args.a_scale);
-    params.a_scale_box_rows = a_scale_box_rows(kernel, args.a_scale, a_scale);
+    const TmaMatrix a_scale = scale_rows(args.a_scale), b_scale = scale_rows(args.b_scale);
+    params.a_scale_box_rows = scale_box_rows(args.a_scale, a_scale, kernel.block_m);
+    if (kernel.row_scales_b) {
+        params.b_scale_box_rows = scale_box_rows(args.b_scale, b_scale, kernel.block_n);
+        // Both or none: a kernel has one way to bring scales.
+        if (params.b_scale_box_rows == 0) params.a_scale_box_rows = 0;
+        if (params.a_scale_box_rows == 0) params.b_scale_box_rows = 0;
+    }
+    // A copy of B is written by the kernel right in front of this one.
+    params.prefetch_b = prefetch_b && b.copy == nullptr;
 
     CUtensorMap a_map = tensor_map(TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");
     CUtensorMap b_map = tensor_map(TmaElement::fp8, b.matrix, kernel.block_n, kScaleBlock, "b");
     // Where params says that the copy engine is not used, the kernel reads no map; any valid one will do.
-    CUtensorMap d_map = a_map, a_scale_map = a_map;
+    CUtensorMap d_map = a_map, a_scale_map = a_map, b_scale_map = a_map;
     if (params.d_by_tma) {
         d_map = tensor_map(TmaElement::bf16, {params.d, shape.m, shape.n, d_stride_bytes}, kernel.store_rows,
                            kernel.store_columns, "out");
@@ -134,13 +135,16 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
         a_scale_map = tensor_map(TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
     }
 
+    if (params.b_scale_box_rows > 0) {
+        b_scale_map = tensor_map(TmaElement::f32, b_scale, 1, params.b_scale_box_rows, "b_scale");
+    }
+
     // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.
     int64_t clusters = tiles(kernel, shape.m, shape.n);
     if (kernel.cluster_k == 1)
         clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
-    void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &params};
-    // A copy of B is written by the kernel right in front of this one.
-    scope.launch(kernel, clusters * kernel.cluster_k, prefetch_b && b.copy == nullptr, pointers);
+    void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &b_scale_map, &params};
+    scope.launch(kernel, clusters * kernel.cluster_k, params.prefetch_b != 0, pointers);
 }
 
 }  // namespace barrow

@@ -43,7 +43,7 @@ struct Multiplier {
         constexpr uint32_t kColumnBytes = kSwapped ? kTileBytesA : kTileBytesB;
         const uint32_t a = rows + (wave * kWgmmaM * kScaleBlock >> 4) + ring.stage * (kRowBytes >> 4);
         const uint32_t b = columns + ring.stage * (kColumnBytes >> 4);
-        wgmma_fence();
+        if constexpr (kFirst == 0) wgmma_fence();
 #pragma unroll
         for (uint32_t step = kFirst; step < kEnd; ++step)
             Wgmma<kWgmmaN>::issue(sum, a + step * kWgmmaDescriptorStep, b + step * kWgmmaDescriptorStep,
@@ -81,11 +81,11 @@ __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scal
                 math.issue(wave, part);
                 if (wave == 0) scales.of(block, stage, scale_b);
                 const Scaling scaling(scale_a[wave], scale_b);
+                if (wave == kWaves - 1) math.ring.advance();
                 wgmma_wait<0>();
                 if (wave == kWaves - 1) math.release(stage);
                 scaling.promote(part, sum[wave]);
             }
-            math.ring.advance();
         }
     }
 }
@@ -106,13 +106,13 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
     Partial even, odd;
     const auto issue_then_promote = [&](Partial& next, const Partial& previous, uint32_t block) {
         const uint32_t stage = math.ring.stage;
-        math.ring.advance();
-        math.wait_full();
-        math.issue<0, kBefore>(0, next.sum);
-        next.scale_a = math.load_scales_a(0);
         float scale_b[kScalesB];
         scales.of(block, stage, scale_b);
+        math.ring.advance();
+        math.wait_full();
         const Scaling scaling(previous.scale_a, scale_b);
+        next.scale_a = math.load_scales_a(0);
+        math.issue<0, kBefore>(0, next.sum);
         wgmma_wait<1>();
         math.release(stage);
         scaling.promote(previous.sum, sum);

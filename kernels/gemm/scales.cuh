@@ -149,7 +149,7 @@ struct ScalingOf<Layout::row_scales> {
     __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {
 #pragma unroll
         for (uint32_t i = 0; i < kSums; ++i)
-            sum[i] += (i % 4 < 2 ? row.upper : row.lower) * column[i / 4 * 2 + i % 2] * part[i];
+            sum[i] += (i % 4 < 2 ? row.upper : row.lower) * (column[i / 4 * 2 + i % 2] * part[i]);
     }
 };
 

@@ -43,9 +43,9 @@ constexpr uint32_t kTileBytesA = kBlockM * kScaleBlock, kTileBytesB = kBlockN * 
 // The copy engine writes to multiples of 128 bytes.
 constexpr uint32_t kScaleBytesA = (kBlockM * 4 + 127) / 128 * 128;
 constexpr uint32_t kScaleBytesB = kRowScalesB ? (kBlockN * 4 + 127) / 128 * 128 : 0;
-// Of a warpgroup's 64 rows and one slice: in bfloat16 on the way out, and as sums sent by all CTAs.
+// Of a warpgroup's 64 rows and one slice: in bfloat16 on the way out, and as sums that the other CTAs send.
 constexpr uint32_t kStagedBytes = kBf16 ? kWgmmaM * kSlice * 2 : 0;
-constexpr uint32_t kReceivedBytes = kClusterK > 1 ? kClusterK * kWgmmaM * kSlice * 4 : 0;
+constexpr uint32_t kReceivedBytes = (kClusterK - 1) * kWgmmaM * kSlice * 4;
 
 // Registers of a producer and of a math thread once the producers have handed theirs over; 0: as compiled.
 constexpr uint32_t kProducerRegisters = PRODUCER_REGISTERS, kMathRegisters = MATH_REGISTERS;

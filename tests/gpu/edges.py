@@ -40,6 +40,7 @@ def edge_cases(kernel: Kernel) -> list[Case]:
                         SCALE_LAYOUTS[i // 3 % 7],
                         SCALE_LAYOUTS[i // 13 % 7],
                         OUT_LAYOUTS[i // 2 % 3],
+                        kernel.row_scales_b,
                     )
                 )
     return cases
@@ -50,9 +51,16 @@ def wave_cases(kernel: Kernel, num_sms: int) -> list[Case]:
     k = BLOCK * kernel.stages + 16
     along_n, along_m = kernel.block_n * (num_sms + 5) + 1, kernel.block_m * (num_sms + 5) + 1
     square = int(num_sms**0.5) + 3
+    rows = kernel.row_scales_b
     return [
-        Case(kernel.block_m + 3, along_n, k, out="aligned"),
-        Case(along_m, kernel.block_n + 3, k, out="odd"),
-        Case(kernel.block_m * square, kernel.block_n * square, k),
-        Case(kernel.block_m * 2 * square - 5, kernel.block_n * square + 8, BLOCK - 8, a_scale="row_major"),
+        Case(kernel.block_m + 3, along_n, k, out="aligned", row_scales_b=rows),
+        Case(along_m, kernel.block_n + 3, k, out="odd", row_scales_b=rows),
+        Case(kernel.block_m * square, kernel.block_n * square, k, row_scales_b=rows),
+        Case(
+            kernel.block_m * 2 * square - 5,
+            kernel.block_n * square + 8,
+            BLOCK - 8,
+            a_scale="row_major",
+            row_scales_b=rows,
+        ),
     ]

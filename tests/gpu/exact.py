@@ -41,6 +41,7 @@ class Case:
     a_scale: ScaleLayout = "k_block_major"
     b_scale: ScaleLayout = "row_major"
     out: OutLayout = "contiguous"
+    row_scales_b: bool = False
 
     def __str__(self) -> str:
         plain = Case(self.m, self.n, self.k)
@@ -148,7 +149,7 @@ def operands(case: Case, out_dtype: torch.dtype, device: torch.device, seed: int
         fp8_rows(integers(case.m), case.a_pad, case.a_offset),
         laid_out_scale(scales(case.m), case.a_scale),
         fp8_rows(integers(case.n), case.b_pad, case.b_offset),
-        laid_out_scale(scales(blocks(case.n)), case.b_scale),
+        laid_out_scale(scales(case.n if case.row_scales_b else blocks(case.n)), case.b_scale),
         out,
         guard,
     )

@@ -20,6 +20,7 @@ class Kernel:
     block_m: int
     block_n: int
     stages: int
+    row_scales_b: bool
 
     @property
     def dtype(self) -> torch.dtype:
@@ -39,11 +40,13 @@ def all_kernels() -> list[Kernel]:
             row["block_m"],
             row["block_n"],
             row["stages"],
+            bool(row["row_scales_b"]),
         )
         for index, row in enumerate(launcher.kernels())
         if row["kind"] == "gemm"
     ]
 
 
-def of_dtype(dtype: torch.dtype) -> list[Kernel]:
-    return [k for k in all_kernels() if k.dtype is dtype]
+def of_kind(dtype: torch.dtype, row_scales_b: bool = False) -> list[Kernel]:
+    """Those that write `dtype` and take a scale for each row of b, or for each of its blocks of 128 rows."""
+    return [k for k in all_kernels() if k.dtype is dtype and k.row_scales_b == row_scales_b]

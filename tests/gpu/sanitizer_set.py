@@ -27,12 +27,13 @@ def cases(kernel: Kernel, num_sms: int) -> list[Case]:
     padding; more tiles than SMs, so that a CTA carries its shared memory from one tile to the next."""
     m, n = kernel.block_m, kernel.block_n
     ring = BLOCK * kernel.stages
+    rows = kernel.row_scales_b
     return [
-        Case(1, 1, 1, out="bare"),
-        Case(m + 1, n + 9, 4 * ring + BLOCK + 8, a_scale="row_major", out="bare"),
-        Case(m - 1, n + 8, 2 * BLOCK + 16, b_scale="k_block_major", out="bare"),
-        Case(3, 16, 130, a_offset=1, b_pad=3, out="bare"),
-        Case(5, kernel.block_n * (num_sms + 3), BLOCK + 16, out="bare"),
+        Case(1, 1, 1, out="bare", row_scales_b=rows),
+        Case(m + 1, n + 9, 4 * ring + BLOCK + 8, a_scale="row_major", out="bare", row_scales_b=rows),
+        Case(m - 1, n + 8, 2 * BLOCK + 16, b_scale="k_block_major", out="bare", row_scales_b=rows),
+        Case(3, 16, 130, a_offset=1, b_pad=3, out="bare", row_scales_b=rows),
+        Case(5, kernel.block_n * (num_sms + 3), BLOCK + 16, out="bare", row_scales_b=rows),
     ]
 
 

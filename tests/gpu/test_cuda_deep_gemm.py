@@ -37,11 +37,15 @@ def test_accumulation(in_place: bool, dtype: torch.dtype, device: torch.device) 
     assert torch.equal(d, expected)
 
 
-def test_scales_for_every_row_of_b_are_refused_while_there_is_no_kernel(device: torch.device) -> None:
-    p = integer_problem(30, 40, 256, device=device, b_rows=1)
-    d = torch.empty(30, 40, dtype=torch.bfloat16, device=device)
-    with pytest.raises(RuntimeError, match=r"b_scale has shape \[40, 2\], one scale per row of b and 128 of K"):
-        deep_gemm.fp8_gemm_nt((p.a, p.a_scale), (p.b, p.b_scale), d, recipe=(1, 1, 128))
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("laid_out", [True, False])
+def test_the_recipe_of_weight_gradients(laid_out: bool, dtype: torch.dtype, device: torch.device) -> None:
+    p = integer_problem(300, 520, 640, device=device, b_rows=1)
+    lay = deep_gemm.get_mn_major_tma_aligned_tensor if laid_out else torch.Tensor.contiguous
+    c = torch.randint(-300, 300, (300, 520), device=device).to(dtype)
+    expected = (product(p) + c.double()).float().to(dtype)
+    deep_gemm.fp8_gemm_nt((p.a, lay(p.a_scale)), (p.b, lay(p.b_scale)), c, c=c, recipe=(1, 1, 128))
+    assert torch.equal(c, expected)
 
 
 def test_casts_and_layouts_are_those_of_the_cpu(device: torch.device) -> None:

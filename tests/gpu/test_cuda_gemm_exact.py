@@ -4,7 +4,7 @@ import pytest
 import torch
 from edges import edge_cases, wave_cases
 from exact import Case, expected, fault, operands, wrong_values
-from gemm_kernels import Kernel, all_kernels, of_dtype
+from gemm_kernels import Kernel, all_kernels, of_kind
 
 import barrow
 from barrow.bench.shapes import DEEPSEEK_NK
@@ -51,7 +51,7 @@ def test_deepseek_shapes(m: int, n: int, k: int, device: torch.device) -> None:
         out = barrow.fp8_gemm_nt(x.a, x.a_scale, x.b, x.b_scale, out_dtype=dtype)
         if found := wrong_values(out, want):
             faults.append(f"the operator's choice, {dtype}: {found}")
-        for kernel in of_dtype(dtype):
+        for kernel in of_kind(dtype):
             out.fill_(float("nan"))
             torch.ops.barrow.fp8_gemm_nt_with(x.a, x.a_scale, x.b, x.b_scale, kernel.index, out=out)
             if found := wrong_values(out, want):

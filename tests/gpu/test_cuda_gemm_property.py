@@ -1,8 +1,10 @@
 """Any shape in any memory layout gives the exact result, through the operator and through any kernel."""
 
+from dataclasses import replace
+
 import torch
 from exact import OUT_LAYOUTS, SCALE_LAYOUTS, Case, expected, fault, operands
-from gemm_kernels import of_dtype
+from gemm_kernels import of_kind
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -52,17 +54,17 @@ def test_the_operator(case: Case, dtype: torch.dtype, seed: int, device: torch.d
 
 
 @st.composite
-def kernel_indices(draw: DrawFn) -> tuple[torch.dtype, int]:
-    dtype = draw(dtypes)
-    return dtype, draw(st.integers(0, len(of_dtype(dtype)) - 1))
+def kernel_indices(draw: DrawFn) -> tuple[torch.dtype, bool, int]:
+    dtype, row_scales_b = draw(dtypes), draw(st.booleans())
+    return dtype, row_scales_b, draw(st.integers(0, len(of_kind(dtype, row_scales_b)) - 1))
 
 
 @relaxed
 @given(case=cases, pick=kernel_indices(), seed=st.integers(0, 2**32 - 1))
-def test_any_kernel(case: Case, pick: tuple[torch.dtype, int], seed: int, device: torch.device) -> None:
-    dtype, position = pick
-    kernel = of_dtype(dtype)[position]
-    x = operands(case, dtype, device, seed)
+def test_any_kernel(case: Case, pick: tuple[torch.dtype, bool, int], seed: int, device: torch.device) -> None:
+    dtype, row_scales_b, position = pick
+    kernel = of_kind(dtype, row_scales_b)[position]
+    x = operands(replace(case, row_scales_b=row_scales_b), dtype, device, seed)
     kernel.run(x)
     assert (found := fault(x, expected(x))) is None, f"{kernel.name}: {found}"
 

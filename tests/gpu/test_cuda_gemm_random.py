@@ -12,7 +12,9 @@ from barrow.bench.shapes import DEEPSEEK_NK
 SHAPES = [(1, 576, 7168), (77, 2112, 2048), (300, 520, 1536), (515, 1100, 4096)]
 
 
-def _quantized(m: int, n: int, k: int, device: torch.device, spread: float = 0.0) -> Problem:
+def _quantized(
+    m: int, n: int, k: int, device: torch.device, spread: float = 0.0, b_rows: int = BLOCK
+) -> Problem:
     """Normal data through barrow's quantizers; rows and K blocks of A differ by up to 2^`spread` either way."""
     g = torch.Generator(device=device).manual_seed(m * 31 + n * 7 + k)
     x = torch.randn(m, k, device=device, generator=g)
@@ -21,16 +23,18 @@ def _quantized(m: int, n: int, k: int, device: torch.device, spread: float = 0.0
         x *= torch.exp2((torch.rand(m, 1, device=device, generator=g) * 2 - 1) * spread)
         blocks = torch.exp2((torch.rand(-(-k // BLOCK), device=device, generator=g) * 2 - 1) * spread / 4)
         x *= blocks.repeat_interleave(BLOCK)[:k]
-    return Problem(*barrow.per_token_group_quant_fp8(x), *barrow.per_block_quant_fp8(w))
+    quantize_b = barrow.per_block_quant_fp8 if b_rows == BLOCK else barrow.per_token_group_quant_fp8
+    return Problem(*barrow.per_token_group_quant_fp8(x), *quantize_b(w))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
 def test_every_kernel(kernel: Kernel, shape: tuple[int, int, int], device: torch.device) -> None:
     m, n, k = shape
+    b_rows = 1 if kernel.row_scales_b else BLOCK
     for p in (
-        random_problem(m, n, k, seed=kernel.index, device=device),
-        _quantized(m, n, k, device),
-        _quantized(m, n, k, device, spread=8),
+        random_problem(m, n, k, seed=kernel.index, device=device, b_rows=b_rows),
+        _quantized(m, n, k, device, b_rows=b_rows),
+        _quantized(m, n, k, device, spread=8, b_rows=b_rows),
     ):
         out = torch.full((m, n), float("nan"), dtype=kernel.dtype, device=device)
         torch.ops.barrow.fp8_gemm_nt_with(*p.args, kernel.index, out=out)

@@ -59,7 +59,8 @@ class Cost(TypedDict):
 
 
 class GemmKernel(TypedDict):
-    """A GEMM kernel of this build. `smem_bytes` is dynamic shared memory, `size` the bytes of its cubin."""
+    """A GEMM kernel of this build. `row_scales_b` is 1 where each row of B has a scale of its own, `smem_bytes` dynamic
+    shared memory, `size` the bytes of its cubin."""
 
     name: str
     kind: Literal["gemm"]
@@ -68,6 +69,7 @@ class GemmKernel(TypedDict):
     block_m: int
     block_n: int
     stages: int
+    row_scales_b: int
     cluster_k: int
     warpgroups: int
     threads: int

@@ -44,8 +44,8 @@ Tell = Callable[[int, int, str], None]
 
 
 def gemm_kernels() -> list[GemmKernel]:
-    """The GEMM kernels of this build."""
-    return [row for row in launcher.kernels() if row["kind"] == "gemm"]
+    """The GEMM kernels of this build that take a weight's scales, one for each block of 128 x 128."""
+    return [row for row in launcher.kernels() if row["kind"] == "gemm" and not row["row_scales_b"]]
 
 
 def indices() -> dict[str, int]:

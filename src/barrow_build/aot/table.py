@@ -12,6 +12,7 @@ GEMM_NUMBERS = (
     "block_m",
     "block_n",
     "stages",
+    "row_scales_b",
     "cluster_k",
     "warpgroups",
     "threads",
@@ -73,7 +74,7 @@ def _tuned(gpus: Sequence[TunedGpu], specs: Sequence[GemmSpec]) -> list[str]:
 
 def _gemm(spec: GemmSpec, packed: Packed) -> str:
     capability = int(spec.arch.rstrip("af"))
-    numbers = ", ".join(str(getattr(spec, name)) for name in GEMM_NUMBERS)
+    numbers = ", ".join(str(int(getattr(spec, name))) for name in GEMM_NUMBERS)
     cost = ", ".join(f"{float(getattr(spec.cost, field.name))!r}f" for field in fields(spec.cost))
     return f'{{"{spec.name}", {capability}, Dtype::{spec.out}, {numbers}, {{{cost}}}, {_image(packed)}}}'
 

@@ -30,14 +30,21 @@ class AuxSpec:
 _BF16 = (
     # A handful of rows, on wgmma's narrow side; several SMs share the K of a tile where columns are few.
     GemmSpec(8, 64, 12, swapped=True),
-    GemmSpec(8, 64, 11, cluster_k=2, swapped=True),
+    GemmSpec(8, 64, 12, cluster_k=2, swapped=True),
     GemmSpec(8, 64, 11, cluster_k=3, swapped=True),
     GemmSpec(8, 64, 11, cluster_k=4, swapped=True),
+    GemmSpec(8, 64, 10, cluster_k=8, swapped=True),
     GemmSpec(8, 128, 6, warpgroups=2, swapped=True),
+    GemmSpec(16, 64, 10, swapped=True),
     GemmSpec(16, 64, 10, cluster_k=2, swapped=True),
+    GemmSpec(16, 64, 10, cluster_k=3, swapped=True),
     GemmSpec(16, 64, 10, cluster_k=4, swapped=True),
+    GemmSpec(16, 64, 9, cluster_k=8, swapped=True),
     GemmSpec(16, 128, 6, warpgroups=2, swapped=True),
     GemmSpec(32, 64, 8, cluster_k=2, swapped=True),
+    GemmSpec(32, 64, 8, cluster_k=3, swapped=True),
+    GemmSpec(32, 64, 8, cluster_k=4, swapped=True),
+    GemmSpec(32, 64, 8, cluster_k=8, swapped=True),
     GemmSpec(32, 128, 5, warpgroups=2, swapped=True),
     GemmSpec(32, 128, 4, cluster_k=4, warpgroups=2, swapped=True),
     # Few rows: columns for as many tiles as there are SMs.
@@ -46,11 +53,16 @@ _BF16 = (
     GemmSpec(64, 96, 9),
     GemmSpec(64, 128, 8),
     # Few rows and columns: several SMs share the K of a tile.
-    GemmSpec(64, 64, 12, cluster_k=2),
+    GemmSpec(64, 64, 13, cluster_k=2),
     GemmSpec(64, 64, 12, cluster_k=3),
-    GemmSpec(64, 64, 10, cluster_k=4),
-    GemmSpec(128, 64, 7, cluster_k=2, warpgroups=2),
-    GemmSpec(128, 64, 6, cluster_k=3, warpgroups=2),
+    GemmSpec(64, 64, 13, cluster_k=4),
+    GemmSpec(64, 64, 12, cluster_k=8),
+    GemmSpec(64, 128, 8, cluster_k=2),
+    GemmSpec(64, 128, 8, cluster_k=4),
+    GemmSpec(128, 64, 8, cluster_k=2, warpgroups=2),
+    GemmSpec(128, 64, 7, cluster_k=3, warpgroups=2),
+    GemmSpec(128, 64, 8, cluster_k=4, warpgroups=2),
+    GemmSpec(128, 128, 5, cluster_k=2, warpgroups=2),
     # Many rows: the width that wastes the least of the last wave.
     GemmSpec(128, 64, 8, warpgroups=2),
     GemmSpec(128, 96, 6, warpgroups=2),
@@ -70,7 +82,7 @@ _F32 = (
     GemmSpec(32, 64, 8, cluster_k=2, swapped=True, out="f32"),
     GemmSpec(64, 48, 14, out="f32"),
     GemmSpec(64, 64, 12, out="f32"),
-    GemmSpec(64, 64, 10, cluster_k=4, out="f32"),
+    GemmSpec(64, 64, 13, cluster_k=4, out="f32"),
     GemmSpec(64, 128, 8, out="f32"),
     GemmSpec(128, 64, 8, warpgroups=2, out="f32"),
     GemmSpec(128, 128, 5, warpgroups=2, out="f32"),
@@ -79,12 +91,21 @@ _F32 = (
 )
 
 
+# A scale for each row of B is for weight gradients, which are large.
+_ROW_SCALES = tuple(
+    GemmSpec(*tile, row_scales_b=True, warpgroups=warpgroups, out=out)
+    for out in ("bf16", "f32")
+    for *tile, warpgroups in ((64, 64, 12, 1), (128, 96, 6, 2))
+)
+
+
 def _with_cost(spec: GemmSpec) -> GemmSpec:
-    """Costs are fitted to bfloat16 output; writing float32 instead changes them alike for all kernels of a shape."""
-    return replace(spec, cost=BF16_COSTS.get(replace(spec, out="bf16").name, CostModel()))
+    """Costs are fitted to bfloat16 output and block scales; the others change them alike for all kernels of a shape."""
+    twin = replace(spec, out="bf16", row_scales_b=False)
+    return replace(spec, cost=BF16_COSTS.get(twin.name, CostModel()))
 
 
-_GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32))
+_GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32, *_ROW_SCALES))
 
 _AUX = (
     *(

@@ -163,7 +163,7 @@ class GemmSpec:
         """Dynamic shared memory of a block, laid out as the kernel's struct Shared."""
         tiles = self.stages * (self.block_m + self.block_n) * SCALE_BLOCK
         staged = self.rows * self.slice_columns * 2 if self.out == "bf16" else 0
-        received = self.cluster_k * self.rows * self.slice_columns * 4 if self.cluster_k > 1 else 0
+        received = (self.cluster_k - 1) * self.rows * self.slice_columns * 4
         scale_rows = [self.block_m, *([self.block_n] if self.row_scales_b else [])]
         scales = self.stages * sum(-(-rows * 4 // TMA_ALIGNMENT) * TMA_ALIGNMENT for rows in scale_rows)
         barriers = (2 * self.stages + 1) * 8

@@ -40,13 +40,24 @@ inline uint16_t bf16(float value) {
     return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+inline float by_map(const Map& map, int64_t row, int64_t block) {
+    return reinterpret_cast<float*>(map.address + block * map.stride)[row];
+}
+
 inline float scale_of_a(const Map& map, const GemmParams& p, int64_t m, int64_t block) {
-    if (p.a_scale_box_rows > 0) return reinterpret_cast<float*>(map.address + block * map.stride)[m];
+    if (p.a_scale_box_rows > 0) return by_map(map, m, block);
     return p.a_scale[m * p.a_scale_stride_m + block * p.a_scale_stride_k];
 }
 
+// One scale covers `rows` rows of B.
+inline float scale_of_b(const Map& map, const GemmParams& p, int64_t n, int64_t block, int64_t rows) {
+    if (p.b_scale_box_rows > 0) return by_map(map, n, block);
+    return p.b_scale[n / rows * p.b_scale_stride_n + block * p.b_scale_stride_k];
+}
+
 inline void run_gemm(const std::string& name, const Map& a, const Map& b, const Map& d, const Map& a_scale,
-                     const GemmParams& p) {
+                     const Map& b_scale, const GemmParams& p) {
+    const int64_t rows_of_b_scale = name.find("_rows") != std::string::npos ? 1 : 128;
     const bool is_bf16 = name.find("_bf16_") != std::string::npos;
     for (int64_t m = 0; m < p.m; ++m) {
         for (int64_t n = 0; n < p.n; ++n) {
@@ -54,7 +65,7 @@ inline void run_gemm(const std::string& name, const Map& a, const Map& b, const 
             for (int64_t k = 0; k < p.k; ++k) {
                 sum += e4m3(a.address[m * a.stride + k]) * e4m3(b.address[n * b.stride + k]) *
                        scale_of_a(a_scale, p, m, k / 128) *
-                       p.b_scale[n / 128 * p.b_scale_stride_n + k / 128 * p.b_scale_stride_k];
+                       scale_of_b(b_scale, p, n, k / 128, rows_of_b_scale);
             }
             if (p.d_by_tma) {
                 reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = bf16(sum);
