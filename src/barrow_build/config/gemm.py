@@ -104,6 +104,11 @@ class GemmSpec:
         return self.warpgroups > 1 and not self.swapped
 
     @property
+    def is_tuned(self) -> bool:
+        """Whether it is one of those that tables of measured choices choose from: those that take a weight's scales."""
+        return not self.row_scales_b
+
+    @property
     def rows(self) -> int:
         """Of a tile, those that lie on the 64 of wgmma."""
         return self.block_n if self.swapped else self.block_m

@@ -144,7 +144,7 @@ def _check_unique(source: str, choices: Sequence[Choice], kernels: Mapping[str, 
 def _check_timed(source: str, timed: Sequence[str], choices: Sequence[Choice], kernels: Mapping[str, GemmSpec]) -> None:
     """Refuse a table that a kernel came after: it may be faster than the choices. Outputs that were not tuned aside."""
     outs = {kernels[name].out for name in timed if name in kernels} | {kernels[c.kernel].out for c in choices}
-    if untimed := sorted(name for name, spec in kernels.items() if spec.out in outs and name not in timed):
+    if untimed := sorted(name for name, spec in kernels.items() if spec.is_tuned and spec.out in outs and name not in timed):
         raise TuningError(
             f"{source} was made without timing {', '.join(untimed)}, which may be faster than its choices; {_REMEDY}"
         )
