@@ -69,6 +69,8 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     const uint32_t down = kSwapped ? 0 : math.first_row, along = kSwapped ? math.first_row : 0;
     Tile tile;
     bool more = scheduler.next(tile);
+    // Scales of B are read by this very thread; all else comes through a producer that has waited.
+    if (!params.prefetch_b) wait_for_predecessors();
     if (more) scales.begin(tile.n + along);
     while (more) {
         float sum[kWaves][kSums] = {};

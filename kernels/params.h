@@ -42,7 +42,7 @@ struct GemmParams {
     // in multiples of 16 bytes. Then threads copy the scales of both.
     uint32_t a_scale_box_rows;
     uint32_t b_scale_box_rows;
-    // 1 when the kernel was launched to overlap the ones in front, and may load B before they have ended.
+    // 1 when B and its scales may be loaded before the kernels in front have ended: they do not write them.
     uint32_t prefetch_b;
     // 1 when D's address, row stride and row length are multiples of 16 bytes: the copy engine writes whole
     // 16 bytes.

@@ -40,6 +40,9 @@ int resident_clusters(const GemmKernel& kernel, int num_sms);
 // Rows of tiles in a band of the walk over D (GemmParams::band).
 uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k);
 
+// Whether the kernel gains by starting before the kernels in front are done.
+bool overlaps(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k, int num_sms);
+
 // Whether the kernel is for the problem's GPU, output and scales, and one cluster of it fits the GPU.
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem);
 

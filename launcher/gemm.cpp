@@ -121,7 +121,8 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
         if (params.a_scale_box_rows == 0) params.b_scale_box_rows = 0;
     }
     // A copy of B is written by the kernel right in front of this one.
-    params.prefetch_b = prefetch_b && b.copy == nullptr;
+    const bool overlap = overlaps(kernel, shape.m, shape.n, shape.k, scope.device().num_sms);
+    params.prefetch_b = overlap && prefetch_b && b.copy == nullptr;
 
     CUtensorMap a_map = tensor_map(TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");
     CUtensorMap b_map = tensor_map(TmaElement::fp8, b.matrix, kernel.block_n, kScaleBlock, "b");
@@ -144,7 +145,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     if (kernel.cluster_k == 1)
         clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
     void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &b_scale_map, &params};
-    scope.launch(kernel, clusters * kernel.cluster_k, params.prefetch_b != 0, pointers);
+    scope.launch(kernel, clusters * kernel.cluster_k, overlap, pointers);
 }
 
 }  // namespace barrow

@@ -10,6 +10,9 @@ namespace {
 
 using namespace cuda;
 
+// The first CUDA driver that records such a launch in a graph (CUDA 12.3 Release Notes).
+constexpr int kOverlapInGraphs = 12030;
+
 const Device& supported_device(int index) {
     const Device& found = device(index);
     if (found.capability != kArch) {
@@ -32,7 +35,7 @@ void enqueue(CUkernel kernel, const char* name, int64_t grid, int threads, int c
         attributes[count].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
         attributes[count++].value.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
     }
-    if (overlap) {
+    if (overlap && driver().version >= kOverlapInGraphs) {
         attributes[count].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
         attributes[count++].value.programmaticStreamSerializationAllowed = 1;
     }
