@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from cost_model import Gpu, Sample, check_formula, fit, predict
 
-from barrow_build.config import ARCHS, CostModel, GemmSpec, catalogue, costs
+from barrow_build.config import ARCHS, CostModel, GemmSpec, catalogue, costs, tuning
 
 Row = dict[str, Any]
 Costs = Mapping[str, CostModel]
@@ -175,8 +175,8 @@ def main() -> None:
     args = parser.parse_args()
     # The matrices are small: threads would only wait for each other.
     torch.set_num_threads(1)
-    every = (spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec))
-    specs = {spec.name: spec for spec in every if spec.out == "bf16" and spec.is_tuned}
+    every = tuning.tunable(spec for arch in ARCHS for spec in catalogue(arch))
+    specs = {name: spec for name, spec in every.items() if spec.out == "bf16"}
     times = read(args.tunings, specs)
     for gpu in dict.fromkeys(gpu for gpu, *_ in times.us):
         check_formula(gpu)

@@ -90,8 +90,7 @@ def main() -> None:
     parser.add_argument("tunings", type=Path, nargs="+", help="JSON of barrow tune, one for each GPU")
     parser.add_argument("--out", type=Path, default=tuning.FOLDER, help="folder; default: that of the build's sources")
     args = parser.parse_args()
-    every = (spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec))
-    specs = {spec.name: spec for spec in every if spec.is_tuned}
+    specs = tuning.tunable(spec for arch in ARCHS for spec in catalogue(arch))
     for path in args.tunings:
         write(path, args.out, specs)
 

@@ -9,8 +9,8 @@
 namespace barrow {
 
 // `slice` = columns of rank `rank`, summed over all CTAs; false for a CTA that owns none. Called once by
-// every math thread of the cluster, with `received` for the others' slices of this warpgroup's 64 rows and the
-// barrier `landed` of one arrival for all kGroups of them, both at the same place in all CTAs.
+// every math thread of the cluster, with `received` for the others' slices of this warpgroup's 64 rows and
+// the barrier `landed` of one arrival for all kGroups of them, both at the same place in all CTAs.
 template <uint32_t kCtas, uint32_t kSlices, uint32_t kGroups, uint32_t kSums>
 __device__ __forceinline__ bool cluster_reduce(const float (&sum)[kSums], float (&slice)[kSums / kSlices],
                                                uint32_t received, uint32_t landed, uint32_t rank,

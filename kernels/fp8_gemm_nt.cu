@@ -3,8 +3,8 @@
 // A CTA is a producer and WARPGROUPS math warpgroups around a ring of stages in shared memory, each holding
 // 128 of K: a tile of A with its scales and a tile of B. The producer is a thread, or a warp where the copy
 // engine cannot address the scales and they have to be copied. A math warpgroup multiplies a stage on the
-// tensor cores and promotes the partial sum, times both scales, into float32 registers. The grid is persistent
-// over D's tiles.
+// tensor cores and promotes the partial sum, times both scales, into float32 registers. The grid is
+// persistent over D's tiles.
 //
 // The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order. With few
 // rows of A, SWAPPED lays B on wgmma's 64 rows and A on its narrow side, and the sums are D transposed.

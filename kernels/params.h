@@ -37,9 +37,9 @@ struct GemmParams {
     uint32_t a_box_rows;
     // Rows of tiles in a band of the persistent walk over D, which goes down a band before along it.
     uint32_t band;
-    // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes, and of B's where each row of B
-    // has one; 0 when the copy engine cannot address them: it wants rows adjacent, and base and stride along K
-    // in multiples of 16 bytes. Then threads copy the scales of both.
+    // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes, and of B's where each row
+    // of B has one; 0 when the copy engine cannot address them: it wants rows adjacent, and base and stride
+    // along K in multiples of 16 bytes. Then threads copy the scales of both.
     uint32_t a_scale_box_rows;
     uint32_t b_scale_box_rows;
     // 1 when B and its scales may be loaded before the kernels in front have ended: they do not write them.

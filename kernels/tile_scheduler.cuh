@@ -28,7 +28,10 @@ public:
         const uint32_t band = next_ / (band_ * columns_);
         const uint32_t in_band = next_ - band * band_ * columns_;
         const uint32_t height = min(band_, rows_ - band * band_);
-        // The last tile reaches back into the one before it, which calculates the same bits.
+        // The last tile reaches back into the one before it, which calculates the same bits: a partly empty
+        // one took longer than a full one. The first row has to be a multiple of 4, since the copy engine
+        // faults (an illegal instruction) on a coordinate along a map's inner dimension, here A's scales,
+        // inside 16 bytes.
         tile.m = min((band * band_ + in_band % height) * kBlockM, last_row_);
         tile.n = in_band / height * kBlockN;
         next_ += gridDim.x / kCluster;
@@ -44,7 +47,7 @@ private:
     uint32_t rows_;
     uint32_t columns_;
     uint32_t last_row_;  // where the last row of tiles begins
-    uint32_t next_;  // 32 bits hold it: a tile has at least 1,024 elements, and D fits in memory
+    uint32_t next_;      // 32 bits hold it: a tile has at least 1,024 elements, and D fits in memory
 };
 
 // Where a role stands in the ring of stages, and the parity of the barriers' current phase there.

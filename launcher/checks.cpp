@@ -157,8 +157,9 @@ const GemmKernel& check_kernel(int64_t row, const GemmShape& shape) {
     }
     // With one row of b there is one row of scales either way.
     if (shape.n > 1 && (kernel.row_scales_b != 0) != shape.row_scales_b()) {
-        fail("%s_with: kernel %s takes one scale of b per %s but b_scale has one per %s; choose another", kGemm, kernel.name,
-             kernel.row_scales_b ? "row" : "128 rows", shape.row_scales_b() ? "row" : "128 rows");
+        fail("%s_with: kernel %s takes one scale of b per %s but b_scale has one per %s; choose another",
+             kGemm, kernel.name, kernel.row_scales_b ? "row" : "128 rows",
+             shape.row_scales_b() ? "row" : "128 rows");
     }
     return kernel;
 }

@@ -29,7 +29,7 @@ constexpr int kUsualGbPerS = 3352;
 
 // Clusters of `size` that an H100 runs at once take this many of its SMs: clusters live within one GPC, whose
 // SMs they do not fill. By the times, a second round began after 66 clusters of 2, 39 of 3 and 30 of 4,
-// and after twice as many where two CTAs share an SM.
+// and after twice as many where two CTAs share an SM. Larger ones are taken to fill as many as those of 4.
 constexpr int kSms = 132;
 constexpr int kFilledSms[] = {132, 132, 117, 120};
 
@@ -42,8 +42,8 @@ double overlapped(double a, double b) {
 }
 
 // Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles or
-// between two groups of columns. And B under the last row of tiles, if that is not full: its CTAs have less
-// to load than those beside them and, as it seems, run ahead, so that what they read is no longer shared.
+// between two groups of columns. And B, where M is no multiple of a tile, as it was when the last row of tiles
+// lay partly beyond M: its CTAs had less to load and, as it seems, ran ahead of those that they share B with.
 double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t rows, uint32_t columns,
                    double waves, uint32_t running) {
     const uint32_t band = std::min(rows, band_tiles(kernel, problem.m, problem.n, problem.k));

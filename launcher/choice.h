@@ -23,8 +23,8 @@ struct GemmProblem {
     Dtype out;
     int arch;
     int num_sms;
-    int memory_gb_s;  // peak; 0 if unknown
-    bool row_scales_b = false;
+    int memory_gb_s;    // peak; 0 if unknown
+    bool row_scales_b;  // each row of B has a scale of its own
 };
 
 struct Candidate {

@@ -55,7 +55,8 @@ int64_t a_box_rows(const GemmKernel& kernel, int64_t m) { return std::min<int64_
 // Scales of rows as the copy engine sees them: a row of one scale each per block of K.
 TmaMatrix scale_rows(const TensorView& scale) {
     const int64_t rows = scale.sizes[0], k_blocks = scale.sizes[1], bytes = sizeof(float);
-    return {scale.data(), k_blocks, rows, k_blocks > 1 ? scale.strides[1] * bytes : tma_round_up(rows * bytes)};
+    return {scale.data(), k_blocks, rows,
+            k_blocks > 1 ? scale.strides[1] * bytes : tma_round_up(rows * bytes)};
 }
 
 // Scales that one load brings: those of a tile of `block` rows, or of all rows in whole 16 bytes where there
@@ -70,10 +71,18 @@ int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block
 }
 
 const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const Device& device) {
-    const GemmProblem problem{shape.m,           shape.n,        shape.k,           shape.out,
-                              device.capability, device.num_sms, device.memory_gb_s, shape.row_scales_b()};
+    GemmProblem problem{shape.m,
+                        shape.n,
+                        shape.k,
+                        shape.out,
+                        device.capability,
+                        device.num_sms,
+                        device.memory_gb_s,
+                        shape.row_scales_b()};
     if (wanted != nullptr) {
-        if (can_run(*wanted, problem) || shape.n == 1) return *wanted;
+        // check_kernel has compared them, and lets either kind of kernel have the one scale of one row of B.
+        problem.row_scales_b = wanted->row_scales_b != 0;
+        if (can_run(*wanted, problem)) return *wanted;
         fail("barrow.fp8_gemm_nt_with: kernel %s cannot run on GPU %d (%s) with this out; choose another",
              wanted->name, device.index, device.name);
     }
@@ -88,6 +97,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
               const GemmKernel* wanted) {
     if (shape.m == 0 || shape.n == 0) return;
     if (shape.k == 0) return fill_zero(out);
+
     const LaunchScope scope(args.a);
     const GemmKernel& kernel = choose(shape, wanted, scope.device());
     const Operand a = addressable(args.a, scope);
@@ -124,20 +134,20 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     const bool overlap = overlaps(kernel, shape.m, shape.n, shape.k, scope.device().num_sms);
     params.prefetch_b = overlap && prefetch_b && b.copy == nullptr;
 
-    CUtensorMap a_map = tensor_map(TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");
-    CUtensorMap b_map = tensor_map(TmaElement::fp8, b.matrix, kernel.block_n, kScaleBlock, "b");
+    CUtensorMap a_map, b_map;
+    encode(a_map, TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");
+    encode(b_map, TmaElement::fp8, b.matrix, kernel.block_n, kScaleBlock, "b");
     // Where params says that the copy engine is not used, the kernel reads no map; any valid one will do.
     CUtensorMap d_map = a_map, a_scale_map = a_map, b_scale_map = a_map;
     if (params.d_by_tma) {
-        d_map = tensor_map(TmaElement::bf16, {params.d, shape.m, shape.n, d_stride_bytes}, kernel.store_rows,
-                           kernel.store_columns, "out");
+        encode(d_map, TmaElement::bf16, {params.d, shape.m, shape.n, d_stride_bytes}, kernel.store_rows,
+               kernel.store_columns, "out");
     }
     if (params.a_scale_box_rows > 0) {
-        a_scale_map = tensor_map(TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
+        encode(a_scale_map, TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
     }
-
     if (params.b_scale_box_rows > 0) {
-        b_scale_map = tensor_map(TmaElement::f32, b_scale, 1, params.b_scale_box_rows, "b_scale");
+        encode(b_scale_map, TmaElement::f32, b_scale, 1, params.b_scale_box_rows, "b_scale");
     }
 
     // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.

@@ -43,9 +43,9 @@ def build(folder: Path, gpus: Sequence[tuning.TunedGpu], specs: Sequence[GemmSpe
     return program
 
 
-def run(program: Path, problems: Sequence[Problem], *arguments: str) -> list[str]:
+def run(program: Path, problems: Sequence[Problem], *arguments: str, row_scales_b: bool = False) -> list[str]:
     """Its lines for these problems."""
-    text = "".join(" ".join(map(str, problem)) + "\n" for problem in problems)
+    text = "".join(" ".join(map(str, (*problem, int(row_scales_b)))) + "\n" for problem in problems)
     done = subprocess.run([program, *arguments], input=text, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 

@@ -97,8 +97,9 @@ struct Partial {
 };
 
 // The same with two partial sums: the tensor cores work on one while the CUDA cores promote the other. A warp
-// that sends off a step is held up until the tensor cores take it; of a narrow tile, whose steps are short,
-// the others are therefore sent off after the promotion.
+// that sends off a step is held up until the tensor cores take it. Of a narrow tile, whose steps are short,
+// only the first one is therefore sent off before the promotion, and the later ones after it: else the warp
+// would wait through most of its own multiplication before it promotes.
 __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                     float (&sum)[kSums]) {
     if (k_blocks == 0) return;

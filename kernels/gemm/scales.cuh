@@ -180,7 +180,7 @@ struct ScalingOf<Layout::swapped> {
     }
 };
 
-using Scaling = ScalingOf<kSwapped    ? Layout::swapped
+using Scaling = ScalingOf<kSwapped      ? Layout::swapped
                           : kRowScalesB ? Layout::row_scales
                                         : Layout::block_scales>;
 using ScalesA = Scaling::ScalesA;

@@ -22,7 +22,7 @@ constexpr uint32_t kSums = kWgmmaN / 2;  // accumulators of a thread for 64 rows
 // Times 64 rows of a math warpgroup.
 constexpr uint32_t kWaves = (kSwapped ? kBlockN : kBlockM) / (kWarpgroups * kWgmmaM);
 constexpr uint32_t kSteps = kScaleBlock / kWgmmaK;  // wgmmas of a block of K
-constexpr uint32_t kInFlight = IN_FLIGHT;  // partial sums a thread has registers for
+constexpr uint32_t kInFlight = IN_FLIGHT;           // partial sums a thread has registers for
 
 // CTAs that split K share the adding up of a tile: the first SLICES take some of wgmma's columns each.
 constexpr uint32_t kSlices = SLICES;
@@ -47,7 +47,7 @@ constexpr uint32_t kScaleBytesB = kRowScalesB ? (kBlockN * 4 + 127) / 128 * 128 
 constexpr uint32_t kStagedBytes = kBf16 ? kWgmmaM * kSlice * 2 : 0;
 constexpr uint32_t kReceivedBytes = (kClusterK - 1) * kWgmmaM * kSlice * 4;
 
-// Registers of a producer and of a math thread once the producers have handed theirs over; 0: as compiled.
+// Registers of a producing and of a math thread once the former have handed theirs over; 0: as compiled.
 constexpr uint32_t kProducerRegisters = PRODUCER_REGISTERS, kMathRegisters = MATH_REGISTERS;
 constexpr bool kExchangeRegisters = kMathRegisters > 0;
 

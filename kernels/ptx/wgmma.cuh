@@ -12,8 +12,8 @@ constexpr uint32_t kWgmmaM = 64;
 constexpr uint32_t kWgmmaK = 32;
 
 // Lower half of the matrix descriptor of a K-major tile whose rows are 128 bytes, swizzled over 128 bytes:
-// eight rows make an atom, atoms follow each other every 1024 bytes (PTX ISA, "Matrix Descriptor Format"). The
-// upper half is the same for all, so that only 32 bits are left to calculate between two multiplications.
+// eight rows make an atom, atoms follow each other every 1024 bytes (PTX ISA, "Matrix Descriptor Format").
+// The upper half is the same for all, so that only 32 bits are left to calculate between two multiplications.
 __device__ __forceinline__ uint32_t wgmma_descriptor(uint32_t smem) { return 1u << 16 | smem >> 4; }
 
 // What one step of kWgmmaK bytes along K adds to a descriptor.

@@ -12,9 +12,7 @@ from barrow.bench.shapes import DEEPSEEK_NK
 SHAPES = [(1, 576, 7168), (77, 2112, 2048), (300, 520, 1536), (515, 1100, 4096)]
 
 
-def _quantized(
-    m: int, n: int, k: int, device: torch.device, spread: float = 0.0, b_rows: int = BLOCK
-) -> Problem:
+def _quantized(m: int, n: int, k: int, device: torch.device, spread: float = 0.0, b_rows: int = BLOCK) -> Problem:
     """Normal data through barrow's quantizers; rows and K blocks of A differ by up to 2^`spread` either way."""
     g = torch.Generator(device=device).manual_seed(m * 31 + n * 7 + k)
     x = torch.randn(m, k, device=device, generator=g)

@@ -28,6 +28,16 @@ def test_every_output_type_has_kernels_and_float32_adds_no_tile_of_its_own(arch:
     assert by_type["f32"] <= by_type["bf16"]  # a float32 kernel takes the cost of its twin
 
 
+@pytest.mark.parametrize("arch", ARCHS)
+def test_a_kernel_that_is_not_timed_has_the_costs_of_its_twin(arch: str) -> None:
+    gemms = [spec for spec in catalogue(arch) if isinstance(spec, GemmSpec)]
+    timed = {spec: spec.cost for spec in gemms if spec.out == "bf16" and not spec.row_scales_b}
+    others = [spec for spec in gemms if spec not in timed]
+    assert {(spec.out, spec.row_scales_b) for spec in others} == {("f32", False), ("bf16", True), ("f32", True)}
+    for spec in others:
+        assert spec.cost == timed[replace(spec, out="bf16", row_scales_b=False)], spec.name
+
+
 def test_an_unknown_architecture_has_no_kernels() -> None:
     assert catalogue("80") == ()
 
@@ -45,7 +55,9 @@ def test_an_unknown_architecture_has_no_kernels() -> None:
         ({"cluster_k": 2, "block_m": 256}, "split K takes 64 rows a warpgroup"),
         ({"swapped": True, "block_m": 12}, "block_m must be a multiple of 8"),
         ({"swapped": True, "block_n": 256}, "block_n is 64 rows a warpgroup"),
+        ({"row_scales_b": True, "block_n": 192, "stages": 2}, "registers a math thread exceed"),
         ({"swapped": True, "block_m": 64}, "a swapped tile has two partial sums"),
+        ({"swapped": True, "block_m": 16, "row_scales_b": True}, "swapped, a thread has one scale of B"),
         ({"block_m": 256, "block_n": 256}, "registers a math thread exceed"),
         ({"stages": 9}, "bytes of shared memory exceed"),
     ],
@@ -65,6 +77,18 @@ def test_a_legal_spec_passes_unchanged() -> None:
     assert GOOD.check() is GOOD
 
 
+def test_scales_per_row_of_b_take_shared_memory_of_every_stage() -> None:
+    spec = GemmSpec(64, 48, 10)
+    # 48 floats, in whole 128 bytes.
+    assert replace(spec, row_scales_b=True).smem_bytes == spec.smem_bytes + 10 * 256
+
+
+def test_only_the_others_sums_are_received() -> None:
+    alone, pair, eight = (GemmSpec(64, 64, 4, cluster_k=size, out="f32").smem_bytes for size in (1, 2, 8))
+    # Slices of 64 rows x 32 columns of float32, and, with eight, four that are 16 wide each.
+    assert (pair - alone, eight - alone) == (64 * 32 * 4, 7 * 64 * 16 * 4)
+
+
 def test_name_and_macros_tell_specs_apart() -> None:
     changes: tuple[dict[str, Any], ...] = (
         {"block_m": 256},
@@ -73,6 +97,7 @@ def test_name_and_macros_tell_specs_apart() -> None:
         {"cluster_k": 2},
         {"warpgroups": 1},
         {"swapped": True},
+        {"row_scales_b": True},
         {"out": "f32"},
     )
     others = [replace(GOOD, **change) for change in changes]

@@ -11,9 +11,10 @@ from choice_probe import SPECS
 from barrow_build.aot.table import table
 from barrow_build.config import tuning
 
-KERNELS = {spec.name: spec for spec in SPECS}
-BF16 = next(spec.name for spec in SPECS if spec.out == "bf16")
-F32 = next(spec.name for spec in SPECS if spec.out == "f32")
+KERNELS = tuning.tunable(SPECS)
+BF16 = next(name for name, spec in KERNELS.items() if spec.out == "bf16")
+F32 = next(name for name, spec in KERNELS.items() if spec.out == "f32")
+ROWS = [spec.name for spec in SPECS if spec.row_scales_b]
 ALL = sorted(KERNELS)
 
 Data = dict[str, Any]
@@ -106,6 +107,18 @@ def test_only_kernels_of_an_output_that_was_timed_have_to_be() -> None:
     assert set(parse(only).timed) == set(only["timed"])
     gone = {**only, "timed": [*only["timed"], "a kernel that has left"]}
     assert parse(gone).choices == parse(only).choices
+
+
+def test_kernels_for_a_scale_per_row_of_b_are_neither_asked_for_nor_taken(tmp_path: Path) -> None:
+    assert ROWS
+    assert not set(ROWS) & set(ALL)
+    (tmp_path / "h100.json").write_text(json.dumps(data()))
+    assert tuning.load(tmp_path, SPECS)[0].timed == tuple(ALL)
+    edited = data()
+    edited["choices"][0]["kernel"] = ROWS[0]
+    (tmp_path / "h100.json").write_text(json.dumps(edited))
+    with pytest.raises(tuning.TuningError, match=f"has no kernel '{ROWS[0]}'"):
+        tuning.load(tmp_path, SPECS)
 
 
 def test_a_folder_has_one_table_for_a_gpu(tmp_path: Path) -> None:

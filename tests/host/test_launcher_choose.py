@@ -31,14 +31,14 @@ def ceil_div(value: int, divisor: int) -> int:
     return -(-value // divisor)
 
 
-# Of an H100's SMs, those that clusters of 1, 2, 3 and 4 fill.
+# Of an H100's SMs, those that clusters of 1, 2, 3, and 4 or more fill.
 FILLED = (132, 132, 117, 120)
 
 
 def fits(kernel: GemmKernel, num_sms: int) -> int:
     """Clusters that run at once."""
     size = kernel["cluster_k"]
-    return num_sms * FILLED[size - 1] // 132 * kernel["ctas_per_sm"] // size
+    return num_sms * FILLED[min(size, 4) - 1] // 132 * kernel["ctas_per_sm"] // size
 
 
 def read_again(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> int:
@@ -78,15 +78,24 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s:
     return cost["fixed_us"] + waves * cost["tile_us"] + again * cost["again"] + longer
 
 
-def test_there_are_kernels_for_both_outputs() -> None:
-    assert {kernel["out"] for kernel in GEMMS} == {"bf16", "f32"}
+def test_there_are_kernels_for_both_outputs_and_both_kinds_of_scales() -> None:
+    assert {(kernel["out"], kernel["row_scales_b"]) for kernel in GEMMS} == {
+        (out, rows) for out in ("bf16", "f32") for rows in (0, 1)
+    }
 
 
-@given(m=dims, n=dims, k=dims, out=outs, num_sms=sms)
-def test_candidates_are_the_kernels_that_fit_by_predicted_time(m: int, n: int, k: int, out: Out, num_sms: int) -> None:
-    candidates = choose(m, n, k, out, num_sms, NO_GB_S)
+def able_kernels(out: Out, num_sms: int, rows: bool) -> list[GemmKernel]:
+    kinds = [kernel for kernel in GEMMS if kernel["out"] == out and kernel["row_scales_b"] == rows]
+    return [kernel for kernel in kinds if fits(kernel, num_sms) > 0]
+
+
+@given(m=dims, n=dims, k=dims, out=outs, num_sms=sms, rows=st.booleans())
+def test_candidates_are_the_kernels_that_fit_by_predicted_time(
+    m: int, n: int, k: int, out: Out, num_sms: int, rows: bool
+) -> None:
+    candidates = choose(m, n, k, out, num_sms, NO_GB_S, row_scales_b=rows)
     assert not any(candidate["measured"] for candidate in candidates)
-    able = [kernel for kernel in GEMMS if kernel["out"] == out and fits(kernel, num_sms) > 0]
+    able = able_kernels(out, num_sms, rows)
     # A stable sort: table order among equals.
     expected = sorted(able, key=lambda kernel: predicted_us(kernel, m, n, k, num_sms, NO_GB_S))
     assert [candidate["kernel"] for candidate in candidates] == [kernel["name"] for kernel in expected]
@@ -97,6 +106,7 @@ def test_candidates_are_the_kernels_that_fit_by_predicted_time(m: int, n: int, k
 @given(m=dims, n=dims, k=dims, out=outs, num_sms=sms)
 def test_same_arguments_give_the_same_answer(m: int, n: int, k: int, out: Out, num_sms: int) -> None:
     assert choose(m, n, k, out, num_sms) == choose(m, n, k, out, num_sms)
+    assert choose(m, n, k, out, num_sms) == choose(m, n, k, out, num_sms, row_scales_b=False)
 
 
 @given(tiles=st.integers(1, MAX_DIM // 256) | st.integers(1, 80), n=dims, k=dims, out=outs)
@@ -115,11 +125,12 @@ def test_an_unknown_bandwidth_is_an_h100s() -> None:
         assert choose(m, 5120, 8192, "bf16", 77, 4917)[0]["predicted_us"] < known[0]["predicted_us"]
 
 
-def test_one_sm_still_has_a_kernel() -> None:
-    for out in ("bf16", "f32"):
-        names = {candidate["kernel"] for candidate in choose(1, 1, 1, out, 1)}
-        assert names == {kernel["name"] for kernel in GEMMS if kernel["out"] == out and fits(kernel, 1) > 0}
-        assert names
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("out", ["bf16", "f32"])
+def test_one_sm_still_has_a_kernel(out: Out, rows: bool) -> None:
+    names = {candidate["kernel"] for candidate in choose(1, 1, 1, out, 1, row_scales_b=rows)}
+    assert names == {kernel["name"] for kernel in able_kernels(out, 1, rows)}
+    assert names
 
 
 @pytest.mark.parametrize("name", ["m", "n", "k", "num_sms"])
@@ -127,7 +138,7 @@ def test_one_sm_still_has_a_kernel() -> None:
 def test_a_number_out_of_range_is_named(name: str, value: int) -> None:
     arguments = {"m": 1, "n": 1, "k": 1, "num_sms": H100_SMS, name: value}
     with pytest.raises(ValueError, match=rf"^choose: {name} is {value} but needs to be from 1 to {MAX_DIM}$"):
-        choose(out_dtype="bf16", **arguments)
+        choose(arguments["m"], arguments["n"], arguments["k"], "bf16", arguments["num_sms"])
 
 
 @pytest.mark.parametrize("value", [-1, 2**31])

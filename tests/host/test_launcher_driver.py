@@ -36,6 +36,9 @@ def gemm(a, a_scale, b, b_scale, dtype=torch.bfloat16, prefetch_b=False):
 def problem(m, n, k, seed=0):
     torch.manual_seed(seed)
     return [*per_token_group_quant_fp8(torch.randn(m, k)), *per_block_quant_fp8(torch.randn(n, k))]
+def problem_rows(m, n, k, seed=0):
+    torch.manual_seed(seed)
+    return [t for rows in (m, n) for t in per_token_group_quant_fp8(torch.randn(rows, k))]
 def wrong(got, args, dtype=torch.bfloat16):
     want = ops.fp8_gemm_nt.default(*args, True)
     error = (got.float() - want).abs().max() / want.abs().max().clamp_min(1e-30)
@@ -179,17 +182,24 @@ def check_geometry(launch: dict[str, Any], m: int, n: int, k: int) -> None:
         assert (operand["cols"], operand["rows"], operand["box"]) == (k, rows, [128, box_rows])
         assert (operand["element_bytes"], operand["swizzle"]) == (1, 3)
     # The quantizer's scales have adjacent rows and K blocks at multiples of 16 bytes: the copy engine takes them.
-    scale = launch["a_scale"]
-    assert (scale["cols"], scale["rows"]) == (m, -(-k // 128))
-    assert scale["box"] == [min(-(-m // 4) * 4, kernel["block_m"]), 1]
-    assert (scale["element_bytes"], scale["swizzle"]) == (4, 0)
+    scales = [("a_scale", m, kernel["block_m"])]
+    if kernel["row_scales_b"]:
+        scales.append(("b_scale", n, kernel["block_n"]))
+    else:
+        assert launch["b_scale"] is None
+    for name, rows, block in scales:
+        scale = launch[name]
+        assert (scale["cols"], scale["rows"]) == (rows, -(-k // 128))
+        assert scale["box"] == [min(-(-rows // 4) * 4, block), 1]
+        assert (scale["element_bytes"], scale["swizzle"]) == (4, 0)
 
 
-def test_every_shape_computes_by_the_chosen_kernel(on_fake_gpu: Run) -> None:
+@pytest.mark.parametrize("make", ["problem", "problem_rows"])
+def test_every_shape_computes_by_the_chosen_kernel(make: str, on_fake_gpu: Run) -> None:
     code = f"""
 result = []
 for m, n, k in {SHAPES}:
-    args = problem(m, n, k)
+    args = {make}(m, n, k)
     for dtype in (torch.bfloat16, torch.float32):
         got = gemm(*args, dtype)
         result.append([wrong(got, args, dtype), str(got.dtype), list(got.shape), list(got.stride())])
@@ -200,7 +210,9 @@ for m, n, k in {SHAPES}:
     assert result == [[False, torch_name[out], [m, n], [n, 1]] for (m, n, _), out in shapes]
     launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
     for ((m, n, k), out), launch in zip(shapes, launches, strict=True):
-        assert launch["kernel"] == choose(m, n, k, out, FAKE_SMS, FAKE_GB_S)[0]["kernel"]
+        # Scales of one row are those of one block.
+        rows = make == "problem_rows" and n > 1
+        assert launch["kernel"] == choose(m, n, k, out, FAKE_SMS, FAKE_GB_S, rows)[0]["kernel"]
         check_geometry(launch, m, n, k)
 
 
@@ -220,9 +232,10 @@ def test_every_kernel_can_be_named(on_fake_gpu: Run) -> None:
     names = [kernel["name"] for kernel in kernels() if kernel["kind"] == "gemm"]
     code = """
 from barrow.launcher import kernels
-args, result = problem(130, 136, 144), []
+kinds, result = (problem(130, 136, 144), problem_rows(130, 136, 144)), []
 for index, kernel in enumerate(kernels()):
     if kernel["kind"] == "gemm":
+        args = kinds[kernel["row_scales_b"]]
         dtype = torch.bfloat16 if kernel["out"] == "bf16" else torch.float32
         out = torch.empty(130, 136, dtype=dtype)
         on_gpu(ops.fp8_gemm_nt_with.default, *args, index, out=out)
@@ -355,6 +368,61 @@ result.append(wrong(gemm(*args), args))
     assert [line["a_scale"] is not None for line in launches] == [True] * 3 + [False] * 4 + [True, False, True]
 
 
+def test_a_kernel_for_other_scales_of_b_is_refused(on_fake_gpu: Run) -> None:
+    code = """
+from barrow.launcher import kernels
+gemms = [(i, kernel) for i, kernel in enumerate(kernels()) if kernel["kind"] == "gemm"]
+def run(n, make, index, kernel):
+    args = make(3, n, 208)
+    out = torch.empty(3, n, dtype=torch.bfloat16 if kernel["out"] == "bf16" else torch.float32)
+    return caught(lambda: on_gpu(ops.fp8_gemm_nt_with.default, *args, index, out=out) or wrong(out, args, out.dtype))
+refused = [run(2, problem if kernel["row_scales_b"] else problem_rows, i, kernel) for i, kernel in gemms]
+either = [run(1, make, i, kernel) for make in (problem, problem_rows) for i, kernel in gemms]
+result = [refused, either]
+"""
+    (refused, either), log = on_fake_gpu(code)
+    gemms = [kernel for kernel in kernels() if kernel["kind"] == "gemm"]
+    for kernel, text in zip(gemms, refused, strict=True):
+        takes, has = ("row", "128 rows") if kernel["row_scales_b"] else ("128 rows", "row")
+        assert text == (
+            f"RuntimeError: barrow.fp8_gemm_nt_with: kernel {kernel['name']} takes one scale of b per {takes} but "
+            f"b_scale has one per {has}; choose another"
+        )
+    # One row of b has one scale for each 128 of K either way.
+    assert either == ["False"] * len(gemms) * 2
+    assert [line["kernel"] for line in log if "kernel" in line] == [kernel["name"] for kernel in gemms] * 2
+
+
+def test_scales_of_both_rows_go_by_the_copy_engine_or_are_copied(on_fake_gpu: Run) -> None:
+    code = """
+m, n, k = 20, 40, 384
+a, a_scale, b, b_scale = problem_rows(m, n, k)
+def laid_out(scale, offset, row_stride, k_stride):
+    return torch.zeros(4096).as_strided(scale.shape, (row_stride, k_stride), offset).copy_(scale)
+good, odd_base, odd_stride, row_major = (0, 1, 64), (1, 1, 64), (0, 1, 65), (0, 3, 1)
+cases = [
+    (good, good), (good, (4, 1, 40)), (good, odd_base), (odd_base, good), (good, odd_stride),
+    (good, row_major), (row_major, good), (row_major, row_major),
+]
+result = []
+for of_a, of_b in cases:
+    args = a, laid_out(a_scale, *of_a), b, laid_out(b_scale, *of_b)
+    result.append(wrong(gemm(*args), args))
+# Rows that share one scale, and one block of K, whose stride is never used.
+args = a, a_scale, b, b_scale[:1].expand(n, 3)
+result.append(wrong(gemm(*args), args))
+args = a[:, :128], a_scale[:, :1], b[:, :128], laid_out(b_scale[:, :1], 0, 1, 7)
+result.append(wrong(gemm(*args), args))
+"""
+    result, log = on_fake_gpu(code)
+    assert result == [False] * 10
+    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    assert [line["b_scale"] is not None for line in launches] == [True] * 2 + [False] * 7 + [True]
+    for line in launches:
+        assert (line["a_scale"] is None) == (line["b_scale"] is None)
+        assert line["kernel"].endswith("_rows")
+
+
 def test_nothing_is_launched_for_nothing(on_fake_gpu: Run) -> None:
     code = """
 result = []
@@ -386,6 +454,8 @@ result.append(wrong(gemm(*odd, torch.bfloat16, True), odd))
     assert result == [0, 0, 0]
     launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
     assert [line["overlap"] for line in launches] == [0, 1, 0]
+    # What the kernel is told: it waits for those in front before it loads B, or only before it loads A.
+    assert [line["prefetch_b"] for line in launches] == [0, 1, 0]
 
 
 def test_quantizers_are_launched_as_the_kernels_expect(on_fake_gpu: Run) -> None:
@@ -484,12 +554,12 @@ result = [
     caught(lambda: on_gpu(ops.fp8_gemm_nt.out, a, a_scale, b, b_scale, out=torch.empty(4, 8).half())),
     caught(lambda: on_gpu(ops.fp8_gemm_nt.out, a, a_scale, b, b_scale, out=torch.empty(8, 4))),
     caught(lambda: on_gpu(ops.per_block_quant_fp8.default, torch.ones(3, 3).int(), False)),
-    caught(lambda: gemm(a, a_scale, b, b_scale.repeat(8, 1))),
+    caught(lambda: gemm(a, a_scale, b, b_scale.repeat(7, 1))),
 ]
 """
     result, log = on_fake_gpu(code)
     assert all(text.startswith("RuntimeError: barrow") for text in result)
-    parts = ("b has K = 64", "out has dtype float16", "out has shape [8, 4]", "int32", "b_scale has shape [8, 1], one")
+    parts = ("b has K = 64", "out has dtype float16", "out has shape [8, 4]", "int32", "b_scale has shape [7, 1] but")
     for text, part in zip(result, parts, strict=True):
         assert part in text
     assert log == []

@@ -16,7 +16,7 @@ from barrow_build.config import tuning
 
 Out = Literal["bf16", "f32"]
 OUTS: tuple[Out, ...] = ("bf16", "f32")
-OUT = {spec.name: spec.out for spec in SPECS}
+OUT = {name: spec.out for name, spec in tuning.tunable(SPECS).items()}
 H100 = (132, 3352)
 H200 = (132, 4917)
 
@@ -28,7 +28,7 @@ def model_choice(m: int, n: int, k: int, out: Out = "bf16", num_sms: int = 132) 
 
 def other_than_the_model(m: int, n: int, k: int, out: Out = "bf16", skip: int = 0) -> str:
     """A kernel for the table that shows that it is the table's: the model does not choose it."""
-    names = [spec.name for spec in SPECS if spec.out == out and spec.name != model_choice(m, n, k, out)]
+    names = [name for name, of in OUT.items() if of == out and name != model_choice(m, n, k, out)]
     return names[skip % len(names)]
 
 
@@ -131,6 +131,13 @@ def test_a_choice_that_cannot_run_falls_back_to_the_model(tmp_path: Path) -> Non
     assert (kernel, measured) == (model_choice(64, N, K, num_sms=1), False)
 
 
+def test_a_choice_is_for_scales_of_blocks_only(probe: Path) -> None:
+    for out in OUTS:
+        (line,) = run(probe, [(out, 64, N, K, *H100)], row_scales_b=True)
+        model = launcher.choose(64, N, K, out, *H100, row_scales_b=True)[0]["kernel"]
+        assert line == f"{model} 0"
+
+
 def test_without_a_table_every_choice_is_the_models(tmp_path: Path) -> None:
     if compiler() is None:
         pytest.skip("compiling the choice needs a C++ compiler")
@@ -171,8 +178,7 @@ def test_the_installed_launcher_agrees(m: int, nk: tuple[int, int], out: Out, nu
 def test_every_shipped_choice_is_made() -> None:
     for gpu in SHIPPED:
         for c in gpu.choices:
-            out: Out = SPECS[[spec.name for spec in SPECS].index(c.kernel)].out
-            first, *_ = launcher.choose(c.m, c.n, c.k, out, gpu.num_sms, gpu.memory_gb_s)
+            first, *_ = launcher.choose(c.m, c.n, c.k, OUT[c.kernel], gpu.num_sms, gpu.memory_gb_s)
             assert (first["kernel"], first["measured"]) == (c.kernel, True)
 
 

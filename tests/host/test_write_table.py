@@ -25,7 +25,7 @@ N, K = 2112, 7168
 
 Row = dict[str, Any]
 
-KERNELS = {spec.name: spec for spec in SPECS}
+KERNELS = tuning.tunable(SPECS)
 
 
 def by_model(m: int) -> list[str]:
@@ -84,7 +84,7 @@ def test_the_script_writes_a_table_for_each_gpu(tmp_path: Path) -> None:
     assert (h200_gpu.name, h200_gpu.memory_gb_s) == ("NVIDIA H200", 4917)
 
 
-BF16 = {spec.name: spec for spec in SPECS if spec.out == "bf16"}
+BF16 = {name: spec for name, spec in KERNELS.items() if spec.out == "bf16"}
 GPUS = (cost_model.Gpu(132, 3352), cost_model.Gpu(132, 4917))
 SHAPES = [(m, n, k) for m in (1, 16, 96, 128, 1000, 4096) for n, k in ((576, 7168), (5120, 8192), (24576, 1536))]
 

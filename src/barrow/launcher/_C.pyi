@@ -4,7 +4,13 @@ from typing import Literal
 from barrow.launcher import AuxKernel, Candidate, DriverInfo, GemmKernel, Tuned
 
 def choose(
-    m: int, n: int, k: int, out_dtype: Literal["bf16", "f32"], num_sms: int, memory_gb_s: int = 0
+    m: int,
+    n: int,
+    k: int,
+    out_dtype: Literal["bf16", "f32"],
+    num_sms: int,
+    memory_gb_s: int = 0,
+    row_scales_b: bool = False,
 ) -> list[Candidate]: ...
 def tuned() -> Tuned: ...
 def kernels() -> list[GemmKernel | AuxKernel]: ...

@@ -126,7 +126,13 @@ class Tuned(TypedDict):
 
 
 def choose(
-    m: int, n: int, k: int, out_dtype: Literal["bf16", "f32"], num_sms: int, memory_gb_s: int = 0
+    m: int,
+    n: int,
+    k: int,
+    out_dtype: Literal["bf16", "f32"],
+    num_sms: int,
+    memory_gb_s: int = 0,
+    row_scales_b: bool = False,
 ) -> list[Candidate]:
     """Return every kernel that can run `D[m,n] = A[m,k] x B[n,k]^T` on a GPU, the chosen one first.
 
@@ -139,11 +145,12 @@ def choose(
         num_sms: of the GPU.
         memory_gb_s: its peak bandwidth, as `driver` tells it. 0 stands for the first GPU of `tuned` with `num_sms`, and
             for an H100's where times are predicted.
+        row_scales_b: whether b has a scale for each row, not for 128 of them. Nothing was measured there.
 
     Raises:
         ValueError: naming the argument that is out of range.
     """
-    return _C.choose(m, n, k, out_dtype, num_sms, memory_gb_s)
+    return _C.choose(m, n, k, out_dtype, num_sms, memory_gb_s, row_scales_b)
 
 
 def tuned() -> Tuned:

@@ -36,7 +36,7 @@ def fp8_gemm_nt(
         a_scale: [M, ceil(K / 128)] float32, any strides. As `per_token_group_quant_fp8` returns it is fastest.
         b: [N, K] float8_e4m3fn; last stride 1, any row stride.
         b_scale: [ceil(N / 128), ceil(K / 128)] or [N, ceil(K / 128)] float32, any strides; the shape says which.
-            The second one runs on a CPU only so far.
+            A scale per row is fastest laid out like `a_scale`.
         out: [M, N] bfloat16 or float32 to write to; last stride 1, no overlap with an input. Its dtype counts, and
             `out_dtype` is ignored.
         out_dtype: torch.bfloat16 or torch.float32, the dtype of a new result.

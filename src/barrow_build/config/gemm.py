@@ -51,7 +51,8 @@ class GemmSpec:
 
     `cluster_k` CTAs split the K of one tile and add their sums up in a fixed order, which fills the GPU where tiles are
     few. `warpgroups` math warpgroups split the rows of a tile, or, `swapped`, its columns: then B lies on the 64 rows
-    of wgmma and A, of few rows, on its narrow side.
+    of wgmma and A, of few rows, on its narrow side. With `row_scales_b` each row of B has a scale of its own, where
+    otherwise 128 share one.
     """
 
     block_m: int
@@ -70,7 +71,8 @@ class GemmSpec:
         """The one name of this kernel: symbol, manifest row, benchmark row and error message."""
         return (
             f"fp8_gemm_nt_{self.out}_sm{self.arch}_{self.block_m}x{self.block_n}x{SCALE_BLOCK}"
-            f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}{'_swapped' if self.swapped else ''}{'_rows' if self.row_scales_b else ''}"
+            f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}{'_swapped' if self.swapped else ''}"
+            f"{'_rows' if self.row_scales_b else ''}"
         )
 
     @property
@@ -89,7 +91,7 @@ class GemmSpec:
 
     @property
     def math_registers(self) -> int:
-        """Registers of a math thread after the producers have handed theirs over (a multiple of 8)."""
+        """Registers of a math thread after the producer has handed its own over (a multiple of 8)."""
         # Warps are dealt to an SM's four partitions, each with a quarter of its registers.
         warps = -(-self.threads * self.ctas_per_sm // WARP // 4)
         at_entry = min(REGISTERS_PER_SM // 4 // warps // WARP // 8 * 8, REGISTERS_PER_THREAD)
@@ -102,11 +104,6 @@ class GemmSpec:
     def exchanges_registers(self) -> bool:
         """A lone math warpgroup has all a thread can use from the start, and narrow tiles need few."""
         return self.warpgroups > 1 and not self.swapped
-
-    @property
-    def is_tuned(self) -> bool:
-        """Whether it is one of those that tables of measured choices choose from: those that take a weight's scales."""
-        return not self.row_scales_b
 
     @property
     def rows(self) -> int:
@@ -217,7 +214,10 @@ class GemmSpec:
             (self.warpgroups <= 3, "at most 3 math warpgroups: more leave too few registers"),
             (self.cluster_k <= 8, "a portable cluster has at most 8 CTAs"),
             (self.cluster_k == 1 or self.waves == 1, "split K takes 64 rows a warpgroup"),
-            (not (self.swapped and self.row_scales_b), "swapped, a thread has one scale of B: row_scales_b asks for one a row"),
+            (
+                not (self.swapped and self.row_scales_b),
+                "swapped, a thread has one scale of B: row_scales_b asks for one a row",
+            ),
             (self.in_flight == 2 or not self.swapped, "a swapped tile has two partial sums"),
             (registers <= self.math_registers, f"{registers} registers a math thread exceed {self.math_registers}"),
             (self.smem_bytes <= self.smem_limit, f"{self.smem_bytes} bytes of shared memory exceed {self.smem_limit}"),

@@ -5,7 +5,7 @@ One JSON file per GPU in `tuned/`, a line per choice, written by benchmarks/writ
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,11 @@ class TunedGpu:
     choices: tuple[Choice, ...]
 
 
+def tunable(specs: Iterable[object]) -> dict[str, GemmSpec]:
+    """The kernels that `barrow tune` times, by name: those for weights, with a scale for 128 x 128."""
+    return {spec.name: spec for spec in specs if isinstance(spec, GemmSpec) and not spec.row_scales_b}
+
+
 def dumps(gpu: TunedGpu) -> str:
     """The text of a table's file."""
     rows = [
@@ -78,7 +83,7 @@ def _list(key: str, rows: Sequence[str]) -> list[str]:
 
 
 def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
-    """The table in `text`; `source` is what errors call it, `kernels` the catalogue by name.
+    """The table in `text`; `source` is what errors call it, `kernels` those of the catalogue that are tunable.
 
     Raises TuningError for text that is no such table, an unknown kernel, an M between the edges of buckets, a dimension
     out of range, two choices for one shape, or a kernel of the catalogue that was not among those timed: it might be
@@ -106,7 +111,7 @@ def parse(text: str, source: str, kernels: Mapping[str, GemmSpec]) -> TunedGpu:
 
 def load(folder: Path, kernels: Sequence[GemmSpec]) -> tuple[TunedGpu, ...]:
     """Every table of `folder`, by file name; raises TuningError as `parse` does, and for two tables of one GPU."""
-    by_name = {spec.name: spec for spec in kernels}
+    by_name = tunable(kernels)
     gpus = [(path.name, parse(path.read_text(), path.name, by_name)) for path in sorted(folder.glob("*.json"))]
     for i, (name, gpu) in enumerate(gpus):
         for other_name, other in gpus[:i]:
@@ -144,7 +149,7 @@ def _check_unique(source: str, choices: Sequence[Choice], kernels: Mapping[str, 
 def _check_timed(source: str, timed: Sequence[str], choices: Sequence[Choice], kernels: Mapping[str, GemmSpec]) -> None:
     """Refuse a table that a kernel came after: it may be faster than the choices. Outputs that were not tuned aside."""
     outs = {kernels[name].out for name in timed if name in kernels} | {kernels[c.kernel].out for c in choices}
-    if untimed := sorted(name for name, spec in kernels.items() if spec.is_tuned and spec.out in outs and name not in timed):
+    if untimed := sorted(name for name, spec in kernels.items() if spec.out in outs and name not in timed):
         raise TuningError(
             f"{source} was made without timing {', '.join(untimed)}, which may be faster than its choices; {_REMEDY}"
         )

@@ -76,11 +76,13 @@ std::string run(const std::string& name, void** parameters) {
         const Map a_scale = read_map(parameters[3]), b_scale = read_map(parameters[4]);
         const auto& p = *static_cast<GemmParams*>(parameters[5]);
         run_gemm(name, a, b, d, a_scale, b_scale, p);
-        snprintf(text, sizeof(text), "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u",
-                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma);
+        snprintf(text, sizeof(text),
+                 "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
+                 "\"prefetch_b\": %u",
+                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.prefetch_b);
         return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
-               ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null") + ", \"b_scale\": " +
-               (p.b_scale_box_rows > 0 ? describe(b_scale) : "null");
+               ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null") +
+               ", \"b_scale\": " + (p.b_scale_box_rows > 0 ? describe(b_scale) : "null");
     }
     if (name.rfind("pad_rows", 0) == 0) {
         const auto& p = *static_cast<PadRowsParams*>(parameters[0]);
