@@ -89,6 +89,12 @@ def on_fake_gpu(fake: Path, tmp_path: Path) -> Run:
     return run
 
 
+GEMMS = [
+    kernel
+    for kernel in kernels()
+    if kernel["kind"] == "gemm" and kernel["out"] == "bf16" and not kernel["row_scales_b"]
+]
+
 # What the call of QUERY runs.
 CHOSEN = choose(1, 1, 1, "bf16", FAKE_SMS, FAKE_GB_S)[0]["kernel"]
 QUERY = "from barrow import launcher\nresult = [launcher.driver(), caught(lambda: gemm(*problem(1, 1, 1)))]"
@@ -442,7 +448,14 @@ for shape in ((0, 300), (3, 0)):
     assert log == []
 
 
-def test_only_a_gemm_that_may_prefetch_b_overlaps_the_kernels_in_front(on_fake_gpu: Run) -> None:
+# The first CUDA driver that records a launch which overlaps in a graph.
+OVERLAPS = 12030
+
+
+@pytest.mark.parametrize(("version", "overlap"), [(OVERLAPS - 10, 0), (OVERLAPS, 1)])
+def test_a_gemm_overlaps_the_kernels_in_front_and_loads_b_early_where_it_may(
+    on_fake_gpu: Run, version: int, overlap: int
+) -> None:
     code = """
 args = problem(5, 64, 128)
 result = [wrong(gemm(*args, torch.bfloat16, prefetch), args) for prefetch in (False, True)]
@@ -450,12 +463,42 @@ result = [wrong(gemm(*args, torch.bfloat16, prefetch), args) for prefetch in (Fa
 odd = problem(5, 64, 131)
 result.append(wrong(gemm(*odd, torch.bfloat16, True), odd))
 """
-    result, log = on_fake_gpu(code)
+    result, log = on_fake_gpu(code, FAKE_CUDA_VERSION=version)
     assert result == [0, 0, 0]
     launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
-    assert [line["overlap"] for line in launches] == [0, 1, 0]
+    assert [line["overlap"] for line in launches] == [overlap] * 3
     # What the kernel is told: it waits for those in front before it loads B, or only before it loads A.
     assert [line["prefetch_b"] for line in launches] == [0, 1, 0]
+
+
+def test_tiles_that_share_b_over_a_long_k_keep_their_order(on_fake_gpu: Run) -> None:
+    """An early start would scatter neighbours over the GPU; it is for one row of tiles, a short K, or a split one."""
+    split = next(kernel for kernel in GEMMS if kernel["cluster_k"] == 2 and kernel["block_m"] == 64)
+    whole = next(kernel for kernel in GEMMS if kernel["cluster_k"] == 1 and kernel["block_m"] == 64)
+    code = f"""
+from barrow.launcher import kernels
+index = {{kernel["name"]: i for i, kernel in enumerate(kernels())}}
+result = []
+for name in ({split["name"]!r}, {whole["name"]!r}):
+    for m, k in ((64, 3072), (65, 3071), (65, 3072)):
+        args = problem(m, 32, k)
+        out = torch.empty(m, 32, dtype=torch.bfloat16)
+        on_gpu(ops.fp8_gemm_nt_with.default, *args, index[name], True, out=out)
+        result.append(wrong(out, args))
+"""
+    result, log = on_fake_gpu(code, FAKE_CUDA_VERSION=OVERLAPS)
+    assert result == [0] * 6
+    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    found = [(line["kernel"] == split["name"], line["m"], line["k"], line["overlap"]) for line in launches]
+    assert found == [
+        (True, 64, 3072, 1),
+        (True, 65, 3071, 1),
+        (True, 65, 3072, 1),
+        (False, 64, 3072, 1),
+        (False, 65, 3071, 1),
+        (False, 65, 3072, 0),
+    ]
+    assert launches[-1]["prefetch_b"] == 0
 
 
 def test_quantizers_are_launched_as_the_kernels_expect(on_fake_gpu: Run) -> None:
