@@ -42,8 +42,9 @@ double overlapped(double a, double b) {
 }
 
 // Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles or
-// between two groups of columns. And B, where M is no multiple of a tile, as it was when the last row of tiles
-// lay partly beyond M: its CTAs had less to load and, as it seems, ran ahead of those that they share B with.
+// between two groups of columns. And B, where M is no multiple of a tile, as it was when the last row of
+// tiles lay partly beyond M: its CTAs had less to load and, as it seems, ran ahead of those that they share B
+// with.
 double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t rows, uint32_t columns,
                    double waves, uint32_t running) {
     const uint32_t band = std::min(rows, band_tiles(kernel, problem.m, problem.n, problem.k));
@@ -120,9 +121,10 @@ uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k) {
     return (n * k <= kResidentBytes ? 512 : 2048) / kernel.block_m;
 }
 
-// It saves about a microsecond, but CTAs then come to the SMs in the order in which those are left. Tiles above
-// each other, which read the same B, are no longer neighbours, so that what they read is merged less on its
-// way: up to 15 % of a kernel that has a round or two for its tiles. With many more the order is lost anyway.
+// It saves about a microsecond, but CTAs then come to the SMs in the order in which those are left. Tiles
+// above each other, which read the same B, are no longer neighbours, so that what they read is merged less on
+// its way: up to 15 % of a kernel that has a round or two for its tiles. With many more the order is lost
+// anyway.
 bool overlaps(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k, int num_sms) {
     const bool shares_b = m > kernel.block_m && kernel.cluster_k == 1;
     const bool few_rounds = tiles(kernel, m, n) <= 2 * resident_clusters(kernel, num_sms);
