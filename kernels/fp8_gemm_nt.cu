@@ -69,8 +69,6 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     const uint32_t down = kSwapped ? 0 : math.first_row, along = kSwapped ? math.first_row : 0;
     Tile tile;
     bool more = scheduler.next(tile);
-    // Scales of B are read by this very thread; all else comes through a producer that has waited.
-    if (!params.prefetch_b) wait_for_predecessors();
     if (more) scales.begin(tile.n + along);
     while (more) {
         float sum[kWaves][kSums] = {};
@@ -133,6 +131,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
         __syncthreads();
 
     if (threadIdx.x == 0) launch_dependents();
+    // The producer waits for itself before it loads A; this is for B and its scales.
+    if (!params.prefetch_b) wait_for_predecessors();
 
     if (warp < kMathThreads / kWarp) {
         if constexpr (kExchangeRegisters) registers_take<kMathRegisters>();
