@@ -14,7 +14,13 @@ Row = dict[str, Any]
 
 def row(m: int, n: int = 2112, k: int = 7168, **us: float) -> Row:
     failed = {"cublaslt": "RuntimeError: M = 1"} if "cublaslt" not in us else {}
-    return {"m": m, "n": n, "k": k, "floor_us": 5.0, "us": us, "failed": failed, "kernel": "fp8_gemm_nt_bf16_x"}
+    shape = {"m": m, "n": n, "k": k, "kernel": "fp8_gemm_nt_bf16_x"}
+    return {**shape, "floor_us": 5.0, "us": us, "samples": steady(us), "failed": failed}
+
+
+def steady(us: dict[str, float]) -> dict[str, list[float]]:
+    """The rounds of contenders that take the same time in each."""
+    return {name: [value] * 3 for name, value in us.items()}
 
 
 ROWS = [
@@ -45,6 +51,13 @@ def test_the_summary_takes_the_fastest_of_each_group() -> None:
     assert "triton" not in middle
 
 
+def test_a_ratio_is_taken_within_rounds() -> None:
+    """The clocks fall after two rounds of one and three of the other: medians compare a fast round with a slow one."""
+    drifting = row(1, barrow=15.0, deep_gemm=11.0)
+    drifting["samples"] = {"barrow": [10.0, 10.0, 15.0, 15.0, 15.0], "deep_gemm": [11.0, 11.0, 11.0, 16.5, 16.5]}
+    assert summary.summary([drifting])[0]["deep_gemm"]["worst"] == pytest.approx(1.1)
+
+
 def test_without_a_peer_there_is_the_floor() -> None:
     assert summary.summary([row(1, barrow=10.0)]) == [{"m": [1, 1], "over_floor": 2.0}]
 
@@ -56,7 +69,8 @@ def test_lines_stand_under_the_header() -> None:
     assert text.split() == ["64", "2112", "7168", "5.00", "10.00", "40.00", "30.00", "3.00", "x"]
     assert [head.index(name) + len(name) for name in names] == [text.index(f"{us}.00") + 5 for us in (10, 40, 30)]
     assert summary.line(ROWS[0], names).split()[6] == "-"
-    step = {"m": 8, "floor_us": 70.0, "us": {"barrow": 100.0, "deep_gemm": 150.0}, "failed": {}}
+    us = {"barrow": 100.0, "deep_gemm": 150.0}
+    step = {"m": 8, "floor_us": 70.0, "us": us, "samples": steady(us), "failed": {}}
     assert summary.header(names, nk=False).split() == ["M", "floor", *names, "ratio"]
     assert summary.line(step, names).split() == ["8", "70.00", "100.00", "150.00", "-", "1.50"]
 
@@ -66,7 +80,8 @@ def test_the_summary_in_words_names_the_worst_and_the_failures() -> None:
     assert "M 1..64: 2.00x the floor" in text
     assert "against fp8_best        geomean 1.817x, worst 1.100x at M=1 N=2112 K=7168" in text
     assert "cublaslt has no time for 2 of 4 rows: RuntimeError: M = 1" in text
-    step = {"m": 8, "floor_us": 70.0, "us": {"barrow": 100.0, "deep_gemm": 150.0}, "failed": {}}
+    us = {"barrow": 100.0, "deep_gemm": 150.0}
+    step = {"m": 8, "floor_us": 70.0, "us": us, "samples": steady(us), "failed": {}}
     assert "worst 1.500x at M=8\n" in "\n".join(summary.summary_lines([step])) + "\n"
 
 

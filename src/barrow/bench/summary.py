@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from statistics import geometric_mean
+from statistics import geometric_mean, median
 from typing import Any
 
 from barrow.bench.shapes import M_RANGES
@@ -24,16 +24,21 @@ AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def best(row: Row, names: Sequence[str]) -> float | None:
-    return min((row["us"][name] for name in names if name in row["us"]), default=None)
+def fastest(row: Row, names: Sequence[str]) -> str | None:
+    """The one of `names` with the least time, of those that have one."""
+    return min((name for name in names if name in row["us"]), key=lambda name: float(row["us"][name]), default=None)
 
 
 def speedups(rows: Sequence[Row], names: Sequence[str], ours: Sequence[str] = OURS) -> list[tuple[float, Row]]:
-    """Time of the fastest of `names` over that of `ours`, for the rows that have both; above 1 barrow is faster."""
+    """Time of the fastest of `names` over that of `ours`, for the rows that have both; above 1 barrow is faster.
+
+    The median of the rounds' ratios, not the ratio of medians: clocks change from round to round, and contenders are
+    timed in turn so that one round meets both at the same clocks.
+    """
     return [
-        (peer / mine, row)
+        (median(p / o for p, o in zip(row["samples"][peer], row["samples"][mine], strict=True)), row)
         for row in rows
-        if (mine := best(row, ours)) is not None and (peer := best(row, names)) is not None
+        if (mine := fastest(row, ours)) is not None and (peer := fastest(row, names)) is not None
     ]
 
 
@@ -41,15 +46,15 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     """Per range of M and per peer: geometric mean and worst of the speed-ups, and the distance to the floor."""
     result = []
     for low, high in M_RANGES:
-        timed = [row for row in rows if low <= row["m"] <= high and best(row, OURS) is not None]
+        timed = [(row, mine) for row in rows if low <= row["m"] <= high and (mine := fastest(row, OURS)) is not None]
         if not timed:
             continue
         line: Row = {
-            "m": [min(row["m"] for row in timed), max(row["m"] for row in timed)],
-            "over_floor": geometric_mean([(best(row, OURS) or 0.0) / row["floor_us"] for row in timed]),
+            "m": [min(row["m"] for row, _ in timed), max(row["m"] for row, _ in timed)],
+            "over_floor": geometric_mean([row["us"][mine] / row["floor_us"] for row, mine in timed]),
         }
         for label, (ours, names) in AGAINST.items():
-            if ratios := speedups(timed, names, ours):
+            if ratios := speedups([row for row, _ in timed], names, ours):
                 worst, where = min(ratios, key=lambda pair: pair[0])
                 line[label] = {
                     "geomean": geometric_mean([ratio for ratio, _ in ratios]),
