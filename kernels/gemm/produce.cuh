@@ -42,8 +42,8 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     Scheduler scheduler(params);
     Tile tile;
     if (!scheduler.next(tile)) return;
-    // Stages of the first tile that get their B at once: the kernels in front do not write it, or this one
-    // would not have been launched to overlap them.
+    // Stages of the first tile that get their B at once, where the caller has said that the kernels in front
+    // do not write it.
     uint32_t ahead = params.prefetch_b ? min(kStages, k_blocks) : 0;
     if (leads) {
         for (uint32_t stage = 0; stage < ahead; ++stage) {
