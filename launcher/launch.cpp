@@ -29,8 +29,8 @@ void enqueue(CUkernel kernel, const char* name, int64_t grid, int threads, int c
              bool overlap, CUstream stream, void** params) {
     CUlaunchAttribute attributes[2]{};
     unsigned count = 0;
-    // For real clusters only: an attribute of size 1 changes the order of CTAs on the SMs, and costs up to 40
-    // %.
+    // For real clusters only: an attribute of size 1 changes the order of CTAs on the SMs, for up to 40 %
+    // more time.
     if (cluster > 1) {
         attributes[count].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
         attributes[count++].value.clusterDim = {static_cast<unsigned>(cluster), 1, 1};

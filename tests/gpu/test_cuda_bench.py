@@ -91,4 +91,4 @@ def test_the_driver_tells_the_bandwidth_that_the_table_asks_for(device: torch.de
     name = torch.cuda.get_device_name(device)
     if "H100 80GB HBM3" in name or "H200" in name:
         gpus = [gpu["name"] for gpu in launcher.tuned()["gpus"] if gpu["num_sms"] == found["num_sms"]]
-        assert found["memory_gb_s"] == pytest.approx(4917 if "H200" in name else 3352, rel=0.03), gpus
+        assert found["memory_gb_s"] == pytest.approx(4814 if "H200" in name else 3352, rel=0.03), gpus

@@ -68,7 +68,7 @@ def test_what_cannot_be_used_is_told() -> None:
 
 
 def test_the_script_writes_a_table_for_each_gpu(tmp_path: Path) -> None:
-    h200 = {**H100.as_json(), "gpu": "NVIDIA H200", "slug": "h200", "memory_gb_s": 4917}
+    h200 = {**H100.as_json(), "gpu": "NVIDIA H200", "slug": "h200", "memory_gb_s": 4814}
     sources = []
     for machine in (H100.as_json(), h200):
         sources.append(tmp_path / f"tune-{machine['slug']}.json")
@@ -81,11 +81,11 @@ def test_the_script_writes_a_table_for_each_gpu(tmp_path: Path) -> None:
     assert second.startswith(f"{tables}/h200.json: ")
     h100_gpu, h200_gpu = tuning.load(tables, SPECS)
     assert [choice.kernel for choice in h100_gpu.choices] == [by_model(64)[2]]
-    assert (h200_gpu.name, h200_gpu.memory_gb_s) == ("NVIDIA H200", 4917)
+    assert (h200_gpu.name, h200_gpu.memory_gb_s) == ("NVIDIA H200", 4814)
 
 
 BF16 = {name: spec for name, spec in KERNELS.items() if spec.out == "bf16"}
-GPUS = (cost_model.Gpu(132, 3352), cost_model.Gpu(132, 4917))
+GPUS = (cost_model.Gpu(132, 3352), cost_model.Gpu(132, 4814))
 SHAPES = [(m, n, k) for m in (1, 16, 96, 128, 1000, 4096) for n, k in ((576, 7168), (5120, 8192), (24576, 1536))]
 
 

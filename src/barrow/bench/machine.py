@@ -15,7 +15,7 @@ from barrow.linear import rules, target
 
 # What a large device-to-device copy moves per second, reads and writes counted: the ceiling of a floor. Measured on an
 # H100 and an H200 SXM, by the peak bandwidth that the driver tells in GB/s; other GPUs get the mean of their fractions.
-MEASURED_TB_S = {3352: 3.0, 4917: 4.3}
+MEASURED_TB_S = {3352: 3.0, 4814: 4.3}
 FRACTION_OF_PEAK = 0.885
 # Operations per second that dense FP8 matrix products reach on both, with scales applied.
 FP8_TFLOPS = 1500.0

@@ -50,7 +50,7 @@ def _nvidia(name: str, capability: tuple[int, int], num_sms: int, memory_gb_s: i
 NAMED = {
     "H100": _nvidia("H100", (9, 0), 132, 3352),
     "H100-PCIe": _nvidia("H100-PCIe", (9, 0), 114, 2039),
-    "H200": _nvidia("H200", (9, 0), 132, 4917),
+    "H200": _nvidia("H200", (9, 0), 132, 4814),
     "GH200": _nvidia("GH200", (9, 0), 132, 4023),
     "H20": _nvidia("H20", (9, 0), 78, 4023),
     "B200": _nvidia("B200", (10, 0), 148),

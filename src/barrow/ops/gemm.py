@@ -42,8 +42,8 @@ def fp8_gemm_nt(
         out_dtype: torch.bfloat16 or torch.float32, the dtype of a new result.
         prefetch_b: start to load `b` and `b_scale` before the work in front of this call on the stream is done
             (programmatic dependent launch), which hides most of a small product's start. Only for what that work does
-            not write, such as the weights of a model; `a` and `a_scale` are waited for as ever. Without effect on shapes
-            whose kernel is faster when it starts in its turn.
+            not write, such as the weights of a model; `a` and `a_scale` are waited for as ever. Without effect on
+            shapes whose kernel is faster when it starts in its turn.
 
     Returns:
         `out`, or a new contiguous [M, N] tensor on the device of `a`.
