@@ -145,10 +145,7 @@ def names_of(wheel: Path, package: str) -> set[str]:
 
 
 def unknown_keywords(symbol: str, use: Use) -> set[str]:
-    # vLLM's own wrapper has one more, which it does not pass on.
-    return (
-        use.keywords - set(inspect.signature(getattr(barrow.deep_gemm, symbol)).parameters) - {"is_deep_gemm_e8m0_used"}
-    )
+    return use.keywords - set(inspect.signature(getattr(barrow.deep_gemm, symbol)).parameters)
 
 
 def print_uses(title: str, uses: dict[str, Use], theirs: set[str]) -> list[str]:
