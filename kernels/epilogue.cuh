@@ -2,9 +2,7 @@
 // registers.
 #pragma once
 
-#include "ptx/sync.cuh"
-#include "ptx/tma.cuh"
-#include "ptx/wgmma.cuh"
+#include "gemm/access.cuh"
 
 namespace barrow {
 
@@ -60,11 +58,11 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
 // Hands the staged rows to the copy engine; call from one thread, after the warpgroup has written them.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void store_staged(uint32_t smem, const CUtensorMap* map, uint32_t row,
-                                             uint32_t column, uint32_t columns) {
+                                             uint32_t column, uint32_t columns, const Tile& tile) {
     constexpr uint32_t kWidth = kStoreWidth<kBlockN>;
 #pragma unroll
     for (uint32_t c = 0; c < kBlockN; c += kWidth)
-        if (column + c < columns) tma_store(smem + c * kWgmmaM * 2, map, column + c, row);
+        if (column + c < columns) Access::store_box(smem + c * kWgmmaM * 2, map, column + c, row, tile);
     tma_store_commit();
 }
 
@@ -85,7 +83,7 @@ __device__ __forceinline__ void stage_bf16_transposed(uint32_t smem, const float
 
 // Writes one warpgroup's 64 columns of D and kTokens rows straight to D.
 template <bool kBf16, uint32_t kTokens>
-__device__ __forceinline__ void store_registers_transposed(const GemmParams& params,
+__device__ __forceinline__ void store_registers_transposed(const GemmParams& params, const Target& target,
                                                            const float (&sum)[kTokens / 2], uint32_t row,
                                                            uint32_t column, uint32_t thread) {
     const uint32_t lane = thread % kWarp;
@@ -94,30 +92,31 @@ __device__ __forceinline__ void store_registers_transposed(const GemmParams& par
 #pragma unroll
     for (uint32_t i = 0; i < kTokens / 2; ++i) {
         const uint32_t r = first_row + i / 4 * 8 + i % 2, c = first_column + i % 4 / 2 * 8;
-        if (r >= params.m || c >= params.n) continue;
+        if (r < target.first || r >= target.end || c >= params.n) continue;
         const int64_t place = int64_t{r} * params.d_stride_m + c;
         if constexpr (kBf16)
-            static_cast<uint16_t*>(params.d)[place] = static_cast<uint16_t>(pack_bf16(sum[i], 0.0f));
+            static_cast<uint16_t*>(target.d)[place] = static_cast<uint16_t>(pack_bf16(sum[i], 0.0f));
         else
-            static_cast<float*>(params.d)[place] = sum[i];
+            static_cast<float*>(target.d)[place] = sum[i];
     }
 }
 
 // Writes one warpgroup's 64 rows straight to D, element by element at the edges.
 template <bool kBf16, uint32_t kBlockN>
-__device__ __forceinline__ void store_registers(const GemmParams& params, const float (&sum)[kBlockN / 2],
-                                                uint32_t row, uint32_t column, uint32_t thread) {
+__device__ __forceinline__ void store_registers(const GemmParams& params, const Target& target,
+                                                const float (&sum)[kBlockN / 2], uint32_t row,
+                                                uint32_t column, uint32_t thread) {
     constexpr uint32_t kBytes = kBf16 ? 2 : 4;
     const uint32_t lane = thread % kWarp;
     const uint32_t first_row = row + thread / kWarp * 16 + lane / 4;
     const uint32_t first_column = column + lane % 4 * 2;
     // Pairs start at even columns, so that one test covers every pair of the tile.
-    const bool pairs = params.d_stride_m % 2 == 0 && reinterpret_cast<uint64_t>(params.d) % (2 * kBytes) == 0;
+    const bool pairs = params.d_stride_m % 2 == 0 && reinterpret_cast<uint64_t>(target.d) % (2 * kBytes) == 0;
 #pragma unroll
     for (uint32_t half = 0; half < 2; ++half) {
         const uint32_t r = first_row + half * 8;
-        if (r >= params.m) continue;
-        uint8_t* line = static_cast<uint8_t*>(params.d) + int64_t{r} * params.d_stride_m * kBytes;
+        if (r < target.first || r >= target.end) continue;
+        uint8_t* line = static_cast<uint8_t*>(target.d) + int64_t{r} * params.d_stride_m * kBytes;
 #pragma unroll
         for (uint32_t j = 0; j < kBlockN / 8; ++j) {
             const uint32_t c = first_column + j * 8;

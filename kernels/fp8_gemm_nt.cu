@@ -9,6 +9,9 @@
 // The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order. With few
 // rows of A, SWAPPED lays B on wgmma's 64 rows and A on its narrow side, and the sums are D transposed.
 //
+// GROUPED, rows of A come in groups, each multiplied by a matrix of its own: only the walk over tiles and
+// where they lie differ.
+//
 // One source, many kernels: the catalogue defines the macros that gemm/tile.cuh reads
 // (src/barrow_build/config).
 #include "cluster_reduce.cuh"
@@ -30,37 +33,37 @@ __device__ __forceinline__ void store_by_tma(uint32_t group, uint32_t thread, St
     if (thread == 0) store();
 }
 
-// Stores `kColumns` of wgmma's columns and one warpgroup's 64 rows, from D's (row, column) on.
+// Stores `kColumns` of wgmma's columns and one warpgroup's 64 rows of `tile`, from D's (row, column) on.
 template <uint32_t kColumns>
-__device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map, const GemmParams& params,
-                                      uint32_t row, uint32_t column, uint32_t group, uint32_t thread,
-                                      const float (&sum)[kColumns / 2]) {
+__device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map, const Params& params,
+                                      const Tile& tile, uint32_t row, uint32_t column, uint32_t group,
+                                      uint32_t thread, const float (&sum)[kColumns / 2]) {
     const bool inside = row < params.m && column < params.n;
-    if (kBf16 && params.d_by_tma) {
+    if (kBf16 && params.d_by_tma && Access::storable(tile, row, kSwapped ? kColumns : kWgmmaM)) {
         if constexpr (kSwapped)
             store_by_tma(
                 group, thread, [&] { stage_bf16_transposed<kColumns>(staged, sum, thread); },
                 [&] {
-                    if (inside) tma_store(staged, &d_map, column, row);
+                    if (inside) Access::store_box(staged, &d_map, column, row, tile);
                     tma_store_commit();
                 });
         else
             store_by_tma(
                 group, thread, [&] { stage_bf16<kColumns>(staged, sum, thread); },
                 [&] {
-                    if (inside) store_staged<kColumns>(staged, &d_map, row, column, params.n);
+                    if (inside) store_staged<kColumns>(staged, &d_map, row, column, params.n, tile);
                 });
         return;
     }
+    const Target target = Access::target(params, tile);
     if constexpr (kSwapped)
-        store_registers_transposed<kBf16, kColumns>(params, sum, row, column, thread);
+        store_registers_transposed<kBf16, kColumns>(params, target, sum, row, column, thread);
     else
-        store_registers<kBf16, kColumns>(params, sum, row, column, thread);
+        store_registers<kBf16, kColumns>(params, target, sum, row, column, thread);
 }
 
-__device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap& d_map,
-                                        const GemmParams& params, uint32_t rank, uint32_t group,
-                                        uint32_t thread) {
+__device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap& d_map, const Params& params,
+                                        uint32_t rank, uint32_t group, uint32_t thread) {
     const uint32_t k_blocks = k_blocks_of(params.k, rank);
     Scheduler scheduler(params);
     Multiplier math(shared, params.a_scale_box_rows == 0, group, thread);
@@ -69,17 +72,18 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     const uint32_t down = kSwapped ? 0 : math.first_row, along = kSwapped ? math.first_row : 0;
     Tile tile;
     bool more = scheduler.next(tile);
-    if (more) scales.begin(tile.n + along);
+    if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile));
     while (more) {
         float sum[kWaves][kSums] = {};
         if constexpr (kInFlight == 1)
             multiply_in_turn(math, scales, k_blocks, sum);
         else
             multiply_overlapped(math, scales, k_blocks, sum[0]);
-        const uint32_t row = tile.m + down, column = tile.n + along;
+        const Tile done = tile;
+        const uint32_t row = done.m + down, column = done.n + along;
         // The next tile's scales travel while this one is stored. CTAs that split K have one tile.
         more = kClusterK == 1 && scheduler.next(tile);
-        if (more) scales.begin(tile.n + along);
+        if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile));
         const uint32_t staged = shared.staged + group * kWaves * kStagedBytes;
         if constexpr (kClusterK > 1) {
             float slice[kSlice / 2];
@@ -87,13 +91,13 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
             if (cluster_reduce<kClusterK, kSlices, kWarpgroups>(sum[0], slice,
                                                                 shared.received + group * kReceivedBytes,
                                                                 shared.landed, rank, group, thread))
-                store<kSlice>(staged, d_map, params, row + (kSwapped ? first : 0),
+                store<kSlice>(staged, d_map, params, done, row + (kSwapped ? first : 0),
                               column + (kSwapped ? 0 : first), group, thread, slice);
         } else {
 #pragma unroll
             for (uint32_t wave = 0; wave < kWaves; ++wave)
-                store<kWgmmaN>(staged + wave * kStagedBytes, d_map, params, row + wave * kWgmmaM, column,
-                               group, thread, sum[wave]);
+                store<kWgmmaN>(staged + wave * kStagedBytes, d_map, params, done, row + wave * kWgmmaM,
+                               column, group, thread, sum[wave]);
         }
     }
     if (kBf16 && thread == 0) tma_store_wait_read();  // before shared memory goes away
@@ -102,7 +106,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
 extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     KERNEL_NAME(const __grid_constant__ CUtensorMap a_map, const __grid_constant__ CUtensorMap b_map,
                 const __grid_constant__ CUtensorMap d_map, const __grid_constant__ CUtensorMap a_scale_map,
-                const __grid_constant__ CUtensorMap b_scale_map, const __grid_constant__ GemmParams params) {
+                const __grid_constant__ CUtensorMap b_scale_map, const __grid_constant__ Params params) {
     extern __shared__ __align__(1024) uint8_t smem[];
     const Shared shared(smem_address(smem));
     // Uniform over the warp, and known to be so by the compiler: roles branch without divergence.
@@ -143,8 +147,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
             const Maps maps{a_map, b_map, a_scale_map, b_scale_map};
             if (!scales_by_tma)
                 produce<true>(shared, maps, params, rank, threadIdx.x % kWarp);
-            else if (elect_lane())
-                produce<false>(shared, maps, params, rank, 0);
+            else if (kGrouped || elect_lane())
+                produce<false>(shared, maps, params, rank, threadIdx.x % kWarp);
         }
     }
 }

@@ -49,6 +49,27 @@ struct GemmParams {
     uint32_t d_by_tma;
 };
 
+// Where the groups of rows of A, each with a matrix of its own in B, are told.
+enum class GroupLayout : uint32_t {
+    ends,     // group g has the rows from where group g - 1 ends, rounded up to `alignment`, to layout[g]
+    indices,  // layout[row] is the group of each row, the same for `alignment` rows; none if it is no group's
+    counts,   // A and D have a slab of m rows for each group, which has the first layout[g] of its own
+};
+
+// D = A x B[group]^T for every group of rows, of which only the GPU knows how many. Strides are in elements.
+struct GroupedGemmParams : GemmParams {
+    const int32_t* layout;
+    int64_t a_scale_stride_slab;
+    int64_t b_scale_stride_group;
+    int64_t d_stride_slab;
+    GroupLayout kind;
+    uint32_t groups;
+    uint32_t alignment;
+    uint32_t blocks;  // entries that the walk reads: groups, or, with indices, runs of `alignment` rows
+};
+// Host and device compilers must agree on it.
+static_assert(sizeof(GemmParams) == 104 && sizeof(GroupedGemmParams) == 152);
+
 // One float8_e4m3fn value per input value and one float32 scale per group. Strides are in elements.
 struct QuantParams {
     const void* x;

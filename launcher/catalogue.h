@@ -37,6 +37,7 @@ struct GemmKernel {
     int block_n;
     int stages;
     int row_scales_b;  // 1 where each row of B has a scale of its own
+    int grouped;       // 1 where groups of rows of A have matrices of their own
     int cluster_k;
     int warpgroups;
     int threads;

@@ -76,7 +76,9 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 // and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients.
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const CostModel& cost = kernel.cost;
-    const uint32_t rows = ceil_div(problem.m, kernel.block_m);
+    const int64_t groups = std::max<int64_t>(problem.groups, 1);
+    const int64_t m_of_group = (problem.m + groups - 1) / groups;
+    const uint32_t rows = groups * ceil_div(m_of_group, kernel.block_m);
     const uint32_t columns = ceil_div(problem.n, kernel.block_n);
     const int64_t clusters = int64_t{rows} * columns;
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
@@ -85,7 +87,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const uint32_t k_blocks = ceil_div(ceil_div(problem.k, kScaleBlock), kernel.cluster_k);
 
     const double tiles_per_sm = static_cast<double>(clusters * kernel.cluster_k) / problem.num_sms;
-    const double stage = static_cast<double>(std::min<int64_t>(problem.m, kernel.block_m) + kernel.block_n) /
+    const double stage = static_cast<double>(std::min<int64_t>(m_of_group, kernel.block_m) + kernel.block_n) /
                          (kernel.block_m + kernel.block_n);
     const double load = tiles_per_sm * k_blocks * stage;
     const double compute_us = waves * k_blocks * cost.k_block_us + load * cost.load_us;
@@ -94,10 +96,12 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double m = problem.m;
     const double n = problem.n;
     const double d_bytes = problem.out == Dtype::f32 ? 4 : 2;
-    const double once_us = ((m + n) * problem.k + m * n * d_bytes) / bytes_per_us;
+    const double once_us = ((m + groups * n) * problem.k + m * n * d_bytes) / bytes_per_us;
     const double idle = 1 - static_cast<double>(running) / resident;
     const double memory_us = once_us * (cost.memory + idle * cost.idle);
-    const double again_us = bytes_again(kernel, problem, rows, columns, waves, running) / bytes_per_us;
+    // Groups are read once: those of many rows were not looked at.
+    const double again_us =
+        problem.groups > 0 ? 0 : bytes_again(kernel, problem, rows, columns, waves, running) / bytes_per_us;
     return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 
@@ -121,6 +125,11 @@ uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k) {
     return (n * k <= kResidentBytes ? 512 : 2048) / kernel.block_m;
 }
 
+uint32_t group_band_tiles(const GemmKernel& kernel, int64_t n, int64_t k) {
+    const int64_t stay = kResidentBytes / k, side = n * k <= kResidentBytes ? 512 : 2048;
+    return std::max<int64_t>(std::max(stay, side) / kernel.block_m, 1);
+}
+
 // It saves about a microsecond, but CTAs then come to the SMs in the order in which those are left. Tiles
 // above each other, which read the same B, are no longer neighbours, so that what they read is merged less on
 // its way: up to 15 % of a kernel that has a round or two for its tiles. With many more the order is lost
@@ -134,7 +143,7 @@ bool overlaps(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k, int num
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem) {
     return kernel.out == problem.out && kernel.arch == problem.arch &&
            (kernel.row_scales_b != 0) == problem.row_scales_b &&
-           resident_clusters(kernel, problem.num_sms) > 0;
+           (kernel.grouped != 0) == (problem.groups > 0) && resident_clusters(kernel, problem.num_sms) > 0;
 }
 
 size_t rank(const GemmProblem& problem, Candidate* candidates) {

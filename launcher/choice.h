@@ -15,7 +15,8 @@ constexpr int kArch = 90;
 // The largest M, N or K: tensor map coordinates are signed 32-bit.
 constexpr int64_t kMaxDim = INT32_MAX;
 
-// M, N, K from 1 to kMaxDim.
+// M, N, K from 1 to kMaxDim. With `groups`, that many groups share the M rows, about alike, and B has a
+// matrix for each.
 struct GemmProblem {
     int64_t m;
     int64_t n;
@@ -25,6 +26,7 @@ struct GemmProblem {
     int num_sms;
     int memory_gb_s;    // peak; 0 if unknown
     bool row_scales_b;  // each row of B has a scale of its own
+    int64_t groups;     // 0 for one product
 };
 
 struct Candidate {
@@ -39,6 +41,9 @@ int resident_clusters(const GemmKernel& kernel, int num_sms);
 
 // Rows of tiles in a band of the walk over D (GemmParams::band).
 uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k);
+
+// The same within a group, of which the host does not know the rows.
+uint32_t group_band_tiles(const GemmKernel& kernel, int64_t n, int64_t k);
 
 // Whether the kernel gains by starting before the kernels in front are done.
 bool overlaps(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k, int num_sms);

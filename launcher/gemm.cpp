@@ -1,74 +1,20 @@
 #include "gemm.h"
 
 #include <algorithm>
-#include <cinttypes>
 
 #include "../kernels/params.h"
-#include "aux_kernels.h"
 #include "choice.h"
 #include "error.h"
 #include "launch.h"
-#include "tma.h"
+#include "operands.h"
 
 namespace barrow {
 namespace {
 
 using namespace cuda;
 
-// An operand as the copy engine can address it, and the copy that this took, if any.
-struct Operand {
-    TmaMatrix matrix;
-    Tensor copy;
-};
-
-Operand addressable(const TensorView& tensor, const LaunchScope& scope) {
-    const int64_t rows = tensor.sizes[0], k = tensor.sizes[1];
-    // The stride of a single row is never used but has to be a legal one.
-    const int64_t stride = rows > 1 ? tensor.strides[0] : tma_round_up(k);
-    const void* data = tensor.data();
-    if (tma_aligned(data) && tma_aligned(stride) && stride >= k) return {{data, rows, k, stride}, nullptr};
-
-    const int64_t pitch = tma_round_up(k);
-    Tensor copy = empty_strided(rows, pitch, pitch, 1, tensor.dtype, tensor);
-    void* target = view("workspace", copy).mutable_data();
-    PadRowsParams params{};
-    params.src = static_cast<const uint8_t*>(data);
-    params.dst = static_cast<uint8_t*>(target);
-    params.src_stride = tensor.strides[0];
-    params.dst_stride = pitch;
-    params.row_bytes = k;
-    params.rows = rows;
-    void* pointers[] = {&params};
-    scope.launch(pad_rows_kernel(), std::min<int64_t>(rows, kPadMaxBlocks), kPadThreads, pointers);
-    return {{target, rows, k, pitch}, std::move(copy)};
-}
-
-// The row length counts because the copy engine writes whole 16 bytes: it zeroes what follows a shorter end.
-bool storable_by_tma(const GemmShape& shape, const void* d, int64_t stride_bytes) {
-    return shape.out == Dtype::bf16 && tma_aligned(d) && tma_aligned(stride_bytes) &&
-           tma_aligned(shape.n * 2);
-}
-
 // Rows of A that one load brings: those of a tile, or where A has fewer, no more than that takes.
 int64_t a_box_rows(const GemmKernel& kernel, int64_t m) { return std::min<int64_t>(m, kernel.block_m); }
-
-// Scales of rows as the copy engine sees them: a row of one scale each per block of K.
-TmaMatrix scale_rows(const TensorView& scale) {
-    const int64_t rows = scale.sizes[0], k_blocks = scale.sizes[1], bytes = sizeof(float);
-    return {scale.data(), k_blocks, rows,
-            k_blocks > 1 ? scale.strides[1] * bytes : tma_round_up(rows * bytes)};
-}
-
-// Scales that one load brings: those of a tile of `block` rows, or of all rows in whole 16 bytes where there
-// are fewer; 0 where the copy engine cannot address them.
-int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block) {
-    const int64_t bytes = rows.cols * static_cast<int64_t>(sizeof(float));
-    const bool adjacent = rows.cols == 1 || scale.strides[0] == 1;
-    const bool addressable = adjacent && tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
-                             rows.row_stride_bytes >= bytes;
-    if (!addressable) return 0;
-    return std::min<int64_t>(tma_round_up(bytes) / static_cast<int64_t>(sizeof(float)), block);
-}
 
 const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const Device& device) {
     GemmProblem problem{shape.m,
@@ -78,7 +24,8 @@ const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const
                         device.capability,
                         device.num_sms,
                         device.memory_gb_s,
-                        shape.row_scales_b()};
+                        shape.row_scales_b(),
+                        0};
     if (wanted != nullptr) {
         // check_kernel has compared them, and lets either kind of kernel have the one scale of one row of B.
         problem.row_scales_b = wanted->row_scales_b != 0;
@@ -119,8 +66,8 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     params.band = band_tiles(kernel, shape.m, shape.n, shape.k);
     params.a_box_rows = a_box_rows(kernel, shape.m);
 
-    const int64_t d_stride_bytes = shape.m > 1 ? d.strides[0] * 2 : tma_round_up(shape.n * 2);
-    params.d_by_tma = storable_by_tma(shape, params.d, d_stride_bytes);
+    const TmaMatrix d_rows = result_rows(d);
+    params.d_by_tma = shape.out == Dtype::bf16 && storable_by_tma(d_rows);
 
     const TmaMatrix a_scale = scale_rows(args.a_scale), b_scale = scale_rows(args.b_scale);
     params.a_scale_box_rows = scale_box_rows(args.a_scale, a_scale, kernel.block_m);
@@ -140,8 +87,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     // Where params says that the copy engine is not used, the kernel reads no map; any valid one will do.
     CUtensorMap d_map = a_map, a_scale_map = a_map, b_scale_map = a_map;
     if (params.d_by_tma) {
-        encode(d_map, TmaElement::bf16, {params.d, shape.m, shape.n, d_stride_bytes}, kernel.store_rows,
-               kernel.store_columns, "out");
+        encode(d_map, TmaElement::bf16, d_rows, kernel.store_rows, kernel.store_columns, "out");
     }
     if (params.a_scale_box_rows > 0) {
         encode(a_scale_map, TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");

@@ -81,13 +81,13 @@ int64_t in_range(const char* name, long long value, int64_t most, int64_t least 
 
 PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
     return guarded([&] {
-        static const char* names[] = {"m",    "n", "k", "out_dtype", "num_sms", "memory_gb_s", "row_scales_b",
-                                      nullptr};
-        long long m, n, k, num_sms, memory_gb_s = 0;
+        static const char* names[] = {
+            "m", "n", "k", "out_dtype", "num_sms", "memory_gb_s", "row_scales_b", "groups", nullptr};
+        long long m, n, k, num_sms, memory_gb_s = 0, groups = 0;
         const char* out_dtype;
         int row_scales_b = 0;
-        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL|Lp:choose", const_cast<char**>(names), &m, &n,
-                                         &k, &out_dtype, &num_sms, &memory_gb_s, &row_scales_b)) {
+        if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLsL|LpL:choose", const_cast<char**>(names), &m, &n,
+                                         &k, &out_dtype, &num_sms, &memory_gb_s, &row_scales_b, &groups)) {
             throw PythonError{};
         }
         const GemmProblem problem{in_range("m", m, kMaxDim),
@@ -97,7 +97,8 @@ PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
                                   kArch,
                                   static_cast<int>(in_range("num_sms", num_sms, INT32_MAX)),
                                   static_cast<int>(in_range("memory_gb_s", memory_gb_s, INT32_MAX, 0)),
-                                  row_scales_b != 0};
+                                  row_scales_b != 0,
+                                  in_range("groups", groups, kMaxDim, 0)};
         const std::unique_ptr<Candidate[]> candidates(new Candidate[kGemmKernelCount]);
         const size_t count = rank(problem, candidates.get());
         Object list = build_list();
@@ -126,12 +127,12 @@ PyObject* kernels(PyObject*, PyObject*) {
             const GemmKernel& k = kGemmKernels[i];
             append(list, checked(Py_BuildValue(
                              "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:O,s:O}", "name",
-                             k.name, "kind", "gemm", "arch", k.arch, "out", name_of(k.out), "block_m",
-                             k.block_m, "block_n", k.block_n, "stages", k.stages, "row_scales_b",
-                             k.row_scales_b, "cluster_k", k.cluster_k, "warpgroups", k.warpgroups, "threads",
-                             k.threads, "smem_bytes", k.smem_bytes, "ctas_per_sm", k.ctas_per_sm,
-                             "store_rows", k.store_rows, "store_columns", k.store_columns, "cost",
-                             build_cost(k.cost).get(), "size", image_size(k.image).get())));
+                             k.name, "kind", k.grouped != 0 ? "grouped_gemm" : "gemm", "arch", k.arch, "out",
+                             name_of(k.out), "block_m", k.block_m, "block_n", k.block_n, "stages", k.stages,
+                             "row_scales_b", k.row_scales_b, "cluster_k", k.cluster_k, "warpgroups",
+                             k.warpgroups, "threads", k.threads, "smem_bytes", k.smem_bytes, "ctas_per_sm",
+                             k.ctas_per_sm, "store_rows", k.store_rows, "store_columns", k.store_columns,
+                             "cost", build_cost(k.cost).get(), "size", image_size(k.image).get())));
         }
         for (size_t i = 0; i < kAuxKernelCount; ++i) {
             const AuxKernel& k = kAuxKernels[i];

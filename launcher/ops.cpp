@@ -8,6 +8,7 @@
 
 #include "checks.h"
 #include "gemm.h"
+#include "grouped.h"
 #include "quant.h"
 #include "tensor.h"
 
@@ -60,7 +61,7 @@ void fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     const GemmArgs args = tensors.views();
     const GemmShape shape = check_gemm(args, float32_out ? Dtype::f32 : Dtype::bf16);
     const int32_t dtype = float32_out ? aoti_torch_dtype_float32() : aoti_torch_dtype_bfloat16();
-    Tensor out = empty_strided(shape.m, shape.n, shape.n, 1, dtype, args.a);
+    Tensor out = empty_strided({shape.m, shape.n}, {shape.n, 1}, dtype, args.a);
     run_gemm(args, shape, out, scalar<bool>(stack[5]));
     stack[0] = give_tensor(std::move(out));
 }
@@ -93,6 +94,61 @@ void check_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     } else {
         check_gemm(tensors.views(), view("out", out));
     }
+}
+
+struct GroupedTensors {
+    explicit GroupedTensors(const StableIValue* stack)
+        : gemm(stack),
+          groups(take_tensor(stack[4])),
+          asked{scalar<int64_t>(stack[5]), scalar<int64_t>(stack[6]), scalar<int64_t>(stack[7])} {}
+
+    GroupedArgs views() const {
+        const GemmArgs args = gemm.views();
+        return {args.a, args.a_scale, args.b, args.b_scale, view(groups_name(asked.kind), groups)};
+    }
+
+    GemmTensors gemm;
+    Tensor groups;
+    GroupsAsked asked;
+};
+
+void m_grouped_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
+    const GroupedTensors tensors(stack);
+    const GroupedArgs args = tensors.views();
+    const GroupedShape shape = check_grouped_gemm(args, tensors.asked);
+    const int32_t dtype = aoti_torch_dtype_bfloat16();
+    Tensor out = args.a.rank == 2 ? empty_strided({shape.m, shape.n}, {shape.n, 1}, dtype, args.a)
+                                  : empty_strided({shape.slabs, shape.m, shape.n},
+                                                  {shape.m * shape.n, shape.n, 1}, dtype, args.a);
+    run_grouped_gemm(args, shape, out);
+    stack[0] = give_tensor(std::move(out));
+}
+
+void m_grouped_fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
+    const GroupedTensors tensors(stack);
+    const Tensor out = take_tensor(stack[8]);
+    const GroupedArgs args = tensors.views();
+    const GroupedShape shape = check_grouped_gemm(args, tensors.asked);
+    check_grouped_out(args, shape, view("out", out));
+    run_grouped_gemm(args, shape, out);
+}
+
+void m_grouped_fp8_gemm_nt_with(StableIValue* stack, uint64_t, uint64_t) {
+    const GroupedTensors tensors(stack);
+    const auto kernel = scalar<int64_t>(stack[8]);
+    const Tensor out = take_tensor(stack[9]);
+    const GroupedArgs args = tensors.views();
+    const GroupedShape shape = check_grouped_gemm(args, tensors.asked);
+    check_grouped_out(args, shape, view("out", out));
+    run_grouped_gemm(args, shape, out, &check_grouped_kernel(kernel));
+}
+
+void check_m_grouped_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
+    const GroupedTensors tensors(stack);
+    const Tensor out = take_optional_tensor(stack[8]);
+    const GroupedArgs args = tensors.views();
+    const GroupedShape shape = check_grouped_gemm(args, tensors.asked);
+    if (out != nullptr) check_grouped_out(args, shape, view("out", out));
 }
 
 using Quantizer = Quantized(const TensorView& x, bool use_ue8m0);
@@ -128,9 +184,18 @@ void register_operators() {
              "Tensor(a!) out) -> ()",
              "fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
              "bool prefetch_b=False, *, Tensor(a!) out) -> ()",
+             "m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, int "
+             "kind, "
+             "int alignment, int expected_m) -> Tensor",
+             "m_grouped_fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
+             "int kind, int alignment, int expected_m, *, Tensor(a!) out) -> ()",
+             "m_grouped_fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
+             "int kind, int alignment, int expected_m, int kernel, *, Tensor(a!) out) -> ()",
              "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
              "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
              "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out) -> ()",
+             "check_m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
+             "int kind, int alignment, int expected_m, Tensor? out) -> ()",
              "check_quant(Tensor x) -> ()",
          }) {
         torch_check(aoti_torch_library_def(library, schema), schema);
@@ -145,9 +210,13 @@ void register_operators() {
     implement("CUDA", "fp8_gemm_nt", fp8_gemm_nt);
     implement("CUDA", "fp8_gemm_nt.out", fp8_gemm_nt_out);
     implement("CUDA", "fp8_gemm_nt_with", fp8_gemm_nt_with);
+    implement("CUDA", "m_grouped_fp8_gemm_nt", m_grouped_fp8_gemm_nt);
+    implement("CUDA", "m_grouped_fp8_gemm_nt.out", m_grouped_fp8_gemm_nt_out);
+    implement("CUDA", "m_grouped_fp8_gemm_nt_with", m_grouped_fp8_gemm_nt_with);
     implement("CUDA", "per_token_group_quant_fp8", quant<per_token_group_quant>);
     implement("CUDA", "per_block_quant_fp8", quant<per_block_quant>);
     implement("CompositeExplicitAutograd", "check_fp8_gemm_nt", check_fp8_gemm_nt);
+    implement("CompositeExplicitAutograd", "check_m_grouped_fp8_gemm_nt", check_m_grouped_fp8_gemm_nt);
     implement("CompositeExplicitAutograd", "check_quant", check_quant_op);
 }
 

@@ -36,8 +36,8 @@ Quantized quantize(const Scheme& scheme, const TensorView& x, bool use_ue8m0) {
         scheme.k_major ? ceil_div(scale_rows, kScaleRowAlignment) * kScaleRowAlignment : 1;
 
     Quantized result;
-    result.q = empty_strided(rows, k, std::max<int64_t>(k, 1), 1, aoti_torch_dtype_float8_e4m3fn(), x);
-    result.scale = empty_strided(scale_rows, k_blocks, stride_m, stride_k, aoti_torch_dtype_float32(), x);
+    result.q = empty_strided({rows, k}, {std::max<int64_t>(k, 1), 1}, aoti_torch_dtype_float8_e4m3fn(), x);
+    result.scale = empty_strided({scale_rows, k_blocks}, {stride_m, stride_k}, aoti_torch_dtype_float32(), x);
     if (x.empty()) return result;
 
     QuantParams params{};

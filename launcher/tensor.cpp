@@ -32,9 +32,17 @@ void* TensorView::mutable_data() const {
     return pointer;
 }
 
+bool TensorView::empty() const {
+    for (int i = 0; i < rank; ++i) {
+        if (sizes[i] == 0) return true;
+    }
+    return false;
+}
+
 int64_t TensorView::extent_bytes() const {
     if (empty()) return 0;
-    const int64_t last = (sizes[0] - 1) * strides[0] + (sizes[1] - 1) * strides[1];
+    int64_t last = 0;
+    for (int i = 0; i < rank; ++i) last += (sizes[i] - 1) * strides[i];
     return (last + 1) * static_cast<int64_t>(aoti_torch_dtype_element_size(dtype));
 }
 
@@ -46,12 +54,12 @@ TensorView view(const char* name, const Tensor& tensor) {
     BARROW_TORCH(aoti_torch_get_dtype, view.handle, &view.dtype);
     BARROW_TORCH(aoti_torch_get_device_type, view.handle, &view.device_type);
     BARROW_TORCH(aoti_torch_get_device_index, view.handle, &view.device_index);
-    if (view.rank == 2) {
+    if (view.rank <= kMostDims) {
         int64_t* sizes = nullptr;
         int64_t* strides = nullptr;
         BARROW_TORCH(aoti_torch_get_sizes, view.handle, &sizes);
         BARROW_TORCH(aoti_torch_get_strides, view.handle, &strides);
-        for (int i = 0; i < 2; ++i) {
+        for (int i = 0; i < view.rank; ++i) {
             view.sizes[i] = sizes[i];
             view.strides[i] = strides[i];
         }
@@ -59,13 +67,11 @@ TensorView view(const char* name, const Tensor& tensor) {
     return view;
 }
 
-Tensor empty_strided(int64_t rows, int64_t cols, int64_t row_stride, int64_t col_stride, int32_t dtype,
-                     const TensorView& like) {
-    const int64_t sizes[] = {rows, cols};
-    const int64_t strides[] = {row_stride, col_stride};
+Tensor empty_strided(std::initializer_list<int64_t> sizes, std::initializer_list<int64_t> strides,
+                     int32_t dtype, const TensorView& like) {
     AtenTensorHandle tensor = nullptr;
-    BARROW_TORCH(aoti_torch_empty_strided, 2, sizes, strides, dtype, like.device_type, like.device_index,
-                 &tensor);
+    BARROW_TORCH(aoti_torch_empty_strided, static_cast<int64_t>(sizes.size()), sizes.begin(), strides.begin(),
+                 dtype, like.device_type, like.device_index, &tensor);
     return Tensor(tensor);
 }
 

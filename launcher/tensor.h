@@ -6,6 +6,7 @@
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -17,29 +18,32 @@ struct DeleteTensor {
 
 using Tensor = std::unique_ptr<AtenTensorOpaque, DeleteTensor>;
 
+// No argument of an operator has more dimensions.
+constexpr int64_t kMostDims = 3;
+
 // What the checks and the launch need to know of a tensor, read once. Strides in elements.
 struct TensorView {
     const char* name;  // of the argument, for errors
     AtenTensorHandle handle;
     int64_t rank;
-    int64_t sizes[2];    // filled when rank is 2
-    int64_t strides[2];  // likewise
+    int64_t sizes[kMostDims];    // filled when rank is at most kMostDims
+    int64_t strides[kMostDims];  // likewise
     int32_t dtype;
     int32_t device_type;
     int32_t device_index;
 
     const void* data() const;
     void* mutable_data() const;
-    bool empty() const { return sizes[0] == 0 || sizes[1] == 0; }
+    bool empty() const;
     // Bytes from the first element to just past the last.
     int64_t extent_bytes() const;
 };
 
 TensorView view(const char* name, const Tensor& tensor);
 
-// Uninitialized rows x cols tensor on `like`'s device. Strides in elements.
-Tensor empty_strided(int64_t rows, int64_t cols, int64_t row_stride, int64_t col_stride, int32_t dtype,
-                     const TensorView& like);
+// Uninitialized tensor on `like`'s device. Strides in elements.
+Tensor empty_strided(std::initializer_list<int64_t> sizes, std::initializer_list<int64_t> strides,
+                     int32_t dtype, const TensorView& like);
 
 void fill_zero(const Tensor& tensor);
 

@@ -37,6 +37,7 @@ Key key(const TunedChoice& choice) { return {choice.out, choice.n, choice.k, cho
 }  // namespace
 
 const GemmKernel* tuned(const GemmProblem& problem) {
+    if (problem.groups > 0) return nullptr;
     const int* edges_end = kTunedMs + kTunedMCount;
     const int* edge = std::lower_bound(kTunedMs, edges_end, problem.m);
     if (edge == edges_end) return nullptr;

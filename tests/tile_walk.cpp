@@ -22,7 +22,7 @@ void walk(const GemmParams& params, uint32_t clusters) {
     for (uint32_t cluster = 0; cluster < clusters; ++cluster) {
         blockIdx.x = cluster * kCluster + kCluster - 1;
         TileScheduler<kBlockM, kBlockN, kCluster> scheduler(params);
-        for (Tile tile; scheduler.next(tile);) printf("%u %u ", tile.m, tile.n);
+        for (DenseTile tile; scheduler.next(tile);) printf("%u %u ", tile.m, tile.n);
     }
     printf("\n");
 }

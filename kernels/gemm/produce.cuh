@@ -1,9 +1,8 @@
 // The producer: tiles and scales into the ring of stages.
 #pragma once
 
-#include "gemm/tile.cuh"
+#include "gemm/access.cuh"
 #include "ptx/cp_async.cuh"
-#include "ptx/tma.cuh"
 
 namespace barrow {
 
@@ -26,17 +25,18 @@ __device__ __forceinline__ void copy_scales(uint32_t smem, const float* block, i
     }
 }
 
-// One thread that feeds the copy engine, or a warp where it has to copy the scales itself.
+// One thread that feeds the copy engine, or a warp where it has to copy the scales itself or to walk over
+// groups.
 template <bool kCopiesScales>
-__device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, const GemmParams& params,
+__device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, const Params& params,
                                         uint32_t rank, uint32_t lane) {
-    const bool leads = !kCopiesScales || lane == 0;
+    const bool leads = !(kCopiesScales || kGrouped) || lane == 0;
     // Of A and of all scales, which may be written by the kernels in front.
     uint32_t late_bytes = params.a_box_rows * kScaleBlock;
     if (!kCopiesScales) late_bytes += (params.a_scale_box_rows + params.b_scale_box_rows) * 4;
     const uint32_t k_blocks = k_blocks_of(params.k, rank);
     const auto load_b = [&](uint32_t stage, uint32_t kb, const Tile& tile) {
-        tma_load(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage), kb * kScaleBlock, tile.n);
+        Access::load_b(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage), kb, tile);
     };
 
     Scheduler scheduler(params);
@@ -61,16 +61,16 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
             const uint32_t scale_b = shared.scale_b + stage * kScaleBytesB;
             mbarrier_wait(shared.empty_at(stage), ring.parity ^ 1);
             if (leads) {
-                tma_load(shared.a + stage * kTileBytesA, &maps.a, full, kb * kScaleBlock, tile.m);
+                Access::load_a(shared.a + stage * kTileBytesA, &maps.a, full, kb, tile);
                 if constexpr (!kCopiesScales) {
-                    tma_load(scale_a, &maps.a_scale, full, tile.m, kb);
+                    Access::load_scale_a(scale_a, &maps.a_scale, full, kb, tile);
                     if constexpr (kRowScalesB) tma_load(scale_b, &maps.b_scale, full, tile.n, kb);
                 }
                 if (block >= ahead) load_b(stage, kb, tile);
                 mbarrier_arrive_expect_bytes(full, late_bytes + (block >= ahead ? kTileBytesB : 0));
             }
             if constexpr (kCopiesScales) {
-                copy_scales<kBlockM>(scale_a, params.a_scale + kb * params.a_scale_stride_k,
+                copy_scales<kBlockM>(scale_a, Access::scale_a(params, tile) + kb * params.a_scale_stride_k,
                                      params.a_scale_stride_m, tile.m, params.m, lane);
                 if constexpr (kRowScalesB)
                     copy_scales<kBlockN>(scale_b, params.b_scale + kb * params.b_scale_stride_k,

@@ -18,9 +18,9 @@ public:
           n_(params.n),
           held_from_(static_cast<int32_t>(k_blocks - lane)) {}
 
-    // Fetches what the tile from column `n` on needs first.
-    __device__ __forceinline__ void begin(uint32_t n) {
-        column_ = first_ + n / kScaleBlock * stride_;
+    // Fetches what the tile from column `n` on needs first, of the matrix that begins at `offset`.
+    __device__ __forceinline__ void begin(uint32_t n, int64_t offset) {
+        column_ = first_ + offset + n / kScaleBlock * stride_;
         // None where a warpgroup's part of the tile lies beyond N.
         blocks_ = n < n_ ? (n_ - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1 : 0;
         offset_ = n % kScaleBlock;
@@ -83,7 +83,7 @@ public:
                                          uint32_t lane)
         : scale_b_(shared.scale_b + lane % 4 * 2 * 4) {}
 
-    __device__ __forceinline__ void begin(uint32_t) {}
+    __device__ __forceinline__ void begin(uint32_t, int64_t) {}
     __device__ __forceinline__ void advance() {}
 
     __device__ __forceinline__ void of(uint32_t, uint32_t stage, float (&scale)[kScalesB]) const {

@@ -1,8 +1,8 @@
 // What a GEMM kernel is made of: the macros of its spec as constants, and its shared memory.
 #pragma once
 
+#include "group_scheduler.cuh"
 #include "ptx/wgmma.cuh"
-#include "tile_scheduler.cuh"
 
 namespace barrow {
 
@@ -14,6 +14,8 @@ constexpr bool kSwapped = SWAPPED;
 constexpr bool kBf16 = OUT_BF16;
 // Whether each row of B has a scale of its own, or 128 rows share one.
 constexpr bool kRowScalesB = ROW_SCALES_B;
+// Whether rows of A come in groups, each with a matrix of its own in B.
+constexpr bool kGrouped = GROUPED;
 
 constexpr uint32_t kMathThreads = kWarpgroups * kWarpgroup;
 constexpr uint32_t kThreads = THREADS;
@@ -85,7 +87,19 @@ __device__ __forceinline__ uint32_t k_blocks_of(uint32_t k, uint32_t rank) {
     return (blocks + kClusterK - 1 - rank) / kClusterK;
 }
 
-using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK>;
+template <bool kGroups>
+struct WalkOf {
+    using Params = GemmParams;
+    using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK>;
+};
+template <>
+struct WalkOf<true> {
+    using Params = GroupedGemmParams;
+    using Scheduler = GroupScheduler<kBlockM, kBlockN>;
+};
+using Params = WalkOf<kGrouped>::Params;
+using Scheduler = WalkOf<kGrouped>::Scheduler;
+using Tile = Scheduler::Tile;
 using StageRing = Ring<kStages>;
 
 }  // namespace barrow

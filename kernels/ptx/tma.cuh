@@ -1,4 +1,5 @@
-// The bulk tensor copy engine: 2-D tiles between global and shared memory (PTX ISA, "cp.async.bulk.tensor").
+// The bulk tensor copy engine: tiles of 2-D and 3-D tensors between global and shared memory (PTX ISA,
+// "cp.async.bulk.tensor").
 #pragma once
 
 #include "ptx/mbarrier.cuh"
@@ -24,12 +25,30 @@ __device__ __forceinline__ void tma_load(uint32_t smem, const CUtensorMap* map, 
         : "memory");
 }
 
+// The same at (column, row, slab) of a 3-D tensor.
+__device__ __forceinline__ void tma_load(uint32_t smem, const CUtensorMap* map, uint32_t barrier,
+                                         uint32_t column, uint32_t row, uint32_t slab) {
+    asm volatile(
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, "
+        "%5}], [%2];" ::"r"(smem),
+        "l"(map), "r"(barrier), "r"(column), "r"(row), "r"(slab)
+        : "memory");
+}
+
 // Stores a box; what lies outside the tensor is clipped.
 __device__ __forceinline__ void tma_store(uint32_t smem, const CUtensorMap* map, uint32_t column,
                                           uint32_t row) {
     asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%1, {%2, %3}], [%0];" ::"r"(smem),
                  "l"(map), "r"(column), "r"(row)
                  : "memory");
+}
+
+__device__ __forceinline__ void tma_store(uint32_t smem, const CUtensorMap* map, uint32_t column,
+                                          uint32_t row, uint32_t slab) {
+    asm volatile(
+        "cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%1, {%2, %3, %4}], [%0];" ::"r"(smem),
+        "l"(map), "r"(column), "r"(row), "r"(slab)
+        : "memory");
 }
 
 __device__ __forceinline__ void tma_store_commit() {

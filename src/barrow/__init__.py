@@ -3,7 +3,14 @@
 from importlib.metadata import version
 
 from barrow.linear import Fp8Linear, quantize_
-from barrow.ops import fp8_gemm_nt, per_block_quant_fp8, per_token_group_quant_fp8
+from barrow.ops import (
+    fp8_gemm_nt,
+    m_grouped_fp8_gemm_nt,
+    m_grouped_fp8_gemm_nt_indexed,
+    m_grouped_fp8_gemm_nt_masked,
+    per_block_quant_fp8,
+    per_token_group_quant_fp8,
+)
 
 __version__ = version("barrow")
 
@@ -11,6 +18,9 @@ __all__ = [
     "Fp8Linear",
     "__version__",
     "fp8_gemm_nt",
+    "m_grouped_fp8_gemm_nt",
+    "m_grouped_fp8_gemm_nt_indexed",
+    "m_grouped_fp8_gemm_nt_masked",
     "per_block_quant_fp8",
     "per_token_group_quant_fp8",
     "quantize_",

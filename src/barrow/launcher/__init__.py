@@ -60,10 +60,10 @@ class Cost(TypedDict):
 
 class GemmKernel(TypedDict):
     """A GEMM kernel of this build. `row_scales_b` is 1 where each row of B has a scale of its own, `smem_bytes` dynamic
-    shared memory, `size` the bytes of its cubin."""
+    shared memory, `size` the bytes of its cubin. A `grouped_gemm` is for groups of rows."""
 
     name: str
-    kind: Literal["gemm"]
+    kind: Literal["gemm", "grouped_gemm"]
     arch: int
     out: Literal["bf16", "f32"]
     block_m: int
@@ -133,6 +133,7 @@ def choose(
     num_sms: int,
     memory_gb_s: int = 0,
     row_scales_b: bool = False,
+    groups: int = 0,
 ) -> list[Candidate]:
     """Return every kernel that can run `D[m,n] = A[m,k] x B[n,k]^T` on a GPU, the chosen one first.
 
@@ -146,11 +147,13 @@ def choose(
         memory_gb_s: its peak bandwidth, as `driver` tells it. 0 stands for the first GPU of `tuned` with `num_sms`, and
             for an H100's where times are predicted.
         row_scales_b: whether b has a scale for each row, not for 128 of them. Nothing was measured there.
+        groups: with how many groups, about alike, the m rows come, each with a matrix [n, k] of its own; 0 for a plain
+            product.
 
     Raises:
         ValueError: naming the argument that is out of range.
     """
-    return _C.choose(m, n, k, out_dtype, num_sms, memory_gb_s, row_scales_b)
+    return _C.choose(m, n, k, out_dtype, num_sms, memory_gb_s, row_scales_b, groups)
 
 
 def tuned() -> Tuned:

@@ -14,7 +14,7 @@ def _check_devices(a: Tensor, **others: Tensor) -> None:
     for name, tensor in others.items():
         if tensor.device != a.device:
             raise RuntimeError(
-                f"barrow.fp8_gemm_nt: {name} is on {tensor.device} but a is on {a.device}; "
+                f"barrow: {name} is on {tensor.device} but a is on {a.device}; "
                 "pass all tensors on one device"
             )
 
@@ -30,6 +30,35 @@ def _fp8_gemm_nt_out(
     a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, prefetch_b: bool = False, *, out: Tensor
 ) -> None:
     _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+
+
+def _m_grouped_fp8_gemm_nt(
+    a: Tensor,
+    a_scale: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    groups: Tensor,
+    kind: int,
+    alignment: int,
+    expected_m: int,
+) -> Tensor:
+    _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups)
+    return a.new_empty((*a.shape[:-1], b.shape[1]), dtype=torch.bfloat16)
+
+
+def _m_grouped_fp8_gemm_nt_out(
+    a: Tensor,
+    a_scale: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    groups: Tensor,
+    kind: int,
+    alignment: int,
+    expected_m: int,
+    *,
+    out: Tensor,
+) -> None:
+    _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups, out=out)
 
 
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
@@ -48,5 +77,7 @@ def register() -> None:
     """Register the meta implementations with torch; called once, at import."""
     torch.library.register_fake("barrow::fp8_gemm_nt", _fp8_gemm_nt)
     torch.library.register_fake("barrow::fp8_gemm_nt.out", _fp8_gemm_nt_out)
+    torch.library.register_fake("barrow::m_grouped_fp8_gemm_nt", _m_grouped_fp8_gemm_nt)
+    torch.library.register_fake("barrow::m_grouped_fp8_gemm_nt.out", _m_grouped_fp8_gemm_nt_out)
     torch.library.register_fake("barrow::per_token_group_quant_fp8", _per_token_group_quant_fp8)
     torch.library.register_fake("barrow::per_block_quant_fp8", _per_block_quant_fp8)

@@ -13,6 +13,7 @@ GEMM_NUMBERS = (
     "block_n",
     "stages",
     "row_scales_b",
+    "grouped",
     "cluster_k",
     "warpgroups",
     "threads",

@@ -95,14 +95,33 @@ _ROW_SCALES = (
     GemmSpec(128, 96, 6, warpgroups=2, row_scales_b=True, out="f32"),
 )
 
+# Groups of rows: what their sizes ask for on average decides, and an odd one has to be no disaster.
+_GROUPED = (
+    GemmSpec(8, 64, 12, swapped=True, grouped=True),
+    GemmSpec(8, 128, 6, warpgroups=2, swapped=True, grouped=True),
+    GemmSpec(16, 64, 10, swapped=True, grouped=True),
+    GemmSpec(16, 128, 6, warpgroups=2, swapped=True, grouped=True),
+    GemmSpec(32, 64, 8, swapped=True, grouped=True),
+    GemmSpec(32, 128, 5, warpgroups=2, swapped=True, grouped=True),
+    GemmSpec(48, 64, 7, swapped=True, grouped=True),
+    GemmSpec(64, 64, 6, swapped=True, grouped=True),
+    GemmSpec(64, 64, 12, grouped=True),
+    GemmSpec(64, 96, 9, grouped=True),
+    GemmSpec(64, 128, 8, grouped=True),
+    GemmSpec(128, 64, 8, warpgroups=2, grouped=True),
+    GemmSpec(128, 128, 5, warpgroups=2, grouped=True),
+    GemmSpec(128, 192, 4, warpgroups=2, grouped=True),
+    GemmSpec(256, 128, 3, warpgroups=2, grouped=True),
+)
+
 
 def _with_cost(spec: GemmSpec) -> GemmSpec:
     """Costs are fitted to bfloat16 output and block scales; the others change them alike for all kernels of a shape."""
-    twin = replace(spec, out="bf16", row_scales_b=False)
+    twin = replace(spec, out="bf16", row_scales_b=False, grouped=False)
     return replace(spec, cost=BF16_COSTS.get(twin.name, CostModel()))
 
 
-_GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32, *_ROW_SCALES))
+_GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32, *_ROW_SCALES, *_GROUPED))
 
 _AUX = (
     *(

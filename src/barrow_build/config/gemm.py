@@ -52,7 +52,8 @@ class GemmSpec:
     `cluster_k` CTAs split the K of one tile and add their sums up in a fixed order, which fills the GPU where tiles are
     few. `warpgroups` math warpgroups split the rows of a tile, or, `swapped`, its columns: then B lies on the 64 rows
     of wgmma and A, of few rows, on its narrow side. With `row_scales_b` each row of B has a scale of its own, where
-    otherwise 128 share one.
+    otherwise 128 share one. A `grouped` kernel multiplies groups of rows of A, which only the GPU knows, each by a
+    matrix of its own in B[G,N,K].
     """
 
     block_m: int
@@ -62,6 +63,7 @@ class GemmSpec:
     warpgroups: int = 1
     swapped: bool = False
     row_scales_b: bool = False
+    grouped: bool = False
     out: OutDtype = "bf16"
     arch: str = "90a"
     cost: CostModel = field(default=CostModel(), compare=False)
@@ -72,7 +74,7 @@ class GemmSpec:
         return (
             f"fp8_gemm_nt_{self.out}_sm{self.arch}_{self.block_m}x{self.block_n}x{SCALE_BLOCK}"
             f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}{'_swapped' if self.swapped else ''}"
-            f"{'_rows' if self.row_scales_b else ''}"
+            f"{'_rows' if self.row_scales_b else ''}{'_grouped' if self.grouped else ''}"
         )
 
     @property
@@ -188,6 +190,7 @@ class GemmSpec:
             "SLICES": str(self.slices),
             "SWAPPED": str(int(self.swapped)),
             "ROW_SCALES_B": str(int(self.row_scales_b)),
+            "GROUPED": str(int(self.grouped)),
             "THREADS": str(self.threads),
             "CTAS_PER_SM": str(self.ctas_per_sm),
             "IN_FLIGHT": str(self.in_flight),
@@ -217,6 +220,10 @@ class GemmSpec:
             (
                 not (self.swapped and self.row_scales_b),
                 "swapped, a thread has one scale of B: row_scales_b asks for one a row",
+            ),
+            (
+                not self.grouped or (self.cluster_k == 1 and not self.row_scales_b and self.out == "bf16"),
+                "grouped, a tile is one CTA's, with one scale for 128 rows of B, and the output bf16",
             ),
             (self.in_flight == 2 or not self.swapped, "a swapped tile has two partial sums"),
             (registers <= self.math_registers, f"{registers} registers a math thread exceed {self.math_registers}"),

@@ -60,8 +60,9 @@ class TunedGpu:
 
 
 def tunable(specs: Iterable[object]) -> dict[str, GemmSpec]:
-    """The kernels that `barrow tune` times, by name: those for weights, with a scale for 128 x 128."""
-    return {spec.name: spec for spec in specs if isinstance(spec, GemmSpec) and not spec.row_scales_b}
+    """The kernels that `barrow tune` times, by name: those for one weight, with a scale for 128 x 128."""
+    gemms = (spec for spec in specs if isinstance(spec, GemmSpec))
+    return {spec.name: spec for spec in gemms if not spec.row_scales_b and not spec.grouped}
 
 
 def dumps(gpu: TunedGpu) -> str:

@@ -71,6 +71,19 @@ void log_line(const std::string& line) {
 
 std::string run(const std::string& name, void** parameters) {
     char text[512] = "";
+    if (name.rfind("fp8_gemm_nt", 0) == 0 && name.find("_grouped") != std::string::npos) {
+        const Map a = read_map(parameters[0]), b = read_map(parameters[1]), d = read_map(parameters[2]);
+        const Map a_scale = read_map(parameters[3]);
+        const auto& p = *static_cast<GroupedGemmParams*>(parameters[5]);
+        run_grouped_gemm(a, b, d, a_scale, p);
+        snprintf(text, sizeof(text),
+                 "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
+                 "\"groups\": %u, \"kind\": %u, \"blocks\": %u, \"slabs\": %lu",
+                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.groups, static_cast<uint32_t>(p.kind), p.blocks,
+                 a.slabs);
+        return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
+               ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null");
+    }
     if (name.rfind("fp8_gemm_nt", 0) == 0) {
         const Map a = read_map(parameters[0]), b = read_map(parameters[1]), d = read_map(parameters[2]);
         const Map a_scale = read_map(parameters[3]), b_scale = read_map(parameters[4]);
@@ -229,7 +242,10 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, uint
                               : type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 ? 2
                                                                          : 1;
     const uint32_t span = swizzle == CU_TENSOR_MAP_SWIZZLE_NONE ? UINT32_MAX : 16u << swizzle;
-    const bool legal = rank == 2 && reinterpret_cast<uintptr_t>(map) % 64 == 0 &&
+    const bool slabs_legal =
+        rank == 2 || (rank == 3 && dims[2] > 0 && dims[2] <= 1ull << 32 && strides[1] % 16 == 0 &&
+                      strides[1] < 1ull << 40 && box[2] == 1 && steps[2] == 1);
+    const bool legal = slabs_legal && reinterpret_cast<uintptr_t>(map) % 64 == 0 &&
                        reinterpret_cast<uintptr_t>(address) % 16 == 0 && dims[0] > 0 && dims[1] > 0 &&
                        dims[0] <= 1ull << 32 && dims[1] <= 1ull << 32 && strides[0] % 16 == 0 &&
                        strides[0] < 1ull << 40 && strides[0] >= dims[0] * element_bytes && box[0] > 0 &&
@@ -237,8 +253,16 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, uint
                        box[0] * element_bytes <= span && steps[0] == 1 && steps[1] == 1 && interleave == 0 &&
                        fill == 0;
     if (!legal) return kInvalidValue;
-    const Map stored{
-        static_cast<char*>(address), dims[0], dims[1], strides[0], box[0], box[1], element_bytes, swizzle};
+    const Map stored{static_cast<char*>(address),
+                     dims[0],
+                     dims[1],
+                     strides[0],
+                     box[0],
+                     box[1],
+                     element_bytes,
+                     swizzle,
+                     rank == 3 ? dims[2] : 0,
+                     rank == 3 ? strides[1] : 0};
     memcpy(map, &stored, sizeof(stored));
     return CUDA_SUCCESS;
 }

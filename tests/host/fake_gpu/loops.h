@@ -19,6 +19,7 @@ struct Map {
     uint64_t cols, rows, stride;
     uint32_t box_cols, box_rows;
     int element_bytes, swizzle;
+    uint64_t slabs, slab_stride;  // 0 slabs: two dimensions
 };
 
 inline Map read_map(const void* parameter) {
@@ -80,6 +81,48 @@ inline void run_gemm(const std::string& name, const Map& a, const Map& b, const 
             reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = 0;
         }
     }
+}
+
+// Calls body(group, slab, row) for every row of a group.
+template <typename Body>
+void for_each_row(const GroupedGemmParams& p, Body body) {
+    const auto clamp = [&](int64_t end) { return std::min<int64_t>(std::max<int64_t>(end, 0), p.m); };
+    int64_t end = 0;
+    for (int64_t g = 0; g < p.groups && p.kind != GroupLayout::indices; ++g) {
+        const bool slabs = p.kind == GroupLayout::counts;
+        const int64_t first = slabs ? 0 : (end + p.alignment - 1) / p.alignment * p.alignment;
+        end = clamp(p.layout[g]);
+        for (int64_t row = first; row < end; ++row) body(g, slabs ? g : 0, row);
+    }
+    for (int64_t row = 0; row < p.m && p.kind == GroupLayout::indices; ++row) {
+        const int64_t g = p.layout[row / p.alignment * p.alignment];
+        if (g >= 0 && g < p.groups) body(g, int64_t{0}, row);
+    }
+}
+
+inline void run_grouped_gemm(const Map& a, const Map& b, const Map& d, const Map& a_scale,
+                             const GroupedGemmParams& p) {
+    for_each_row(p, [&](int64_t g, int64_t slab, int64_t row) {
+        for (int64_t n = 0; n < p.n; ++n) {
+            float sum = 0;
+            for (int64_t k = 0; k < p.k; ++k) {
+                const float of_a =
+                    p.a_scale_box_rows > 0
+                        ? reinterpret_cast<float*>(a_scale.address + slab * a_scale.slab_stride +
+                                                   k / 128 * a_scale.stride)[row]
+                        : p.a_scale[slab * p.a_scale_stride_slab + row * p.a_scale_stride_m +
+                                    k / 128 * p.a_scale_stride_k];
+                const float of_b = p.b_scale[g * p.b_scale_stride_group + n / 128 * p.b_scale_stride_n +
+                                             k / 128 * p.b_scale_stride_k];
+                sum += e4m3(a.address[slab * a.slab_stride + row * a.stride + k]) *
+                       e4m3(b.address[g * b.slab_stride + n * b.stride + k]) * of_a * of_b;
+            }
+            if (p.d_by_tma)
+                reinterpret_cast<uint16_t*>(d.address + slab * d.slab_stride + row * d.stride)[n] = bf16(sum);
+            else
+                static_cast<uint16_t*>(p.d)[slab * p.d_stride_slab + row * p.d_stride_m + n] = bf16(sum);
+        }
+    });
 }
 
 inline void pad_rows(const PadRowsParams& p) {

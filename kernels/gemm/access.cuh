@@ -1,0 +1,86 @@
+// Where a tile's operands, scales and results lie: in matrices, or in those of its group.
+#pragma once
+
+#include "gemm/tile.cuh"
+#include "ptx/tma.cuh"
+
+namespace barrow {
+
+// Rows of D that a tile may write, and the matrix they are in.
+struct Target {
+    void* d;
+    uint32_t first;
+    uint32_t end;
+};
+
+template <bool kGroups>
+struct AccessOf {
+    static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
+                                                  uint32_t kb, const DenseTile& tile) {
+        tma_load(smem, map, full, kb * kScaleBlock, tile.m);
+    }
+    static __device__ __forceinline__ void load_b(uint32_t smem, const CUtensorMap* map, uint32_t full,
+                                                  uint32_t kb, const DenseTile& tile) {
+        tma_load(smem, map, full, kb * kScaleBlock, tile.n);
+    }
+    static __device__ __forceinline__ void load_scale_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
+                                                        uint32_t kb, const DenseTile& tile) {
+        tma_load(smem, map, full, tile.m, kb);
+    }
+    static __device__ __forceinline__ const float* scale_a(const GemmParams& params, const DenseTile&) {
+        return params.a_scale;
+    }
+    static __device__ __forceinline__ int64_t scale_b_offset(const GemmParams&, const DenseTile&) {
+        return 0;
+    }
+    static __device__ __forceinline__ Target target(const GemmParams& params, const DenseTile&) {
+        return {params.d, 0, params.m};
+    }
+    // Whether the copy engine may store `rows` rows from `row` on: it clips at M.
+    static __device__ __forceinline__ bool storable(const DenseTile&, uint32_t, uint32_t) { return true; }
+    static __device__ __forceinline__ void store_box(uint32_t smem, const CUtensorMap* map, uint32_t column,
+                                                     uint32_t row, const DenseTile&) {
+        tma_store(smem, map, column, row);
+    }
+};
+
+// Maps have the group, or the slab, for a third dimension.
+template <>
+struct AccessOf<true> {
+    static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
+                                                  uint32_t kb, const GroupTile& tile) {
+        tma_load(smem, map, full, kb * kScaleBlock, tile.m, tile.slab);
+    }
+    static __device__ __forceinline__ void load_b(uint32_t smem, const CUtensorMap* map, uint32_t full,
+                                                  uint32_t kb, const GroupTile& tile) {
+        tma_load(smem, map, full, kb * kScaleBlock, tile.n, tile.group);
+    }
+    static __device__ __forceinline__ void load_scale_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
+                                                        uint32_t kb, const GroupTile& tile) {
+        tma_load(smem, map, full, tile.m, kb, tile.slab);
+    }
+    static __device__ __forceinline__ const float* scale_a(const GroupedGemmParams& params,
+                                                           const GroupTile& tile) {
+        return params.a_scale + tile.slab * params.a_scale_stride_slab;
+    }
+    static __device__ __forceinline__ int64_t scale_b_offset(const GroupedGemmParams& params,
+                                                             const GroupTile& tile) {
+        return tile.group * params.b_scale_stride_group;
+    }
+    static __device__ __forceinline__ Target target(const GroupedGemmParams& params, const GroupTile& tile) {
+        constexpr uint32_t kBytes = kBf16 ? 2 : 4;
+        return {static_cast<uint8_t*>(params.d) + tile.slab * params.d_stride_slab * kBytes, tile.first,
+                tile.end};
+    }
+    // The copy engine knows nothing of groups: rows of others, and of none, stay as they are.
+    static __device__ __forceinline__ bool storable(const GroupTile& tile, uint32_t row, uint32_t rows) {
+        return row >= tile.first && row + rows <= tile.end;
+    }
+    static __device__ __forceinline__ void store_box(uint32_t smem, const CUtensorMap* map, uint32_t column,
+                                                     uint32_t row, const GroupTile& tile) {
+        tma_store(smem, map, column, row, tile.slab);
+    }
+};
+using Access = AccessOf<kGrouped>;
+
+}  // namespace barrow

@@ -1,0 +1,119 @@
+// The walk of a persistent CTA over the tiles of all groups of rows. Every role of a CTA computes the same
+// walk, a whole warp at a time: its lanes hold 32 groups.
+#pragma once
+
+#include "tile_scheduler.cuh"
+
+namespace barrow {
+
+struct GroupTile {
+    uint32_t m;      // first row of A, within its slab
+    uint32_t n;      // first column of D
+    uint32_t group;  // whose matrix in B
+    uint32_t slab;   // of A and D
+    uint32_t first;  // rows of D that are the group's: from here
+    uint32_t end;    // to here
+};
+
+template <uint32_t kBlockM, uint32_t kBlockN>
+class GroupScheduler {
+public:
+    using Tile = GroupTile;
+
+    __device__ __forceinline__ explicit GroupScheduler(const GroupedGemmParams& params)
+        : params_(params), columns_(ceil_div(params.n, kBlockN)), next_(blockIdx.x) {
+        read(0);
+    }
+
+    // Moves to this CTA's next tile; false when there is none. All lanes of a warp call it together.
+    __device__ __forceinline__ bool next(GroupTile& tile) {
+        while (true) {
+            const uint32_t later = __ballot_sync(kAllLanes, next_ < tiles_);
+            if (later != 0) {
+                take(__ffs(later) - 1, tile);
+                next_ += gridDim.x;
+                return true;
+            }
+            next_ -= __shfl_sync(kAllLanes, tiles_, kWarp - 1);
+            if (base_ + kWarp >= params_.blocks) return false;
+            read(base_ + kWarp);
+        }
+    }
+
+private:
+    static constexpr uint32_t kAllLanes = 0xffffffff;
+
+    // A tile's rows begin at a multiple of 4, since the copy engine faults on other coordinates along the
+    // inner dimension of the map of A's scales: up to three rows of the group in front are multiplied too,
+    // and not stored.
+    static __device__ __forceinline__ uint32_t origin(uint32_t first) { return first / 4 * 4; }
+
+    // The tile of the group in `lane` that next_ counts.
+    __device__ __forceinline__ void take(uint32_t lane, GroupTile& tile) const {
+        tile.first = __shfl_sync(kAllLanes, first_, lane);
+        tile.end = __shfl_sync(kAllLanes, end_, lane);
+        tile.group = __shfl_sync(kAllLanes, group_, lane);
+        tile.slab = params_.kind == GroupLayout::counts ? tile.group : 0;
+        const uint32_t begin = origin(tile.first), rows = ceil_div(tile.end - begin, kBlockM);
+        const uint32_t index = next_ + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
+        const TilePlace place = tile_place(index, min(params_.band, rows), rows, columns_);
+        tile.m = begin + min(place.row * kBlockM, last_row(tile.end - begin, kBlockM));
+        tile.n = place.column * kBlockN;
+    }
+
+    // Lets every lane have the group of one entry from `base` on, and `tiles_` count the tiles up to its
+    // last.
+    __device__ __forceinline__ void read(uint32_t base) {
+        base_ = base;
+        const uint32_t lane = threadIdx.x % kWarp, entry = base + lane;
+        first_ = end_ = group_ = 0;
+        if (params_.kind == GroupLayout::indices)
+            read_run(entry, lane);
+        else if (entry < params_.blocks)
+            read_group(entry);
+        tiles_ = first_ < end_ ? ceil_div(end_ - origin(first_), kBlockM) * columns_ : 0;
+#pragma unroll
+        for (uint32_t step = 1; step < kWarp; step *= 2) {
+            const uint32_t before = __shfl_up_sync(kAllLanes, tiles_, step);
+            if (lane >= step) tiles_ += before;
+        }
+    }
+
+    __device__ __forceinline__ void read_group(uint32_t group) {
+        group_ = group;
+        end_ = rows_up_to(params_.layout[group]);
+        if (params_.kind == GroupLayout::ends && group > 0)
+            first_ = ceil_div(rows_up_to(params_.layout[group - 1]), params_.alignment) * params_.alignment;
+    }
+
+    // What the caller's numbers say, within the matrix.
+    __device__ __forceinline__ uint32_t rows_up_to(int32_t end) const {
+        return static_cast<uint32_t>(min(max(end, 0), static_cast<int32_t>(params_.m)));
+    }
+
+    // Entries of one group that follow each other are one run, which the first of them takes.
+    __device__ __forceinline__ void read_run(uint32_t entry, uint32_t lane) {
+        int32_t index = -1;
+        if (entry < params_.blocks) index = params_.layout[int64_t{entry} * params_.alignment];
+        const int32_t before = __shfl_up_sync(kAllLanes, index, 1);
+        const bool starts = lane == 0 || index != before;
+        const uint32_t later = __ballot_sync(kAllLanes, starts) & ~((2u << lane) - 1);
+        if (!starts || index < 0 || index >= static_cast<int32_t>(params_.groups)) return;
+        const uint32_t length = (later != 0 ? __ffs(later) - 1 : kWarp) - lane;
+        group_ = index;
+        first_ = entry * params_.alignment;
+        end_ = min(min(entry + length, params_.blocks) * params_.alignment, params_.m);
+    }
+
+    const GroupedGemmParams& params_;
+    uint32_t columns_;
+    uint32_t next_;  // of the tiles from the first entry held on
+    uint32_t base_;  // the first entry held
+    // Of this lane's entry.
+    uint32_t first_;
+    uint32_t end_;
+    uint32_t group_;
+    uint32_t tiles_;
+};
+
+}  // namespace barrow

@@ -1,0 +1,93 @@
+#include "operands.h"
+
+#include <algorithm>
+
+#include "../kernels/params.h"
+#include "aux_kernels.h"
+
+namespace barrow {
+namespace {
+
+constexpr int64_t kFloat = sizeof(float);
+
+// Slabs, their stride and the two dimensions of a matrix in a tensor that has them or not.
+struct Slabs {
+    explicit Slabs(const TensorView& tensor)
+        : count(tensor.rank == 3 ? tensor.sizes[0] : 0),
+          stride(tensor.rank == 3 ? tensor.strides[0] : 0),
+          rows(tensor.rank == 3 ? 1 : 0),
+          cols(rows + 1) {}
+
+    int64_t count;  // 0 where the tensor is one matrix
+    int64_t stride;
+    int rows;  // which dimension
+    int cols;
+};
+
+// The stride of a single slab is never used but has to be a legal one.
+int64_t slab_stride_bytes(const Slabs& slabs, int64_t element_bytes, int64_t otherwise) {
+    return slabs.count > 1 ? slabs.stride * element_bytes : tma_round_up(otherwise);
+}
+
+}  // namespace
+
+Operand addressable(const TensorView& tensor, const LaunchScope& scope) {
+    const Slabs slabs(tensor);
+    const int64_t rows = tensor.sizes[slabs.rows], k = tensor.sizes[slabs.cols];
+    // Likewise that of a single row.
+    const int64_t stride = rows > 1 ? tensor.strides[slabs.rows] : tma_round_up(k);
+    const int64_t slab_stride = slab_stride_bytes(slabs, 1, rows * stride);
+    const void* data = tensor.data();
+    if (tma_aligned(data) && tma_aligned(stride) && stride >= k && tma_aligned(slab_stride) &&
+        slab_stride >= 0)
+        return {{data, rows, k, stride, slabs.count, slab_stride}, nullptr};
+
+    const int64_t pitch = tma_round_up(k), count = std::max<int64_t>(slabs.count, 1);
+    Tensor copy = empty_strided({count * rows, pitch}, {pitch, 1}, tensor.dtype, tensor);
+    auto* target = static_cast<uint8_t*>(view("workspace", copy).mutable_data());
+    for (int64_t slab = 0; slab < count; ++slab) {
+        PadRowsParams params{};
+        params.src = static_cast<const uint8_t*>(data) + slab * slabs.stride;
+        params.dst = target + slab * rows * pitch;
+        params.src_stride = tensor.strides[slabs.rows];
+        params.dst_stride = pitch;
+        params.row_bytes = k;
+        params.rows = rows;
+        void* pointers[] = {&params};
+        scope.launch(pad_rows_kernel(), std::min<int64_t>(rows, kPadMaxBlocks), kPadThreads, pointers);
+    }
+    return {{target, rows, k, pitch, slabs.count, rows * pitch}, std::move(copy)};
+}
+
+TmaMatrix scale_rows(const TensorView& scale) {
+    const Slabs slabs(scale);
+    const int64_t rows = scale.sizes[slabs.rows], k_blocks = scale.sizes[slabs.cols];
+    const int64_t stride = k_blocks > 1 ? scale.strides[slabs.cols] * kFloat : tma_round_up(rows * kFloat);
+    return {scale.data(), k_blocks,    rows,
+            stride,       slabs.count, slab_stride_bytes(slabs, kFloat, k_blocks * stride)};
+}
+
+int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block) {
+    const int64_t bytes = rows.cols * kFloat;
+    const bool adjacent = rows.cols == 1 || scale.strides[Slabs(scale).rows] == 1;
+    const bool addressable = adjacent && tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
+                             rows.row_stride_bytes >= bytes && tma_aligned(rows.slab_stride_bytes) &&
+                             rows.slab_stride_bytes >= 0;
+    if (!addressable) return 0;
+    return std::min<int64_t>(tma_round_up(bytes) / kFloat, block);
+}
+
+TmaMatrix result_rows(const TensorView& d) {
+    constexpr int64_t kBytes = 2;
+    const Slabs slabs(d);
+    const int64_t rows = d.sizes[slabs.rows], n = d.sizes[slabs.cols];
+    const int64_t stride = rows > 1 ? d.strides[slabs.rows] * kBytes : tma_round_up(n * kBytes);
+    return {d.mutable_data(), rows, n, stride, slabs.count, slab_stride_bytes(slabs, kBytes, rows * stride)};
+}
+
+bool storable_by_tma(const TmaMatrix& d) {
+    return tma_aligned(d.address) && tma_aligned(d.row_stride_bytes) && tma_aligned(d.cols * 2) &&
+           tma_aligned(d.slab_stride_bytes);
+}
+
+}  // namespace barrow
