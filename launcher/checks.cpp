@@ -13,7 +13,6 @@ namespace {
 using namespace rules;
 
 constexpr const char* kGemm = "barrow.fp8_gemm_nt";
-constexpr const char* kQuant = "barrow quantizer";
 
 void check_operand(const TensorView& tensor, const char* shape, const char* quantizer) {
     check_rank(kGemm, tensor, 2, shape, "flatten the leading dimensions with reshape(-1, K)");
@@ -115,17 +114,17 @@ const GemmKernel& check_kernel(int64_t row, const GemmShape& shape) {
     return kernel;
 }
 
-Dtype check_quant(const TensorView& x) {
-    check_rank(kQuant, x, 2, "rows and K", "flatten the leading dimensions with reshape(-1, K)");
-    check_dim(kQuant, x, 0, "rows");
-    check_dim(kQuant, x, 1, "K");
-    check_last_stride(kQuant, x, "K must be contiguous: pass a copy made by contiguous()");
-    check_alignment(kQuant, x);
+Dtype check_quant(const TensorView& x, const char* op) {
+    check_rank(op, x, 2, "rows and K", "flatten the leading dimensions with reshape(-1, K)");
+    check_dim(op, x, 0, "rows");
+    check_dim(op, x, 1, "K");
+    check_last_stride(op, x, "K must be contiguous: pass a copy made by contiguous()");
+    check_alignment(op, x);
     if (x.dtype == aoti_torch_dtype_bfloat16()) return Dtype::bf16;
     if (x.dtype == aoti_torch_dtype_float16()) return Dtype::f16;
     if (x.dtype == aoti_torch_dtype_float32()) return Dtype::f32;
     fail("%s: x has dtype %s but needs bfloat16, float16 or float32; convert it with x.to(torch.bfloat16)",
-         kQuant, dtype_name(x.dtype).c_str());
+         op, dtype_name(x.dtype).c_str());
 }
 
 }  // namespace barrow

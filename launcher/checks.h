@@ -33,7 +33,7 @@ GemmShape check_gemm(const GemmArgs& args, const TensorView& out);
 // The GEMM kernel with this row of the table, which has to write the output's dtype.
 const GemmKernel& check_kernel(int64_t row, const GemmShape& shape);
 
-// Rules of both quantizers. Returns the dtype of x.
-Dtype check_quant(const TensorView& x);
+// Rules of what is quantized, by both quantizers and on the way to the experts. Returns the dtype of x.
+Dtype check_quant(const TensorView& x, const char* op = "barrow quantizer");
 
 }  // namespace barrow

@@ -5,8 +5,10 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "checks.h"
+#include "checks_experts.h"
 #include "gemm.h"
 #include "grouped.h"
 #include "quant.h"
@@ -34,6 +36,11 @@ Tensor take_tensor(StableIValue value) { return Tensor(scalar<AtenTensorHandle>(
 Tensor take_optional_tensor(StableIValue value) {
     const std::unique_ptr<StableIValue> cell(scalar<StableIValue*>(value));
     return cell == nullptr ? nullptr : take_tensor(*cell);
+}
+
+std::optional<int64_t> take_optional_int(StableIValue value) {
+    const std::unique_ptr<StableIValue> cell(scalar<StableIValue*>(value));
+    return cell == nullptr ? std::nullopt : std::optional(scalar<int64_t>(*cell));
 }
 
 StableIValue give_tensor(Tensor tensor) { return reinterpret_cast<StableIValue>(tensor.release()); }
@@ -166,6 +173,29 @@ void check_quant_op(StableIValue* stack, uint64_t, uint64_t) {
     check_quant(view("x", x));
 }
 
+void check_moe_sort_op(StableIValue* stack, uint64_t, uint64_t) {
+    const Tensor topk_ids = take_tensor(stack[0]);
+    check_moe_sort(view("topk_ids", topk_ids), scalar<int64_t>(stack[1]), take_optional_int(stack[2]));
+}
+
+void check_moe_permute_quant_op(StableIValue* stack, uint64_t, uint64_t) {
+    const Tensor x = take_tensor(stack[0]), positions = take_tensor(stack[1]);
+    check_moe_permute_quant(view("x", x), view("positions", positions), scalar<int64_t>(stack[2]));
+}
+
+void check_silu_mul_quant_op(StableIValue* stack, uint64_t, uint64_t) {
+    const Tensor x = take_tensor(stack[0]), groups = take_optional_tensor(stack[1]);
+    if (groups == nullptr) return check_silu_mul_quant(view("x", x), nullptr);
+    const TensorView groups_view = view("groups", groups);
+    check_silu_mul_quant(view("x", x), &groups_view);
+}
+
+void check_moe_unpermute_op(StableIValue* stack, uint64_t, uint64_t) {
+    const Tensor y = take_tensor(stack[0]), positions = take_tensor(stack[1]),
+                 weights = take_tensor(stack[2]);
+    check_moe_unpermute(view("y", y), view("positions", positions), view("weights", weights));
+}
+
 constexpr const char* kLibrary = "barrow";
 
 }  // namespace
@@ -193,10 +223,18 @@ void register_operators() {
              "int kind, int alignment, int expected_m, int kernel, *, Tensor(a!) out) -> ()",
              "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
              "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
+             "moe_sort(Tensor topk_ids, int num_experts, SymInt? max_m) -> (Tensor, Tensor)",
+             "moe_permute_quant(Tensor x, Tensor positions, SymInt rows) -> (Tensor, Tensor)",
+             "silu_mul_quant(Tensor x, Tensor? groups) -> (Tensor, Tensor)",
+             "moe_unpermute(Tensor y, Tensor positions, Tensor weights) -> Tensor",
              "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out) -> ()",
              "check_m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
              "int kind, int alignment, int expected_m, Tensor? out) -> ()",
              "check_quant(Tensor x) -> ()",
+             "check_moe_sort(Tensor topk_ids, int num_experts, int? max_m) -> ()",
+             "check_moe_permute_quant(Tensor x, Tensor positions, int rows) -> ()",
+             "check_silu_mul_quant(Tensor x, Tensor? groups) -> ()",
+             "check_moe_unpermute(Tensor y, Tensor positions, Tensor weights) -> ()",
          }) {
         torch_check(aoti_torch_library_def(library, schema), schema);
     }
@@ -218,6 +256,10 @@ void register_operators() {
     implement("CompositeExplicitAutograd", "check_fp8_gemm_nt", check_fp8_gemm_nt);
     implement("CompositeExplicitAutograd", "check_m_grouped_fp8_gemm_nt", check_m_grouped_fp8_gemm_nt);
     implement("CompositeExplicitAutograd", "check_quant", check_quant_op);
+    implement("CompositeExplicitAutograd", "check_moe_sort", check_moe_sort_op);
+    implement("CompositeExplicitAutograd", "check_moe_permute_quant", check_moe_permute_quant_op);
+    implement("CompositeExplicitAutograd", "check_silu_mul_quant", check_silu_mul_quant_op);
+    implement("CompositeExplicitAutograd", "check_moe_unpermute", check_moe_unpermute_op);
 }
 
 }  // namespace barrow

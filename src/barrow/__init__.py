@@ -8,8 +8,12 @@ from barrow.ops import (
     m_grouped_fp8_gemm_nt,
     m_grouped_fp8_gemm_nt_indexed,
     m_grouped_fp8_gemm_nt_masked,
+    moe_permute_quant,
+    moe_sort,
+    moe_unpermute,
     per_block_quant_fp8,
     per_token_group_quant_fp8,
+    silu_mul_quant,
 )
 
 __version__ = version("barrow")
@@ -21,7 +25,11 @@ __all__ = [
     "m_grouped_fp8_gemm_nt",
     "m_grouped_fp8_gemm_nt_indexed",
     "m_grouped_fp8_gemm_nt_masked",
+    "moe_permute_quant",
+    "moe_sort",
+    "moe_unpermute",
     "per_block_quant_fp8",
     "per_token_group_quant_fp8",
     "quantize_",
+    "silu_mul_quant",
 ]

@@ -1,10 +1,10 @@
 """Every rule about arguments: what breaks it is named, with what it got and what it needs; what keeps it passes."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from refusal import misaligned, refused
 from torch import Tensor
 
 import barrow  # noqa: F401  (registers the operators)
@@ -34,23 +34,6 @@ def arguments(**changes: Any) -> Arguments:
 
 def check(arguments: Arguments) -> None:
     torch.ops.barrow.check_fp8_gemm_nt(**arguments)
-
-
-def misaligned(rows: int, columns: int) -> Tensor:
-    """float32 whose address is one past a multiple of 4, which torch itself never makes."""
-    return torch.frombuffer(bytearray(rows * columns * 4 + 1), dtype=torch.float32, offset=1).view(rows, columns)
-
-
-def refused(call: Callable[[], Any], *texts: str) -> None:
-    """The call raises our text alone, and it has all of these parts."""
-    with pytest.raises(RuntimeError) as error:
-        call()
-    message = str(error.value)
-    assert message.startswith("barrow")
-    assert "\n" not in message
-    assert ".cpp" not in message
-    for text in texts:
-        assert text in message
 
 
 def out_inside(tensor: Tensor, rows: int, columns: int) -> Tensor:

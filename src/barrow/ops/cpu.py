@@ -50,7 +50,7 @@ def _scale_of(amax: Tensor, use_ue8m0: bool) -> Tensor:
     return torch.where(amax == 0, 1.0, scale)
 
 
-def _quantize(x: Tensor, group_rows: int, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
+def quantize(x: Tensor, group_rows: int, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
     """Quantize groups of `group_rows` x 128 elements; both results are contiguous."""
     rows, k = x.shape
     row_groups, column_groups = -(-rows // group_rows), scale_blocks(k)
@@ -69,13 +69,13 @@ def _quantize(x: Tensor, group_rows: int, use_ue8m0: bool) -> tuple[Tensor, Tens
 
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
     torch.ops.barrow.check_quant.default(x)
-    q, scale = _quantize(x, 1, use_ue8m0)
+    q, scale = quantize(x, 1, use_ue8m0)
     return q, scale.new_empty_strided(scale.shape, token_scale_strides(x.shape[0])).copy_(scale)
 
 
 def _per_block_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
     torch.ops.barrow.check_quant.default(x)
-    return _quantize(x, SCALE_BLOCK, use_ue8m0)
+    return quantize(x, SCALE_BLOCK, use_ue8m0)
 
 
 def register() -> None:

@@ -14,3 +14,9 @@ def scale_blocks(size: int) -> int:
 def token_scale_strides(rows: int) -> tuple[int, int]:
     """Strides of the scale tensor that `per_token_group_quant_fp8` returns: K blocks outermost, rows padded to 4."""
     return (1, (rows + SCALE_ROWS - 1) // SCALE_ROWS * SCALE_ROWS)
+
+
+def slab_scale_strides(rows: int, k: int) -> tuple[int, int, int]:
+    """Strides of the scales of a slab of `rows` x `k` per expert: within a slab those of `token_scale_strides`."""
+    row, block = token_scale_strides(rows)
+    return (scale_blocks(k) * block, row, block)

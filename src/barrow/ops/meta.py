@@ -10,11 +10,13 @@ from torch import Tensor
 from barrow.ops.layout import scale_blocks, token_scale_strides
 
 
-def _check_devices(a: Tensor, **others: Tensor) -> None:
-    for name, tensor in others.items():
-        if tensor.device != a.device:
+def check_devices(op: str, **tensors: Tensor) -> None:
+    """Raise RuntimeError unless all tensors are where the first one is."""
+    (first_name, first), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.device != first.device:
             raise RuntimeError(
-                f"barrow: {name} is on {tensor.device} but a is on {a.device}; "
+                f"barrow.{op}: {name} is on {tensor.device} but {first_name} is on {first.device}; "
                 "pass all tensors on one device"
             )
 
@@ -22,14 +24,14 @@ def _check_devices(a: Tensor, **others: Tensor) -> None:
 def _fp8_gemm_nt(
     a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, float32_out: bool, prefetch_b: bool = False
 ) -> Tensor:
-    _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale)
+    check_devices("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale)
     return a.new_empty((a.shape[0], b.shape[0]), dtype=torch.float32 if float32_out else torch.bfloat16)
 
 
 def _fp8_gemm_nt_out(
     a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, prefetch_b: bool = False, *, out: Tensor
 ) -> None:
-    _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+    check_devices("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
 
 
 def _m_grouped_fp8_gemm_nt(
@@ -42,7 +44,7 @@ def _m_grouped_fp8_gemm_nt(
     alignment: int,
     expected_m: int,
 ) -> Tensor:
-    _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups)
+    check_devices("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups)
     return a.new_empty((*a.shape[:-1], b.shape[1]), dtype=torch.bfloat16)
 
 
@@ -58,7 +60,7 @@ def _m_grouped_fp8_gemm_nt_out(
     *,
     out: Tensor,
 ) -> None:
-    _check_devices(a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups, out=out)
+    check_devices("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups, out=out)
 
 
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
