@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
     while (scanf("%7s %lld %lld %lld %d %d %d", out, &m, &n, &k, &num_sms, &memory_gb_s, &row_scales_b) ==
            7) {
         const Dtype dtype = strcmp(out, "bf16") == 0 ? Dtype::bf16 : Dtype::f32;
-        problems.push_back({m, n, k, dtype, kArch, num_sms, memory_gb_s, row_scales_b != 0});
+        problems.push_back({m, n, k, dtype, kArch, num_sms, memory_gb_s, row_scales_b != 0, 0});
     }
     if (argc > 1) {
         const long rounds = atol(argv[1]);

@@ -30,8 +30,8 @@ class Kernel:
         torch.ops.barrow.fp8_gemm_nt_with(x.a, x.a_scale, x.b, x.b_scale, self.index, out=x.out)
 
 
-def all_kernels() -> list[Kernel]:
-    """The GEMM kernels of the installed wheel. They come first in the table, so a position in it is the index."""
+def _of(kind: str) -> list[Kernel]:
+    # GEMM kernels come first in the table, so a position in it is the index.
     return [
         Kernel(
             index,
@@ -43,8 +43,18 @@ def all_kernels() -> list[Kernel]:
             bool(row["row_scales_b"]),
         )
         for index, row in enumerate(launcher.kernels())
-        if row["kind"] == "gemm"
+        if row["kind"] == kind
     ]
+
+
+def all_kernels() -> list[Kernel]:
+    """The dense GEMM kernels of the installed wheel."""
+    return _of("gemm")
+
+
+def grouped_kernels() -> list[Kernel]:
+    """Those for groups of rows."""
+    return _of("grouped_gemm")
 
 
 def of_kind(dtype: torch.dtype, row_scales_b: bool = False) -> list[Kernel]:
