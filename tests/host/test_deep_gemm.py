@@ -150,7 +150,7 @@ def test_it_compiles(which: str) -> None:
 def test_operands_must_be_k_major_whatever_the_layout() -> None:
     a, (b, b_scale), _ = problem()
     d = torch.zeros(M, N)
-    with pytest.raises(RuntimeError, match=r"fp8_gemm_nn: b has stride 200 along K but needs 1.*b\.T\.contiguous"):
+    with pytest.raises(RuntimeError, match=r"fp8_gemm_nn: b has stride 200 along K but needs 1.*b\.mT\.contiguous"):
         deep_gemm.fp8_gemm_nn(a, (b.T.contiguous(), b_scale.T), d)
     with pytest.raises(RuntimeError, match="fp8_gemm_tt: a has 3 dimensions"):
         deep_gemm.fp8_gemm_tt((a[0][None], a[1]), (b, b_scale), d)
@@ -159,8 +159,10 @@ def test_operands_must_be_k_major_whatever_the_layout() -> None:
 def test_all_names_exist_and_the_rest_of_deep_gemm_says_what_to_use() -> None:
     for module in (deep_gemm, deep_gemm.utils, deep_gemm.testing):
         assert [name for name in module.__all__ if not hasattr(module, name)] == []
-    with pytest.raises(NotImplementedError, match=r"m_grouped_fp8_gemm_nt_masked.*call fp8_gemm_nt once per group"):
-        deep_gemm.m_grouped_fp8_gemm_nt_masked(1, c=2)
+    with pytest.raises(
+        NotImplementedError, match=r"m_grouped_bf16_gemm_nt_masked: barrow has FP8 GEMM only; use torch"
+    ):
+        deep_gemm.m_grouped_bf16_gemm_nt_masked(1, c=2)
     with pytest.raises(NotImplementedError, match=r"per_token_cast_to_fp4.*Hopper has no FP4"):
         deep_gemm.utils.per_token_cast_to_fp4()
     for module in (deep_gemm, deep_gemm.utils, deep_gemm.utils.math, deep_gemm.utils.layout):

@@ -35,6 +35,23 @@ def test_mn_major_layout(mn: int, blocks: int, groups: int | None, source: str) 
     assert not unpacked[..., blocks:].any()
 
 
+def test_packed_scales_of_groups_of_k() -> None:
+    ks, mn = [300, 0, 128, 1024], 6
+    sf = torch.randint(1, 200, (3 + 1 + 8, mn)).float().exp2()
+    told = torch.tensor(ks, dtype=torch.int32)
+    packed = utils.get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor(sf, told, ks, 128, 128)
+    assert (packed.dtype, packed.shape, packed.is_contiguous()) == (torch.int32, (1 + 1 + 2, mn), True)
+    # Each group as a matrix of its own, transposed: four of its rows in one.
+    groups = [utils.get_mn_major_tma_aligned_packed_ue8m0_tensor(group.T).T for group in sf.split([3, 1, 8])]
+    assert torch.equal(packed, torch.cat(groups))
+    pack = utils.get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor
+    for ks_cpu, psum in ((ks, True), (None, False), ([], False)):
+        with pytest.raises(NotImplementedError, match="pass the K of each group in ks_cpu"):
+            pack(sf, told, ks_cpu, 128, 128, psum)
+    with pytest.raises(RuntimeError, match=r"shape .12, 6. but needs float32 .11, mn."):
+        pack(sf, told, [300, 0, 0, 1024], 128, 128)
+
+
 def test_required_layout() -> None:
     rows, tiles = torch.rand(5, 3), torch.rand(2, 3)
     transform = deep_gemm.transform_sf_into_required_layout

@@ -30,8 +30,8 @@ TESTS = {
             assert calc_diff(d, x @ x.T) < WORST
             print(" > Perf (m=3)")
 
-        def test_grouped():
-            deep_gemm.m_grouped_fp8_gemm_nt_masked()
+        def test_grouped_in_bf16():
+            deep_gemm.m_grouped_bf16_gemm_nt_masked()
     """,
     "test_layout.py": """
         def test_for_another_gpu():
@@ -51,7 +51,7 @@ def test_runner_of_deep_gemm_tests(tmp_path: Path, worst: str, status: int) -> N
     rows = [line.split(" | ") for line in report.read_text().splitlines() if line.startswith("| test_")]
     assert [row[1] for row in rows] == ["FAILED" if status else "passed", "not in barrow", "ran nothing"]
     assert [row[2] for row in rows] == ["0" if status else "1", "0", "0"]
-    assert "m_grouped_fp8_gemm_nt_masked" in rows[1][4]
+    assert "m_grouped_bf16_gemm_nt_masked" in rows[1][4]
 
 
 def test_runner_refuses_another_folder(tmp_path: Path) -> None:

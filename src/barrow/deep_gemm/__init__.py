@@ -1,4 +1,4 @@
-"""DeepGEMM 2.8's interface over barrow's operators, for dense FP8 GEMM on Hopper.
+"""DeepGEMM 2.8's interface over barrow's operators, for FP8 GEMM on Hopper, dense and grouped.
 
 `import barrow.deep_gemm as deep_gemm` serves a program that was written for DeepGEMM: same names, signatures, layouts
 and recipes, nothing compiled at run time. What DeepGEMM has and barrow has not can be imported and raises
@@ -21,7 +21,22 @@ from barrow.deep_gemm.gemm import (
     fp8_gemm_tn,
     fp8_gemm_tt,
 )
+from barrow.deep_gemm.grouped import (
+    fp8_m_grouped_gemm_nt_masked,
+    m_grouped_fp8_fp4_gemm_nn_contiguous,
+    m_grouped_fp8_fp4_gemm_nt_contiguous,
+    m_grouped_fp8_fp4_gemm_nt_masked,
+    m_grouped_fp8_gemm_nn_contiguous,
+    m_grouped_fp8_gemm_nt_contiguous,
+    m_grouped_fp8_gemm_nt_masked,
+)
 from barrow.deep_gemm.missing import missing
+from barrow.deep_gemm.old import (
+    gemm_fp8_fp8_bf16_nt,
+    get_col_major_tma_aligned_tensor,
+    m_grouped_gemm_fp8_fp8_bf16_nt_contiguous,
+    m_grouped_gemm_fp8_fp8_bf16_nt_masked,
+)
 from barrow.deep_gemm.settings import (
     get_num_sms,
     get_pdl,
@@ -46,6 +61,7 @@ from barrow.deep_gemm.utils import (
 )
 from barrow.deep_gemm.utils.layout import (
     get_k_alignment_for_contiguous_layout,
+    get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor,
     get_m_alignment_for_contiguous_layout,
     get_mk_alignment_for_contiguous_layout,
     get_mn_major_tma_aligned_packed_ue8m0_tensor,
@@ -71,7 +87,11 @@ __all__ = [
     "fp8_gemm_nt",
     "fp8_gemm_tn",
     "fp8_gemm_tt",
+    "fp8_m_grouped_gemm_nt_masked",
+    "gemm_fp8_fp8_bf16_nt",
+    "get_col_major_tma_aligned_tensor",
     "get_k_alignment_for_contiguous_layout",
+    "get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor",
     "get_m_alignment_for_contiguous_layout",
     "get_mk_alignment_for_contiguous_layout",
     "get_mn_major_tma_aligned_packed_ue8m0_tensor",
@@ -81,6 +101,14 @@ __all__ = [
     "get_tc_util",
     "get_theoretical_mk_alignment_for_contiguous_layout",
     "get_tma_aligned_size",
+    "m_grouped_fp8_fp4_gemm_nn_contiguous",
+    "m_grouped_fp8_fp4_gemm_nt_contiguous",
+    "m_grouped_fp8_fp4_gemm_nt_masked",
+    "m_grouped_fp8_gemm_nn_contiguous",
+    "m_grouped_fp8_gemm_nt_contiguous",
+    "m_grouped_fp8_gemm_nt_masked",
+    "m_grouped_gemm_fp8_fp8_bf16_nt_contiguous",
+    "m_grouped_gemm_fp8_fp8_bf16_nt_masked",
     "pack_ue8m0_to_int",
     "per_block_cast_to_fp8",
     "per_channel_cast_to_fp8",

@@ -3,27 +3,11 @@
 from collections.abc import Callable
 from typing import NoReturn
 
-_GROUPED = "call fp8_gemm_nt once per group, or DeepGEMM"
 _BF16 = "use torch.matmul, which calls cuBLAS"
 _FP4 = "Hopper has no FP4; use per_token_cast_to_fp8 or per_block_cast_to_fp8"
 _OTHER = "use DeepGEMM itself, which can be installed beside barrow"
 
 ADVICE = {
-    _GROUPED: (
-        "fp8_m_grouped_gemm_nt_masked",
-        "k_grouped_fp4_gemm_nt_contiguous",
-        "k_grouped_fp8_gemm_nt_contiguous",
-        "k_grouped_fp8_gemm_tn_contiguous",
-        "get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor",
-        "m_grouped_fp4_gemm_nt_contiguous",
-        "m_grouped_fp4_gemm_nt_masked",
-        "m_grouped_fp8_fp4_gemm_nn_contiguous",
-        "m_grouped_fp8_fp4_gemm_nt_contiguous",
-        "m_grouped_fp8_fp4_gemm_nt_masked",
-        "m_grouped_fp8_gemm_nn_contiguous",
-        "m_grouped_fp8_gemm_nt_contiguous",
-        "m_grouped_fp8_gemm_nt_masked",
-    ),
     _BF16: (
         "batched_symm",
         "batched_syrk",
@@ -47,6 +31,9 @@ ADVICE = {
         "cast_back_from_fp4",
         "cublaslt_nvfp4_gemm_nt",
         "fp4_gemm_nt",
+        "k_grouped_fp4_gemm_nt_contiguous",
+        "m_grouped_fp4_gemm_nt_contiguous",
+        "m_grouped_fp4_gemm_nt_masked",
         "per_token_cast_to_fp4",
         "per_token_cast_to_nvfp4",
         "transpose_packed_fp4",
@@ -80,6 +67,8 @@ ADVICE = {
         "is_localization_available",
         "is_localized",
         "localize",
+        "k_grouped_fp8_gemm_nt_contiguous",
+        "k_grouped_fp8_gemm_tn_contiguous",
         "locality_domain",
         "mega_mhc",
         "nvfp4_mega_moe",
@@ -103,7 +92,7 @@ def missing(module: str, name: str) -> Callable[..., NoReturn]:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
     def stand_in(*args: object, **kwargs: object) -> NoReturn:
-        raise NotImplementedError(f"{module}.{name}: barrow has dense FP8 GEMM only; {advice}")
+        raise NotImplementedError(f"{module}.{name}: barrow has FP8 GEMM only; {advice}")
 
     stand_in.__name__ = stand_in.__qualname__ = name
     return stand_in

@@ -57,8 +57,9 @@ def bench_kineto(
     """Seconds of one launch of the kernels whose names contain `kernel_names`, by torch's profiler.
 
     Returns:
-        One number for a string, a tuple for a tuple; 0.0 for a name that no kernel has. With DG_USE_NVIDIA_TOOLS=1,
-        which tells that another profiler is attached, nothing is measured and every time is 1.0.
+        A tuple for a tuple of names, 0.0 for one that no kernel has. One number for a single name, and the time of the
+        whole call if no kernel has it: not all that is one kernel of DeepGEMM's is one of barrow's. With
+        DG_USE_NVIDIA_TOOLS=1, which tells that another profiler is attached, nothing is measured and every time is 1.0.
 
     Raises:
         AssertionError: if several kernels match a name and `with_multiple_kernels` is off.
@@ -92,4 +93,4 @@ def bench_kineto(
         assert with_multiple_kernels or len(found) <= 1, f"{name} matches {[event.key for event in found]}"
         launches = sum(event.count for event in found)
         times.append(sum(event.device_time_total for event in found) / launches / 1e6 if launches else 0.0)
-    return times[0] if isinstance(kernel_names, str) else tuple(times)
+    return (times[0] or bench(fn)) if isinstance(kernel_names, str) else tuple(times)

@@ -7,6 +7,7 @@ from barrow.deep_gemm.missing import missing
 from barrow.deep_gemm.utils import layout, math
 from barrow.deep_gemm.utils.layout import (
     get_k_alignment_for_contiguous_layout,
+    get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor,
     get_m_alignment_for_contiguous_layout,
     get_mk_alignment_for_contiguous_layout,
     get_mn_major_tma_aligned_packed_ue8m0_tensor,
@@ -32,6 +33,7 @@ __all__ = [
     "ceil_div",
     "ceil_to_ue8m0",
     "get_k_alignment_for_contiguous_layout",
+    "get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor",
     "get_m_alignment_for_contiguous_layout",
     "get_mk_alignment_for_contiguous_layout",
     "get_mn_major_tma_aligned_packed_ue8m0_tensor",

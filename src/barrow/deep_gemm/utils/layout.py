@@ -77,6 +77,45 @@ def get_mn_major_tma_aligned_packed_ue8m0_tensor(sf: Tensor, psum_layout: Tensor
     return packed.new_empty_strided(packed.shape, strides).copy_(packed)
 
 
+def get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor(
+    sf: Tensor,
+    grouped_layout: Tensor,
+    ks_cpu: Sequence[int] | None,
+    gran_k: int,
+    k_alignment: int,
+    use_psum_layout: bool = False,
+) -> Tensor:
+    """Exponents of four scales along K in one int32, as above, for groups of K that share none.
+
+    Args:
+        sf: [sum of ceil(K of g / gran_k) over all groups g, mn] float32 powers of two.
+        grouped_layout: accepted and ignored, as `ks_cpu` has its numbers.
+        ks_cpu: K of each group.
+        gran_k: columns that a scale covers.
+        k_alignment: accepted and ignored; it is of prefix sums.
+        use_psum_layout: False.
+
+    Returns:
+        [sum of ceil(K of g / (4 gran_k)), mn] int32, contiguous.
+    """
+    op = "get_k_grouped_mn_major_tma_aligned_packed_ue8m0_tensor"
+    if use_psum_layout or not ks_cpu:
+        raise NotImplementedError(
+            f"barrow.deep_gemm.{op}: prefix sums of K are of grouped GEMM on Blackwell; pass the K of each group in "
+            "ks_cpu, or use DeepGEMM"
+        )
+    blocks = [ceil_div(k, gran_k) for k in ks_cpu]
+    if sf.dtype != torch.float32 or sf.ndim != 2 or sf.shape[0] != sum(blocks):
+        raise RuntimeError(
+            f"barrow.deep_gemm.{op}: sf is {sf.dtype} of shape {list(sf.shape)} but needs float32 [{sum(blocks)}, mn] "
+            f"for {gran_k} columns a scale and K of {list(ks_cpu)}"
+        )
+    exponents = (sf.view(torch.int32) >> 23).to(torch.uint8)
+    groups = [functional.pad(group, (0, 0, 0, -group.shape[0] % 4)) for group in exponents.split(blocks)]
+    fours = torch.cat(groups).view(-1, 4, sf.shape[1]).transpose(1, 2)
+    return contiguous_copy(fours).view(torch.int32).squeeze(2)
+
+
 def transform_sf_into_required_layout(
     sf: Tensor,
     mn: int,
