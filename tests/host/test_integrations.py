@@ -16,6 +16,7 @@ import pytest
 DEEP_GEMM = {
     "__init__.py": """
         from ._C import fp8_gemm_nt, fp8_gemm_nt as fp8_fp4_gemm_nt, m_grouped_fp8_gemm_nt_contiguous
+        from ._C import fp8_m_grouped_gemm_nt_masked, m_grouped_bf16_gemm_nt_masked
         from ._C import set_num_sms, transform_sf_into_required_layout, calls
         from . import utils
         from .utils import *
@@ -24,13 +25,23 @@ DEEP_GEMM = {
     "_C.py": """
         calls = []
         def fp8_gemm_nt(a, b, d, c=None, recipe=None, disable_ue8m0_cast=False): calls.append("fp8_gemm_nt")
-        def m_grouped_fp8_gemm_nt_contiguous(*args): calls.append("grouped")
+        def m_grouped_fp8_gemm_nt_contiguous(*args, **kwargs): calls.append("grouped")
+        def fp8_m_grouped_gemm_nt_masked(*args, **kwargs): calls.append("masked")
+        def m_grouped_bf16_gemm_nt_masked(*args): calls.append("bf16")
         def set_num_sms(value): calls.append("set_num_sms")
         def transform_sf_into_required_layout(sf, *args, **kwargs): calls.append("transform")
         def get_mn_major_tma_aligned_tensor(sf): calls.append("mn_major")
+        alignment = 128
+        def get_mk_alignment_for_contiguous_layout(): return alignment
+        def set_mk_alignment_for_contiguous_layout(new_value):
+            global alignment
+            alignment = new_value
     """,
     "utils/__init__.py": "from .layout import *",
-    "utils/layout.py": "from .._C import get_mn_major_tma_aligned_tensor",
+    "utils/layout.py": """
+        from .._C import get_mn_major_tma_aligned_tensor
+        from .._C import get_mk_alignment_for_contiguous_layout, set_mk_alignment_for_contiguous_layout
+    """,
 }
 
 # vLLM's utils/deep_gemm.py: the module is searched at first use, and functions that it lacks are None.
@@ -98,6 +109,29 @@ def check(module):
     a, b, d = problem()
     module.fp8_gemm_nt(a, b, d)
     assert torch.equal(d, barrow.fp8_gemm_nt(*a, *b))
+
+def check_experts(module, masked):
+    # As the experts of an engine call it, with groups aligned as the engine says.
+    a, one, d = problem(100)
+    b = torch.stack([one[0]] * 2), torch.stack([one[1], 2 * one[1]])
+    expected = [barrow.fp8_gemm_nt(*a, *one), barrow.fp8_gemm_nt(*a, b[0][1], b[1][1])]
+    before = module.get_mk_alignment_for_contiguous_layout()
+    for step in (64, 8):
+        module.set_mk_alignment_for_contiguous_layout(step)
+        assert module.get_mk_alignment_for_contiguous_layout() == step
+        # The second group begins at row 64.
+        ends, d = torch.tensor([60, 90], dtype=torch.int32), torch.zeros_like(d)
+        module.m_grouped_fp8_gemm_nt_contiguous(a, b, d, ends, use_psum_layout=True, disable_ue8m0_cast=True)
+        assert torch.equal(d[:60], expected[0][:60]) and torch.equal(d[64:90], expected[1][64:90])
+        assert not d[60:64].any() and not d[90:].any()
+        indices, d = torch.zeros(100, dtype=torch.int32), torch.zeros_like(d)
+        indices[64:] = 1
+        module.m_grouped_fp8_gemm_nt_contiguous(a, b, d, indices)
+        assert torch.equal(d[:64], expected[0][:64]) and torch.equal(d[64:], expected[1][64:])
+    module.set_mk_alignment_for_contiguous_layout(before)
+    slabs, d = (a[0].view(2, 50, -1), a[1].reshape(2, 50, -1)), d.view(2, 50, -1).zero_()
+    masked(slabs, b, d, masked_m=torch.tensor([50, 7], dtype=torch.int32), expected_m=30)
+    assert torch.equal(d[0], expected[0][:50]) and torch.equal(d[1, :7], expected[1][50:57]) and not d[1, 7:].any()
 """
 
 Run = Callable[..., list[str]]
@@ -149,10 +183,12 @@ VLLM_SCRIPT = """
     assert module.__name__ == "EXPECTED"
     check(module)
     assert module.calls == []
+    check_experts(module, module.fp8_m_grouped_gemm_nt_masked)
+    assert module.calls == []
     # What barrow lacks, and settings, are DeepGEMM's.
-    user.resolve("m_grouped_fp8_gemm_nt_contiguous")(1)
+    user.resolve("m_grouped_bf16_gemm_nt_masked")(1)
     user.resolve("set_num_sms")(2)
-    assert module.calls == ["grouped", "set_num_sms"]
+    assert module.calls == ["bf16", "set_num_sms"]
     assert user.resolve("fp8_einsum") is None
     a, b, d = problem()
     # What barrow refuses goes to DeepGEMM; a mistake does not.
@@ -189,8 +225,10 @@ def test_vllm_without_deep_gemm(run: Run) -> None:
         import vllm.utils.deep_gemm as user
         register()
         assert user.has("deep_gemm")
-        check(user._import_deep_gemm())
-        assert user.resolve("m_grouped_fp8_gemm_nt_contiguous") is None
+        module = user._import_deep_gemm()
+        check(module)
+        check_experts(module, user.resolve("m_grouped_fp8_gemm_nt_masked"))
+        assert user.resolve("m_grouped_bf16_gemm_nt_masked") is None
         from deep_gemm.utils.layout import get_mn_major_tma_aligned_tensor
         from deep_gemm.utils import per_token_cast_to_fp8
     """
@@ -237,7 +275,12 @@ def test_sglang(run: Run) -> None:
         import sglang.wrapper as user
         check(user.deep_gemm)
         assert user.get_mn_major_tma_aligned_tensor(torch.rand(5, 3)).stride() == (1, 8)
+        masked = user.deep_gemm.fp8_m_grouped_gemm_nt_masked
+        check_experts(user.deep_gemm, masked)
         assert user.deep_gemm.calls == []
+        # What only SGLang's DeepGEMM has, here the overlap with a copy to other GPUs, it is asked for.
+        masked(*problem(), expected_m=1, enable_overlap=True, max_block_n=256, signal=None)
+        assert user.deep_gemm.calls == ["masked"]
     """
     (line,) = run(script, {"sglang": SGLANG, "deep_gemm": DEEP_GEMM})
     assert "in place of deep_gemm 2.8.1" in line

@@ -1,13 +1,14 @@
-"""Puts barrow's dense FP8 GEMM in the place of DeepGEMM's inside a process; the rest of DeepGEMM stays.
+"""Puts barrow's FP8 GEMM, dense and grouped, in the place of DeepGEMM's inside a process; the rest of DeepGEMM stays.
 
 Engines import DeepGEMM late and by name, so it is changed where it is imported: at once if it is there already, else
 by a finder on `sys.meta_path` right after its own code ran. Nothing is imported, and no GPU touched, before the engine
-does so. Which of both runs a call is decided by the call's tensors: barrow on Hopper and on a CPU, DeepGEMM on other
-GPUs and for what barrow refuses with NotImplementedError.
+does so. Which of both runs a call is decided by the call: barrow on Hopper and on a CPU, DeepGEMM on other GPUs, for a
+keyword that barrow does not know, and for what barrow refuses with NotImplementedError.
 """
 
 import functools
 import importlib.util
+import inspect
 import logging
 import os
 import sys
@@ -24,7 +25,7 @@ import barrow.deep_gemm
 # Set to 0 to leave DeepGEMM as it is.
 SWITCH = "BARROW_DEEP_GEMM"
 
-# What calculates or would compile. Settings and the rest stay DeepGEMM's: they steer its grouped kernels.
+# What calculates or would compile. The rest stays DeepGEMM's, and settings, which steer its other kernels.
 REPLACED = (
     "fp8_fp4_gemm_nn",
     "fp8_fp4_gemm_nt",
@@ -34,9 +35,18 @@ REPLACED = (
     "fp8_gemm_nt",
     "fp8_gemm_tn",
     "fp8_gemm_tt",
+    "fp8_m_grouped_gemm_nt_masked",
     "get_mn_major_tma_aligned_tensor",
+    "m_grouped_fp8_fp4_gemm_nn_contiguous",
+    "m_grouped_fp8_fp4_gemm_nt_contiguous",
+    "m_grouped_fp8_fp4_gemm_nt_masked",
+    "m_grouped_fp8_gemm_nn_contiguous",
+    "m_grouped_fp8_gemm_nt_contiguous",
+    "m_grouped_fp8_gemm_nt_masked",
     "transform_sf_into_required_layout",
 )
+# The one setting that is part of the layout of arguments: both have to know it.
+TOLD_BOTH = ("set_mk_alignment_for_contiguous_layout",)
 # Modules inside DeepGEMM that hand out the same functions.
 SUBMODULES = ("utils", "utils.layout")
 
@@ -63,15 +73,28 @@ def _device(arguments: Iterable[Any]) -> torch.device | None:
 
 
 def _in_place_of(theirs: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
+    known = frozenset(inspect.signature(ours).parameters)
+
     @functools.wraps(theirs)
     def call(*args: Any, **kwargs: Any) -> Any:
         device = _device((*args, *kwargs.values()))
-        if device is None or not runs_on(device):
+        # A keyword of one DeepGEMM asks for what only that one has.
+        if device is None or not runs_on(device) or not known.issuperset(kwargs):
             return theirs(*args, **kwargs)
         try:
             return ours(*args, **kwargs)
         except NotImplementedError:
             return theirs(*args, **kwargs)
+
+    return call
+
+
+def _told_both(theirs: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(theirs)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = theirs(*args, **kwargs)
+        ours(*args, **kwargs)
+        return result
 
     return call
 
@@ -82,10 +105,11 @@ def _replace(module: ModuleType, logger: logging.Logger) -> None:
         return
     replaced = []
     for holder in (module, *(sys.modules.get(f"{module.__name__}.{name}") for name in SUBMODULES)):
-        for name in REPLACED:
+        for name in (*REPLACED, *TOLD_BOTH):
             theirs = getattr(holder, name, None)
             if theirs is not None:
-                setattr(holder, name, _in_place_of(theirs, getattr(barrow.deep_gemm, name)))
+                wrap = _told_both if name in TOLD_BOTH else _in_place_of
+                setattr(holder, name, wrap(theirs, getattr(barrow.deep_gemm, name)))
                 replaced.append(name)
     if replaced:
         module._replaced_by_barrow = tuple(replaced)  # type: ignore[attr-defined]
@@ -94,7 +118,7 @@ def _replace(module: ModuleType, logger: logging.Logger) -> None:
 
 def _say(logger: logging.Logger, where: str) -> None:
     logger.info(
-        "barrow %s runs dense FP8 GEMM on Hopper %s, without compilation (%s=0 turns this off)",
+        "barrow %s runs FP8 GEMM on Hopper %s, without compilation (%s=0 turns this off)",
         barrow.__version__,
         where,
         SWITCH,

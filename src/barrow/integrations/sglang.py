@@ -6,5 +6,5 @@ from barrow.integrations.deep_gemm import install
 
 
 def register() -> None:
-    """Have SGLang's dense block-scaled FP8 layers run on barrow. Idempotent; BARROW_DEEP_GEMM=0 turns it off."""
+    """Have SGLang's block-scaled FP8 layers and experts run on barrow. Idempotent; BARROW_DEEP_GEMM=0 turns it off."""
     install(("deep_gemm",), logging.getLogger("sglang.barrow"))

@@ -9,6 +9,6 @@ MODULES = ("deep_gemm", "vllm.third_party.deep_gemm")
 
 
 def register() -> None:
-    """Have vLLM's dense block-scaled FP8 layers run on barrow. Idempotent; BARROW_DEEP_GEMM=0 turns it off."""
+    """Have vLLM's block-scaled FP8 layers and experts run on barrow. Idempotent; BARROW_DEEP_GEMM=0 turns it off."""
     # vLLM shows what is logged below its own name.
     install(MODULES, logging.getLogger("vllm.barrow"))
