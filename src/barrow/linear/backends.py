@@ -31,21 +31,29 @@ class Backend:
             the case alone, so that it answers for a GPU that is elsewhere.
         matmul: takes x (last stride 1), W, its scales and use_ue8m0; y [M, N] may be wider than x in dtype, but must
             not be narrower. It must be traceable by torch.compile: plain torch, or registered operators.
+        experts: whether `barrow.experts` can run on it, which then knows how.
     """
 
     name: str
     summary: str
     why_not: Callable[[Case], str | None] = field(repr=False)
     matmul: Matmul = field(repr=False)
+    experts: bool = False
+
+    def refuses(self, case: Case) -> str | None:
+        """`why_not`, for experts as well."""
+        if case.experts and not self.experts:
+            return "it multiplies by one matrix, not by those of many experts"
+        return self.why_not(case)
 
 
 # Fastest first. A preference can put any of them first, or leave some out.
-KERNELS = Backend("barrow", "barrow's Hopper kernels, activations in FP8", rules.barrow, matmuls.operators)
+KERNELS = Backend("barrow", "barrow's Hopper kernels, activations in FP8", rules.barrow, matmuls.operators, experts=True)
 PORTABLE = (
     Backend("cublaslt", "cuBLASLt through torch, activations in FP8", rules.cublaslt, matmuls.scaled_mm),
     Backend("triton", "barrow's Triton kernel", rules.triton, matmuls.triton),
-    Backend("cpu", "barrow's CPU implementation, activations in FP8", rules.cpu, matmuls.operators),
-    Backend("torch", "torch's matmul on dequantised weights", rules.torch_matmul, matmuls.dequantized),
+    Backend("cpu", "barrow's CPU implementation, activations in FP8", rules.cpu, matmuls.operators, experts=True),
+    Backend("torch", "torch's matmul on dequantised weights", rules.torch_matmul, matmuls.dequantized, experts=True),
 )
 # What a layer calls, by the name it has chosen. A plain dictionary, which torch.compile can read.
 MATMULS: dict[str, Matmul] = {backend.name: backend.matmul for backend in (KERNELS, *PORTABLE)}
@@ -114,7 +122,7 @@ def choose(case: Case, preference: tuple[str, ...] | None = None) -> Choice:
     order = _order(preference)
     others = {name: "the preference leaves it out" for name in registered() if name not in {b.name for b in order}}
     for backend in order:
-        if reason := backend.why_not(case):
+        if reason := backend.refuses(case):
             others[backend.name] = reason
         elif chosen is None:
             chosen = backend
@@ -122,13 +130,28 @@ def choose(case: Case, preference: tuple[str, ...] | None = None) -> Choice:
             others[backend.name] = f"it could, but {chosen.name} comes first"
     if chosen is None:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in others.items())
+        what = f"{case.experts} experts" if case.experts else "a layer"
         raise RuntimeError(
-            f"barrow: no backend can run a layer with N = {case.n}, K = {case.k} on {case.target.name}: {reasons}"
+            f"barrow: no backend can run {what} with N = {case.n}, K = {case.k} on {case.target.name}: {reasons}"
         )
     return Choice(chosen, others)
 
 
 @cache
+def _name_for(
+    device: torch.device,
+    n: int,
+    k: int,
+    dtype: torch.dtype,
+    bias: bool,
+    use_ue8m0: bool,
+    preference: tuple[str, ...] | None,
+    experts: int,
+) -> str:
+    case = Case(n=n, k=k, target=here(device), dtype=dtype, bias=bias, use_ue8m0=use_ue8m0, experts=experts)
+    return choose(case, preference).backend.name
+
+
 def name_for(
     device: torch.device,
     n: int,
@@ -137,10 +160,17 @@ def name_for(
     bias: bool,
     use_ue8m0: bool,
     preference: tuple[str, ...] | None,
+    experts: int = 0,
 ) -> str:
-    """`choose` for a layer on a device of this machine, for every M: what a layer asks in every call."""
-    case = Case(n=n, k=k, target=here(device), dtype=dtype, bias=bias, use_ue8m0=use_ue8m0)
-    return choose(case, preference).backend.name
+    """`choose` for a layer on a device of this machine, for every M: what a layer asks in every call.
+
+    A constant for torch.compile, which could not trace the questions to the driver.
+    """
+    return _name_for(device, n, k, dtype, bias, use_ue8m0, preference, experts)
+
+
+# All that torch.compiler.assume_constant_result sets, but calling it imports torch._dynamo, and with it half a second.
+name_for._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def on_device(device: torch.device) -> Choice:
@@ -150,7 +180,7 @@ def on_device(device: torch.device) -> Choice:
 
 def forget() -> None:
     """Forget all choices, installed backends and devices, as after a change of the environment variable."""
-    name_for.cache_clear()
+    _name_for.cache_clear()
     choose.cache_clear()
     registered.cache_clear()
     here.cache_clear()

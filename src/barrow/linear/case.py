@@ -1,4 +1,4 @@
-"""What a backend is asked: one linear layer, for a range of M, on a target."""
+"""What a backend is asked: one linear layer or a mixture of experts, for a range of M, on a target."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ GEMM_DTYPE = {torch.bfloat16: torch.bfloat16, torch.float16: torch.float32, torc
 
 @dataclass(frozen=True)
 class Case:
-    """y = x W^T + bias for x [M, k] and W [n, k].
+    """y = x W^T + bias for x [M, k] and W [n, k], or every row of x by the W of its expert.
 
     Attributes:
         n, k: out_features and in_features; 0 is allowed.
@@ -25,6 +25,7 @@ class Case:
         weight_dtype: of W as it is kept.
         block: rows and columns of W under one scale.
         use_ue8m0: scales are powers of two.
+        experts: how many matrices W there are, [experts, n, k]; 0 for a linear layer.
     """
 
     n: int
@@ -36,6 +37,7 @@ class Case:
     weight_dtype: torch.dtype = torch.float8_e4m3fn
     block: tuple[int, int] = (SCALE_BLOCK, SCALE_BLOCK)
     use_ue8m0: bool = False
+    experts: int = 0
 
     @property
     def gemm_dtype(self) -> torch.dtype:

@@ -1,7 +1,6 @@
 """`Fp8Linear`: nn.Linear on block-scaled FP8 weights."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,28 +8,12 @@ from torch import Tensor, nn
 from barrow.linear.backends import MATMULS, name_for, quantize_weight
 from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import Explanation, explain
+from barrow.linear.formats import Fp8Module
 from barrow.linear.target import Target, here
 from barrow.ops.layout import scale_blocks
 
 
-def _backend(
-    device: torch.device,
-    n: int,
-    k: int,
-    dtype: torch.dtype,
-    bias: bool,
-    ue8m0: bool,
-    preference: tuple[str, ...] | None,
-) -> str:
-    return name_for(device, n, k, dtype, bias, ue8m0, preference)
-
-
-# A constant for torch.compile, which could not trace the questions to the driver. This mark is all that
-# torch.compiler.assume_constant_result sets, but calling it imports torch._dynamo, and with it half a second.
-_backend._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-class Fp8Linear(nn.Module):
+class Fp8Linear(Fp8Module):
     """y = x W^T + bias with W in float8_e4m3fn, one float32 scale per 128 x 128 block, for inference.
 
     The buffers carry the names of DeepSeek-V3's checkpoints: `weight` [out_features, in_features] float8_e4m3fn,
@@ -55,6 +38,8 @@ class Fp8Linear(nn.Module):
     A layer made by this constructor is all zeros until a state dict is loaded; `from_linear` makes one from weights.
     """
 
+    FORMATS = {"weight": torch.float8_e4m3fn, "weight_scale_inv": torch.float32}
+    QUANTIZER = "Fp8Linear.from_linear or quantize_"
     weight: Tensor
     weight_scale_inv: Tensor
     bias: Tensor | None
@@ -113,7 +98,7 @@ class Fp8Linear(nn.Module):
                 f"barrow.Fp8Linear: x is {x.dtype} of shape {tuple(x.shape)}; pass bfloat16, float16 or float32 "
                 f"of shape [..., {self.in_features}]"
             )
-        backend = _backend(
+        backend = name_for(
             self.weight.device,
             self.out_features,
             self.in_features,
@@ -165,39 +150,4 @@ class Fp8Linear(nn.Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}, use_ue8m0={self.use_ue8m0}"
-        )
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Fp8Linear":
-        def move(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            if moved.dtype != tensor.dtype and (tensor is self.weight or tensor is self.weight_scale_inv):
-                return tensor.to(moved.device)
-            return moved
-
-        super()._apply(move, recurse)  # type: ignore[no-untyped-call]
-        return self
-
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        # A copy would convert other dtypes without their scale: wrong numbers where an error belongs.
-        formats = {"weight": torch.float8_e4m3fn, "weight_scale_inv": torch.float32}
-        wrong = [
-            f"{prefix}{name} has dtype {found.dtype}, but Fp8Linear needs {needed}; "
-            "quantize the weights first (Fp8Linear.from_linear or quantize_)"
-            for name, needed in formats.items()
-            if (found := state_dict.get(prefix + name)) is not None and found.dtype != needed
-        ]
-        if wrong:
-            error_msgs.extend(wrong)
-            return
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
