@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from barrow.experts import Fp8Experts
 from barrow.linear import Fp8Linear, quantize_
 from barrow.ops import (
     fp8_gemm_nt,
@@ -19,6 +20,7 @@ from barrow.ops import (
 __version__ = version("barrow")
 
 __all__ = [
+    "Fp8Experts",
     "Fp8Linear",
     "__version__",
     "fp8_gemm_nt",

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from barrow.checkpoint.files import Checkpoint
 from barrow.checkpoint.format import read_config, read_format
-from barrow.checkpoint.plan import FUSED, Filter, LayerStep, TensorStep, make_plan
+from barrow.checkpoint.plan import FUSED, ExpertsStep, Filter, LayerStep, TensorStep, make_plan
+from barrow.experts import PROJECTIONS, Fp8Experts
 from barrow.linear import Fp8Linear
 from barrow.linear.backends import quantize_weight
 from barrow.linear.fused import fuse
@@ -61,12 +63,29 @@ class _Loader:
         parts = [self._part(step, source, like) for source in step.sources]
         return (parts[0] if len(parts) == 1 else fuse(parts)).train(like.training)
 
+    def experts(self, step: ExpertsStep) -> Fp8Experts:
+        like = cast(Fp8Experts, self.model.get_submodule(step.name))
+        layer = Fp8Experts(
+            like.num_experts,
+            like.hidden,
+            like.intermediate,
+            local=like.local,
+            use_ue8m0=self.ue8m0,
+            device=self.device,
+            backends=self.backends,
+        )
+        for expert, projection in product(like.local, PROJECTIONS):
+            weight = f"{step.name}.{expert}.{projection}.weight"
+            scale = None if step.quantize else self.checkpoint.read(f"{weight}_scale_inv", self.device)
+            layer.fill(expert, projection, self.checkpoint.read(weight, self.device), scale)
+        return layer.train(like.training)
+
     def tensor(self, step: TensorStep, like: Tensor) -> Tensor:
         parts = [self.checkpoint.read(source, self.device) for source in step.sources]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).to(like.dtype)
 
 
-def _put_layer(model: nn.Module, name: str, layer: Fp8Linear) -> None:
+def _put_layer(model: nn.Module, name: str, layer: Fp8Linear | Fp8Experts) -> None:
     parent, _, attribute = name.rpartition(".")
     setattr(model.get_submodule(parent), attribute, layer)
 
@@ -109,7 +128,8 @@ def load_(
     Linear layers whose weights are FP8 become `Fp8Linear`, and read their weights as they lie in the file: nothing is
     widened. Linear layers that `quantize` picks are quantized as they are read, one at a time, so that a bfloat16 model
     never lies in memory whole. Everything else is loaded in the dtype that the model has. Layers that are
-    `Fp8Linear` already are filled either way.
+    `Fp8Linear` already are filled either way, and so are `Fp8Experts`, with those of the checkpoint's experts
+    (`NAME.0.gate_proj.weight` and so on) that lie here.
 
     The model is best built without memory for its weights (`accelerate.init_empty_weights`). It changes only once
     every tensor has been checked by the headers and read, so an error leaves it as it was.
@@ -127,7 +147,7 @@ def load_(
         progress: called with layers done, all layers, and a name; by default a line on a terminal.
 
     Returns:
-        Names of the layers that are `Fp8Linear` now.
+        Names of the layers that are `Fp8Linear` now, then those of `Fp8Experts`.
 
     Raises:
         CheckpointError: naming the file, key or tensor that is wrong; the model is then unchanged.
@@ -143,23 +163,26 @@ def load_(
     loader = _Loader(model, checkpoint, where, ue8m0, backends)
 
     state = model.state_dict(keep_vars=True)
-    total = len(plan.layers) + len(plan.tensors)
-    layers: list[Fp8Linear] = []
+    total = len(plan.layers) + len(plan.experts) + len(plan.tensors)
+    layers: dict[str, Fp8Linear | Fp8Experts] = {}
     tensors: list[Tensor] = []
     for layer_step in plan.layers:
-        layers.append(loader.layer(layer_step))
+        layers[layer_step.name] = loader.layer(layer_step)
         progress(len(layers), total, layer_step.name)
+    for experts_step in plan.experts:
+        layers[experts_step.name] = loader.experts(experts_step)
+        progress(len(layers), total, experts_step.name)
     for step in plan.tensors:
         tensors.append(loader.tensor(step, state[step.names[0]]))
         progress(len(layers) + len(tensors), total, step.names[0])
 
-    for layer_step, layer in zip(plan.layers, layers, strict=True):
-        _put_layer(model, layer_step.name, layer)
+    for name, layer in layers.items():
+        _put_layer(model, name, layer)
     for step, tensor in zip(plan.tensors, tensors, strict=True):
         _put_tensor(model, step, tensor)
     # What is in no checkpoint, rotary frequencies for example, goes along.
     for module in model.modules():
-        for name in module._non_persistent_buffers_set:
-            if (buffer := module._buffers[name]) is not None:
-                module._buffers[name] = buffer.to(where)
-    return [step.name for step in plan.layers]
+        for key in module._non_persistent_buffers_set:
+            if (buffer := module._buffers[key]) is not None:
+                module._buffers[key] = buffer.to(where)
+    return list(layers)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import product
 
 from torch import Tensor, nn
 
 from barrow.checkpoint.errors import raise_for
 from barrow.checkpoint.files import Checkpoint, TensorInfo
 from barrow.checkpoint.format import Format
+from barrow.experts import PROJECTIONS, Fp8Experts
 from barrow.linear import Fp8Linear, FusedFp8Linear
 from barrow.ops.layout import scale_blocks
 
@@ -39,6 +41,14 @@ class LayerStep:
 
 
 @dataclass(frozen=True)
+class ExpertsStep:
+    """The experts of a mixture that lie here, to make of FP8 weights or quantized from plain ones."""
+
+    name: str
+    quantize: bool
+
+
+@dataclass(frozen=True)
 class TensorStep:
     """A parameter or buffer to fill, under all the names that share it; `sources` are stacked along dimension 0."""
 
@@ -51,6 +61,7 @@ class Plan:
     """All steps, and what speaks against them."""
 
     layers: list[LayerStep] = field(default_factory=list)
+    experts: list[ExpertsStep] = field(default_factory=list)
     tensors: list[TensorStep] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
@@ -119,31 +130,64 @@ class _Planner:
     ) -> None:
         rows = 0
         for weight in weights:
-            self.plan.used.add(weight.name)
+            self._use(weight.name)
             if len(weight.shape) != 2 or weight.shape[1] != module.in_features:
                 self.problem(
                     f"{weight.name} has shape {_shape(weight.shape)} but needs [*, {module.in_features}] for {name}"
                 )
                 continue
             rows += weight.shape[0]
-            if quantize:
-                if weight.dtype not in PLAIN:
-                    self.problem(f"{weight.name} is {weight.dtype}, but needs {FP8} or {', '.join(PLAIN)}")
-                continue
-            self.plan.used.add(f"{weight.name}_scale_inv")
-            if problem := _check_scale(weight, self.tensors):
-                self.problem(problem)
-            source = weight.name.removesuffix(".weight")
-            if self.form is None:
-                self.problem(f"{weight.name} is {FP8}, but config.json has no quantization_config")
-            elif self.form.ignores(source):
-                self.problem(f"{weight.name} is {FP8}, but quantization_config lists {source} as not converted")
+            self._check_format(weight, quantize)
         features = module.out_features
         if isinstance(module, FusedFp8Linear):
             features = sum(size for _, size in module.spans)
         if rows and rows != features:
             names = " + ".join(weight.name for weight in weights)
             self.problem(f"{names} has {rows} rows, but {name} has {features} features")
+
+    def _use(self, weight: str) -> None:
+        self.plan.used |= {weight, f"{weight}_scale_inv"}
+
+    def _check_format(self, weight: TensorInfo, quantize: bool) -> None:
+        """Check the dtype of a weight that is quantized here, or the scales of one that is FP8."""
+        if quantize:
+            if weight.dtype not in PLAIN:
+                self.problem(f"{weight.name} is {weight.dtype}, but needs {FP8} or {', '.join(PLAIN)}")
+            return
+        if problem := _check_scale(weight, self.tensors):
+            self.problem(problem)
+        source = weight.name.removesuffix(".weight")
+        if self.form is None:
+            self.problem(f"{weight.name} is {FP8}, but config.json has no quantization_config")
+        elif self.form.ignores(source):
+            self.problem(f"{weight.name} is {FP8}, but quantization_config lists {source} as not converted")
+
+    def experts(self, name: str, module: Fp8Experts) -> None:
+        """Plan the experts of a mixture, of which a process may hold some; the others' tensors are let be."""
+        found: dict[str, tuple[TensorInfo, Sequence[int]]] = {}
+        missing: list[str] = []
+        for expert, projection in product(range(module.num_experts), PROJECTIONS):
+            weight = f"{name}.{expert}.{projection}.weight"
+            self._use(weight)
+            if expert not in module.local:
+                continue
+            if info := self.tensors.get(weight):
+                found[weight] = (info, module.projection(expert, projection)[0].shape)
+            else:
+                missing.append(weight)
+        for weight in missing if found else missing[:1]:
+            self.problem(f"{weight} is missing, one of the {len(found) + len(missing)} weights of {name}")
+        kinds = {info.dtype for info, _ in found.values()}
+        quantize = FP8 not in kinds
+        if len(kinds) > 1:
+            self.problem(f"{name} is made of parts of different dtypes: {', '.join(sorted(kinds))}")
+            return
+        for info, shape in found.values():
+            if info.shape != tuple(shape):
+                self.problem(f"{info.name} has shape {_shape(info.shape)} but needs {_shape(shape)} for {name}")
+            else:
+                self._check_format(info, quantize)
+        self.plan.experts.append(ExpertsStep(name, quantize))
 
     def _check_bias(self, source: str, bias: bool) -> None:
         name = f"{source}.bias"
@@ -170,8 +214,8 @@ class _Planner:
             hint = ""
             if value.dim() == 3:
                 hint = (
-                    ", and experts are not read into one parameter: after barrow.integrations.transformers.install(), "
-                    "let transformers load it"
+                    ", and experts are not read into one parameter: put a barrow.Fp8Experts there first, or after "
+                    "barrow.integrations.transformers.install() let transformers load it"
                 )
             self.problem(f"{missing} is missing; the model needs it{hint}")
             return
@@ -208,6 +252,9 @@ def make_plan(
             wanted = quantize is not None and quantize(name, module)
             if planner.layer(name, module, wanted):
                 planned.add(name)
+        elif type(module) is Fp8Experts:
+            planner.experts(name, module)
+            planned.add(name)
     shared: dict[int, list[str]] = {}
     state = model.state_dict(keep_vars=True)
     for key, value in state.items():

@@ -48,7 +48,9 @@ class Backend:
 
 
 # Fastest first. A preference can put any of them first, or leave some out.
-KERNELS = Backend("barrow", "barrow's Hopper kernels, activations in FP8", rules.barrow, matmuls.operators, experts=True)
+KERNELS = Backend(
+    "barrow", "barrow's Hopper kernels, activations in FP8", rules.barrow, matmuls.operators, experts=True
+)
 PORTABLE = (
     Backend("cublaslt", "cuBLASLt through torch, activations in FP8", rules.cublaslt, matmuls.scaled_mm),
     Backend("triton", "barrow's Triton kernel", rules.triton, matmuls.triton),

@@ -1,6 +1,7 @@
 """`Fp8Linear`: nn.Linear on block-scaled FP8 weights."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,7 @@ class Fp8Linear(Fp8Module):
     A layer made by this constructor is all zeros until a state dict is loaded; `from_linear` makes one from weights.
     """
 
-    FORMATS = {"weight": torch.float8_e4m3fn, "weight_scale_inv": torch.float32}
+    FORMATS: ClassVar = {"weight": torch.float8_e4m3fn, "weight_scale_inv": torch.float32}
     QUANTIZER = "Fp8Linear.from_linear or quantize_"
     weight: Tensor
     weight_scale_inv: Tensor

@@ -1,11 +1,20 @@
-"""Tensor parallelism: a layer's shards on several processes, and DTensor sharding rules for barrow's operators.
+"""A layer's shards on several processes, experts dealt out to them, and DTensor sharding rules of the operators.
 
 Importing this registers the rules with torch.
 """
 
 from barrow.parallel import sharding
+from barrow.parallel.experts import ExpertParallel, experts_of, take_experts
 from barrow.parallel.layers import RowParallelFp8Linear, column_parallel, parallelize_, row_parallel
 
 sharding.register()
 
-__all__ = ["RowParallelFp8Linear", "column_parallel", "parallelize_", "row_parallel"]
+__all__ = [
+    "ExpertParallel",
+    "RowParallelFp8Linear",
+    "column_parallel",
+    "experts_of",
+    "parallelize_",
+    "row_parallel",
+    "take_experts",
+]
