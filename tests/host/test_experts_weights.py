@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import barrow
-from barrow import Fp8Experts, Fp8Linear
+from barrow import Fp8Experts, Fp8Linear, launcher
 from barrow.experts import PROJECTIONS
 from barrow.experts.compute import COMPUTE
 from barrow.linear import Case, backends, named
@@ -230,3 +230,17 @@ def test_only_backends_that_run_experts_are_chosen() -> None:
         RuntimeError, match=r"no backend can run 3 experts with N = 256, K = 130 on cpu: .*triton: it mult"
     ):
         Fp8Experts(3, 130, 40, backends=["triton"])(X, IDS, WEIGHTS)
+
+
+@pytest.mark.parametrize(("tokens", "top_k"), [(1, 8), (64, 8), (4096, 8)])
+def test_explain_names_the_kernels_that_the_launcher_chooses(tokens: int, top_k: int) -> None:
+    layer = Fp8Experts(256, 512, 192, device="meta")
+    found = layer.explain(tokens, top_k, device=named("H100"), dtype=torch.float16)
+    rows = tokens * top_k
+    for each, (n, k) in zip(found, ((512, 512), (512, 256)), strict=True):
+        best, *_ = launcher.choose(rows, n, k, "bf16", 132, 3352, groups=min(rows, 256))
+        assert (each.m, each.n, each.k, each.experts) == (rows, n, k, 256)
+        assert (each.backend, each.kernel) == ("barrow", best["kernel"])
+        assert f"if {min(rows, 256)} of 256 experts get about as many rows each" in each.kernel_reason
+    assert layer.explain(0, top_k).down.kernel is None
+    assert layer.explain(1, top_k).down.backend == "torch"

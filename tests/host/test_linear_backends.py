@@ -231,7 +231,7 @@ def test_explain_bad_input(arguments: dict[str, Any]) -> None:
 
 
 def test_explain_on_a_build_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launcher, "choose", lambda *_: [])
+    monkeypatch.setattr(launcher, "choose", lambda *_, **__: [])
     found = Fp8Linear(8, 8).explain(1)
     assert found.kernel is None
     assert found.kernel_reason == "this build of barrow carries no kernel with bf16 output"

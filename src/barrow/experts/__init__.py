@@ -1,5 +1,5 @@
 """Mixtures of experts on block-scaled FP8 weights."""
 
-from barrow.experts.layer import PROJECTIONS, Fp8Experts
+from barrow.experts.layer import PROJECTIONS, ExpertsExplanation, Fp8Experts
 
-__all__ = ["PROJECTIONS", "Fp8Experts"]
+__all__ = ["PROJECTIONS", "ExpertsExplanation", "Fp8Experts"]

@@ -24,10 +24,9 @@ def operators(x: Tensor, ids: Tensor, routing: Tensor, rows: int, weights: Weigh
     """barrow's operators, on a Hopper GPU or the CPU: six launches, and nothing that the host has to wait for."""
     ends, positions = ops.moe_sort(ids, weights.down.shape[0])
     q, scale = ops.moe_permute_quant(x, positions, rows)
-    # Weights may be loaded ahead, as in a linear layer.
-    gate_up = ops.m_grouped_fp8_gemm_nt(q, scale, weights.gate_up, weights.gate_up_scale, ends, prefetch_b=True)
+    gate_up = ops.m_grouped_fp8_gemm_nt(q, scale, weights.gate_up, weights.gate_up_scale, ends)
     q, scale = ops.silu_mul_quant(gate_up, ends)
-    y = ops.m_grouped_fp8_gemm_nt(q, scale, weights.down, weights.down_scale, ends, prefetch_b=True)
+    y = ops.m_grouped_fp8_gemm_nt(q, scale, weights.down, weights.down_scale, ends)
     return ops.moe_unpermute(y, positions, routing)
 
 

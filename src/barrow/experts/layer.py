@@ -1,15 +1,16 @@
 """`Fp8Experts`: the experts of a mixture on block-scaled FP8 weights, router output in, tokens out."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from barrow.experts.compute import COMPUTE, Weights
-from barrow.linear import Fp8Linear
+from barrow.linear import Explanation, Fp8Linear, Target, here
 from barrow.linear.backends import name_for, quantize_weight
 from barrow.linear.case import GEMM_DTYPE
+from barrow.linear.explain import explain
 from barrow.linear.formats import Fp8Module
 from barrow.ops.grad import refuse_grad
 from barrow.ops.layout import SCALE_BLOCK, scale_blocks
@@ -17,6 +18,13 @@ from barrow.ops.layout import SCALE_BLOCK, scale_blocks
 IDS = (torch.int32, torch.int64)
 # Of one expert, by the names that checkpoints and models give them.
 PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
+
+
+class ExpertsExplanation(NamedTuple):
+    """Of the product with gate and up, and of that with down."""
+
+    gate_up: Explanation
+    down: Explanation
 
 
 def _projection(expert: nn.Module, index: int, name: str) -> nn.Linear | Fp8Linear:
@@ -283,6 +291,38 @@ class Fp8Experts(Fp8Module):
             raise wrong("topk_weights", topk_weights, f"floating point of shape {list(topk_ids.shape)} on {device}")
         if torch.is_grad_enabled() and (x.requires_grad or topk_weights.requires_grad):
             refuse_grad("Fp8Experts", x=x, topk_weights=topk_weights)
+
+    def explain(
+        self,
+        tokens: int,
+        top_k: int,
+        *,
+        dtype: torch.dtype = torch.bfloat16,
+        device: torch.device | str | Target | None = None,
+        num_sms: int | None = None,
+    ) -> ExpertsExplanation:
+        """Say what runs the products of this layer for `tokens` tokens of `top_k` experts each, and why.
+
+        Args:
+            tokens, top_k: shape of the ids; all of them are taken to be of experts here.
+            dtype, device, num_sms: see `Fp8Linear.explain`.
+        """
+        where = self.down_weight.device if device is None else device
+        gate_up, down = (
+            explain(
+                tokens * top_k,
+                weight.shape[1],
+                weight.shape[2],
+                dtype=dtype,
+                target=where if isinstance(where, Target) else here(torch.device(where)),
+                use_ue8m0=self.use_ue8m0,
+                num_sms=num_sms,
+                preference=self.backends,
+                experts=len(self.local),
+            )
+            for weight in (self.gate_up_weight, self.down_weight)
+        )
+        return ExpertsExplanation(gate_up, down)
 
     def extra_repr(self) -> str:
         local = "" if len(self.local) == self.num_experts else f", local={self.local.start}:{self.local.stop}"

@@ -1,4 +1,4 @@
-"""Which backend and which kernel a linear layer gets, in words; asks nothing of a GPU."""
+"""Which backend and which kernel a linear layer or a product of experts gets, in words; asks nothing of a GPU."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +19,7 @@ class Explanation:
 
     Attributes:
         m, n, k: the shape.
+        experts: how many W there are, whose rows of x lie one group after another; 0 for a plain product.
         dtype: of x.
         target: where it runs.
         backend: name of the backend there.
@@ -41,25 +42,30 @@ class Explanation:
     kernel: str | None
     kernel_reason: str
     num_sms: int
+    experts: int = 0
 
 
 def _explain_kernel(
-    m: int, n: int, k: int, dtype: torch.dtype, num_sms: int, memory_gb_s: int
+    m: int, n: int, k: int, dtype: torch.dtype, num_sms: int, memory_gb_s: int, experts: int
 ) -> tuple[str | None, str]:
     if m == 0 or n == 0 or k == 0:
         return None, "a dimension is 0: no kernel is launched"
-    out: Literal["bf16", "f32"] = "bf16" if GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
-    candidates = launcher.choose(m, n, k, out, num_sms, memory_gb_s)
+    # What lies between the steps of a mixture is bfloat16.
+    out: Literal["bf16", "f32"] = "bf16" if experts or GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
+    # As launcher/checks_grouped.cpp guesses it, since only the GPU will know.
+    groups = min(experts, m)
+    candidates = launcher.choose(m, n, k, out, num_sms, memory_gb_s, groups=groups)
     if not candidates:
         return None, f"this build of barrow carries no kernel with {out} output"
     best, *rest = candidates
-    spec = next(
-        kernel for kernel in launcher.kernels() if kernel["kind"] == "gemm" and kernel["name"] == best["kernel"]
-    )
+    spec = next(kernel for kernel in launcher.kernels() if kernel["kind"] != "aux" and kernel["name"] == best["kernel"])
     block_m, block_n = spec["block_m"], spec["block_n"]
-    tiles = -(-m // block_m) * -(-n // block_n)
+    each = max(groups, 1)
+    tiles = each * -(-m // (each * block_m)) * -(-n // block_n)
     split = f" with K split in {spec['cluster_k']}" if spec["cluster_k"] > 1 else ""
     reason = f"{tiles} tiles of {block_m}x{block_n}{split} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
+    if experts:
+        reason += f" if {groups} of {experts} experts get about as many rows each"
     if best["measured"]:
         reason += ", measured as the fastest"
     if rest:
@@ -78,8 +84,9 @@ def explain(
     use_ue8m0: bool = False,
     num_sms: int | None = None,
     preference: tuple[str, ...] | None = None,
+    experts: int = 0,
 ) -> Explanation:
-    """Explain y = x W^T for x [m, k] of `dtype` and W [n, k]; see `Explanation`.
+    """Explain y = x W^T for x [m, k] of `dtype` and W [n, k], or as many W as there are `experts`; see `Explanation`.
 
     The backend is that of a layer: chosen once for all M. `num_sms` is the target's if None, or else an H100's.
 
@@ -92,9 +99,9 @@ def explain(
             f"barrow.explain: m = {m}, num_sms = {sms}, dtype = {dtype}; pass m >= 0, num_sms >= 1 "
             "and bfloat16, float16 or float32"
         )
-    case = Case(n=n, k=k, target=target, dtype=dtype, bias=bias, use_ue8m0=use_ue8m0)
+    case = Case(n=n, k=k, target=target, dtype=dtype, bias=bias, use_ue8m0=use_ue8m0, experts=experts)
     choice = backends.choose(case, preference)
-    kernel, kernel_reason = _explain_kernel(m, n, k, dtype, sms, target.memory_gb_s)
+    kernel, kernel_reason = _explain_kernel(m, n, k, dtype, sms, target.memory_gb_s, experts)
     return Explanation(
         m=m,
         n=n,
@@ -107,4 +114,5 @@ def explain(
         kernel=kernel,
         kernel_reason=kernel_reason,
         num_sms=sms,
+        experts=experts,
     )
