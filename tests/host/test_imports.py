@@ -12,7 +12,7 @@ TABLE = {
     "barrow.launcher": set(),
     "barrow.ops": {"barrow.launcher"},
     "barrow.linear": {"barrow.ops", "barrow.launcher"},
-    "barrow.experts": {"barrow.linear", "barrow.ops", "barrow.launcher"},
+    "barrow.experts": {"barrow.linear", "barrow.ops"},
     "barrow.bench": {"barrow.linear", "barrow.ops", "barrow.launcher", "barrow"},
     "barrow.tune": {"barrow.bench", "barrow.ops", "barrow.launcher"},
     "barrow.deep_gemm": {"barrow.ops"},
