@@ -75,10 +75,8 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile));
     while (more) {
         float sum[kWaves][kSums] = {};
-        if constexpr (kInFlight == 1)
-            multiply_in_turn(math, scales, k_blocks, sum);
-        else
-            multiply_overlapped(math, scales, k_blocks, sum[0]);
+        const uint32_t active = Access::active_waves(tile, down);
+        multiply(math, scales, k_blocks, active, sum);
         const Tile done = tile;
         const uint32_t row = done.m + down, column = done.n + along;
         // The next tile's scales travel while this one is stored. CTAs that split K have one tile.
@@ -96,7 +94,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
         } else {
 #pragma unroll
             for (uint32_t wave = 0; wave < kWaves; ++wave)
-                store<kWgmmaN>(staged + wave * kStagedBytes, d_map, params, done, row + wave * kWgmmaM,
+                store<kWgmmaN>(staged + wave * kStagedBytes, d_map, params, done, row + wave * kWaveStep,
                                column, group, thread, sum[wave]);
         }
     }

@@ -57,7 +57,9 @@ private:
         const uint32_t begin = origin(tile.first), rows = ceil_div(tile.end - begin, kBlockM);
         const uint32_t index = next_ + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
         const TilePlace place = tile_place(index, min(params_.band, rows), rows, columns_);
-        tile.m = begin + min(place.row * kBlockM, last_row(tile.end - begin, kBlockM));
+        // The last tile does not reach back, as it does where there are no groups: what of it is empty is not
+        // multiplied.
+        tile.m = begin + place.row * kBlockM;
         tile.n = place.column * kBlockN;
     }
 

@@ -36,6 +36,8 @@ struct AccessOf {
     static __device__ __forceinline__ Target target(const GemmParams& params, const DenseTile&) {
         return {params.d, 0, params.m};
     }
+    // Of the waves of a warpgroup whose rows begin `down` the tile, those that have some.
+    static __device__ __forceinline__ uint32_t active_waves(const DenseTile&, uint32_t) { return kWaves; }
     // Whether the copy engine may store `rows` rows from `row` on: it clips at M.
     static __device__ __forceinline__ bool storable(const DenseTile&, uint32_t, uint32_t) { return true; }
     static __device__ __forceinline__ void store_box(uint32_t smem, const CUtensorMap* map, uint32_t column,
@@ -71,6 +73,10 @@ struct AccessOf<true> {
         constexpr uint32_t kBytes = kBf16 ? 2 : 4;
         return {static_cast<uint8_t*>(params.d) + tile.slab * params.d_stride_slab * kBytes, tile.first,
                 tile.end};
+    }
+    static __device__ __forceinline__ uint32_t active_waves(const GroupTile& tile, uint32_t down) {
+        const uint32_t rows = tile.end - tile.m;
+        return rows > down ? min((rows - down - 1) / kWaveStep + 1, kWaves) : 0;
     }
     // The copy engine knows nothing of groups: rows of others, and of none, stay as they are.
     static __device__ __forceinline__ bool storable(const GroupTile& tile, uint32_t row, uint32_t rows) {

@@ -21,7 +21,7 @@ struct Multiplier {
                                           uint32_t thread)
         : shared(shared),
           lane(thread % kWarp),
-          first_row(group * kWaves * kWgmmaM),
+          first_row(group * kGroupStep),
           rows(wgmma_descriptor((kSwapped ? shared.b : shared.a) + first_row * kScaleBlock)),
           columns(wgmma_descriptor(kSwapped ? shared.a : shared.b)),
           scale_a(shared.scale_a +
@@ -33,7 +33,7 @@ struct Multiplier {
     }
 
     __device__ __forceinline__ ScalesA load_scales_a(uint32_t wave) const {
-        return ScalesA::load(scale_a + ring.stage * kScaleBytesA + wave * kWgmmaM * 4);
+        return ScalesA::load(scale_a + ring.stage * kScaleBytesA + wave * kWaveStep * 4);
     }
 
     // Sends off steps of one wave of the current stage, as a group to wait for.
@@ -41,7 +41,7 @@ struct Multiplier {
     __device__ __forceinline__ void issue(uint32_t wave, float (&sum)[kSums]) const {
         constexpr uint32_t kRowBytes = kSwapped ? kTileBytesB : kTileBytesA;
         constexpr uint32_t kColumnBytes = kSwapped ? kTileBytesA : kTileBytesB;
-        const uint32_t a = rows + (wave * kWgmmaM * kScaleBlock >> 4) + ring.stage * (kRowBytes >> 4);
+        const uint32_t a = rows + (wave * kWaveStep * kScaleBlock >> 4) + ring.stage * (kRowBytes >> 4);
         const uint32_t b = columns + ring.stage * (kColumnBytes >> 4);
         if constexpr (kFirst == 0) wgmma_fence();
 #pragma unroll
@@ -61,7 +61,9 @@ struct Multiplier {
 // Multiplies a tile's blocks of K into `sum`, a partial sum at a time. While a warpgroup promotes, the tensor
 // cores have only the other one's work, which lasts no longer: so all that can be is done before the wait,
 // and the loop is unrolled for the next block's addresses to be there in time. What it does for every 32nd
-// block stands outside of the inner loop, since a branch in there costs tens of cycles.
+// block stands outside of the inner loop, since a branch in there costs tens of cycles. Of the waves the
+// first kActive have rows of the tile.
+template <uint32_t kActive>
 __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                  float (&sum)[kWaves][kSums]) {
     float part[kSums];
@@ -72,21 +74,30 @@ __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scal
         for (uint32_t block = 0; block < blocks; ++block) {
             math.wait_full();
             const uint32_t stage = math.ring.stage;
-            ScalesA scale_a[kWaves];
+            ScalesA scale_a[kActive];
 #pragma unroll
-            for (uint32_t wave = 0; wave < kWaves; ++wave) scale_a[wave] = math.load_scales_a(wave);
+            for (uint32_t wave = 0; wave < kActive; ++wave) scale_a[wave] = math.load_scales_a(wave);
             float scale_b[kScalesB];
 #pragma unroll
-            for (uint32_t wave = 0; wave < kWaves; ++wave) {
+            for (uint32_t wave = 0; wave < kActive; ++wave) {
                 math.issue(wave, part);
                 if (wave == 0) scales.of(block, stage, scale_b);
                 const Scaling scaling(scale_a[wave], scale_b);
-                if (wave == kWaves - 1) math.ring.advance();
+                if (wave == kActive - 1) math.ring.advance();
                 wgmma_wait<0>();
-                if (wave == kWaves - 1) math.release(stage);
+                if (wave == kActive - 1) math.release(stage);
                 scaling.promote(part, sum[wave]);
             }
         }
+    }
+}
+
+// Gives back the stages of a tile of which this warpgroup has no rows.
+__device__ __forceinline__ void skip(Multiplier& math, uint32_t k_blocks) {
+    for (uint32_t block = 0; block < k_blocks; ++block) {
+        math.wait_full();
+        math.release(math.ring.stage);
+        math.ring.advance();
     }
 }
 
@@ -149,6 +160,21 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
     } else {
         finish(even);
     }
+}
+
+// Multiplies the waves of a tile that have rows.
+__device__ __forceinline__ void multiply(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
+                                         uint32_t active, float (&sum)[kWaves][kSums]) {
+    if constexpr (kGrouped && !kSwapped) {
+        if (active == 0) return skip(math, k_blocks);
+        if constexpr (kWaves > 1) {
+            if (active == 1) return multiply_in_turn<1>(math, scales, k_blocks, sum);
+        }
+    }
+    if constexpr (kInFlight == 1)
+        multiply_in_turn<kWaves>(math, scales, k_blocks, sum);
+    else
+        multiply_overlapped(math, scales, k_blocks, sum[0]);
 }
 
 }  // namespace barrow

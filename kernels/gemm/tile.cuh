@@ -23,6 +23,10 @@ constexpr uint32_t kWgmmaN = kSwapped ? kBlockM : kBlockN;
 constexpr uint32_t kSums = kWgmmaN / 2;  // accumulators of a thread for 64 rows
 // Times 64 rows of a math warpgroup.
 constexpr uint32_t kWaves = (kSwapped ? kBlockN : kBlockM) / (kWarpgroups * kWgmmaM);
+// Rows between a warpgroup's waves, and between the first ones of two warpgroups. Where a tile may be partly
+// empty, warpgroups take turns, so that they have about as much to do.
+constexpr uint32_t kWaveStep = kGrouped ? kWarpgroups * kWgmmaM : kWgmmaM;
+constexpr uint32_t kGroupStep = kGrouped ? kWgmmaM : kWaves * kWgmmaM;
 constexpr uint32_t kSteps = kScaleBlock / kWgmmaK;  // wgmmas of a block of K
 constexpr uint32_t kInFlight = IN_FLIGHT;           // partial sums a thread has registers for
 

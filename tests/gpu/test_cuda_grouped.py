@@ -8,8 +8,8 @@ import torch
 from exact import OUT_LAYOUTS, SCALE_LAYOUTS
 from gemm_kernels import Kernel, grouped_kernels
 from grouped import KINDS, GroupedCase, grouped_expected, grouped_fault, grouped_operands
-from reference import BLOCK, judge, random_problem
-from reference import Problem
+from judge import judge
+from reference import BLOCK, Problem, random_problem
 
 import barrow
 
