@@ -77,14 +77,42 @@ VLLM = {
         def _lazy_init():
             _dg = _import_deep_gemm()
             _fp8_gemm_nt_impl = getattr(_dg, "fp8_gemm_nt", None)
+            _grouped = getattr(_dg, "m_grouped_fp8_gemm_nt_contiguous", None)
+            _masked = getattr(_dg, "m_grouped_fp8_gemm_nt_masked", None) or getattr(
+                _dg, "fp8_m_grouped_gemm_nt_masked", None
+            )
             newer = getattr(_dg, "not_there", None)
             return _dg.grouped
         def fp8_gemm_nt(*args):
             return _fp8_gemm_nt_impl(*args, disable_ue8m0_cast=True)
+        def masked(*args, **kwargs):
+            return _masked(*args, disable_ue8m0_cast=True, **kwargs)
+        def set_mk_alignment_for_contiguous_layout(value):
+            dg = _import_deep_gemm()
+            dg.set_mk_alignment_for_contiguous_layout(value)
+        def not_of_deep_gemm():
+            kwargs = {"indices": 1}
+    """,
+    "vllm/model_executor/layers/fused_moe/experts/deep_gemm_moe.py": """
+        from vllm.utils.deep_gemm import m_grouped_fp8_gemm_nt_contiguous
+        def valid(M, N, align):
+            return align <= M and N % align == 0
+        def apply():
+            kwargs: dict = {"recipe_a": 1, "recipe_b": 2} if mxfp8 else {}
+            kwargs["use_psum_layout"] = True
+            with mk_alignment_scope(align_used):
+                m_grouped_fp8_gemm_nt_contiguous(1, **kwargs)
+    """,
+    "vllm/model_executor/layers/fused_moe/experts/batched_deep_gemm_moe.py": "fp8_m_grouped_gemm_nt_masked(1)",
+    "vllm/model_executor/warmup/deep_gemm_warmup.py": """
+        with mk_alignment_scope(align_used):
+            pass
     """,
     "vllm/model_executor/kernels/linear/scaled_mm/deep_gemm.py": "fp8_gemm_nt(1, is_deep_gemm_e8m0_used=True)",
     "vllm/model_executor/kernels/linear/scaled_mm/flashinfer.py": "condition = input.shape[0] < 32",
-    "vllm/third_party/deep_gemm/__init__.py": "from ._C import fp8_gemm_nt, grouped",
+    "vllm/third_party/deep_gemm/__init__.py": """
+        from ._C import fp8_gemm_nt, grouped, m_grouped_fp8_gemm_nt_contiguous, m_grouped_fp8_gemm_nt_masked
+    """,
 }
 SGLANG = {
     "sglang/srt/plugins/__init__.py": 'GROUP = "sglang.srt.plugins"',
@@ -97,10 +125,21 @@ SGLANG = {
         import deep_gemm
         from deep_gemm.utils.layout import get_mn_major_tma_aligned_tensor
         deep_gemm.fp8_gemm_nt(1, recipe=2)
+        deep_gemm.m_grouped_fp8_gemm_nt_contiguous()
+        def masked():
+            return deep_gemm.fp8_m_grouped_gemm_nt_masked(1, **(dict(signal=2, masked_m=3) if overlap else {}))
         deep_gemm.utils.layout.packed()
+        setter = getattr(deep_gemm, "set_mk_alignment_for_contiguous_layout", None)
     """,
 }
-SGL_DEEP_GEMM = {"deep_gemm/__init__.py": "def fp8_gemm_nt(): pass", "deep_gemm/utils/layout.py": "packed = 1"}
+SGL_DEEP_GEMM = {
+    "deep_gemm/__init__.py": """
+        def fp8_gemm_nt(): pass
+        def m_grouped_fp8_gemm_nt_contiguous(): pass
+        m_grouped_fp8_gemm_nt_masked = fp8_m_grouped_gemm_nt_masked = None
+    """,
+    "deep_gemm/utils/layout.py": "packed = get_mn_major_tma_aligned_tensor = 1",
+}
 TRANSFORMERS = {
     "transformers/integrations/finegrained_fp8.py": """
         def fp8_linear(input): pass
@@ -138,17 +177,25 @@ def test_engine_symbols(tmp_path: Path) -> None:
     rows = [[line for line in table.splitlines() if line.startswith("| `")] for table in tables]
     assert rows[1] == [
         "| `fp8_gemm_nt` | barrow | 1 | disable_ue8m0_cast |",
+        "| `fp8_m_grouped_gemm_nt_masked` | neither; the engine asks first | 1 |  |",
+        "| `m_grouped_fp8_gemm_nt_contiguous` | barrow | 1 | recipe_a, recipe_b, use_psum_layout |",
+        "| `m_grouped_fp8_gemm_nt_masked` | barrow | 1 | disable_ue8m0_cast |",
         "| `grouped` | DeepGEMM | 1 |  |",
         "| `not_there` | neither; the engine asks first | 1 |  |",
+        "| `set_mk_alignment_for_contiguous_layout` | both | 1 |  |",
     ]
     assert rows[2] == [
         "| `fp8_gemm_nt` | barrow | 1 | recipe |",
+        "| `fp8_m_grouped_gemm_nt_masked` | barrow | 1 | masked_m, signal |",
         "| `get_mn_major_tma_aligned_tensor` | barrow | 1 |  |",
+        "| `m_grouped_fp8_gemm_nt_contiguous` | barrow | 1 |  |",
         "| `packed` | DeepGEMM | 1 |  |",
+        "| `set_mk_alignment_for_contiguous_layout` | both | 1 |  |",
     ]
+    assert "but `enable_overlap`, `max_block_n`, `signal`: a call with one of these" in tables[0]
 
     entrypoint = "sglang/srt/layers/deep_gemm_wrapper/entrypoint.py"
-    changed = {**SGLANG, entrypoint: "import deep_gemm\ndeep_gemm.fp8_gemm_nt(1, tile=2)"}
+    changed = {**SGLANG, entrypoint: SGLANG[entrypoint].replace("recipe=2", "tile=2")}
     changed["sglang/srt/environ.py"] = "SGLANG_ENABLE_JIT_DEEPGEMM = 1"
     done = engine_symbols(tmp_path, **{**packages, "sglang": changed})
     assert done.returncode == 1
