@@ -43,6 +43,15 @@ RELIED_ON = {
         ("vllm/utils/deep_gemm.py", 'getattr(_dg, "fp8_gemm_nt", None)'),
         ("vllm/utils/deep_gemm.py", "disable_ue8m0_cast="),
         ("vllm/model_executor/kernels/linear/scaled_mm/deep_gemm.py", "fp8_gemm_nt("),
+        (
+            "vllm/model_executor/layers/fused_moe/oracle/fp8.py",
+            'if envs.is_set("VLLM_USE_DEEP_GEMM") or envs.is_set("VLLM_MOE_USE_DEEP_GEMM"):',
+        ),
+        (
+            "vllm/model_executor/layers/fused_moe/oracle/fp8.py",
+            "_move_to_front(_AVAILABLE_BACKENDS, Fp8MoeBackend.FLASHINFER_CUTLASS) "
+            "else: _move_to_front(_AVAILABLE_BACKENDS, Fp8MoeBackend.TRITON)",
+        ),
         ("vllm/utils/deep_gemm.py", "dg.set_mk_alignment_for_contiguous_layout(value)"),
         ("vllm/model_executor/layers/fused_moe/experts/deep_gemm_moe.py", "with mk_alignment_scope(align_used):"),
         ("vllm/model_executor/layers/fused_moe/experts/deep_gemm_moe.py", "return align <= M and N % align == 0"),
@@ -59,6 +68,10 @@ RELIED_ON = {
         (
             "sglang/srt/layers/deep_gemm_wrapper/entrypoint.py",
             'getattr(deep_gemm, "set_mk_alignment_for_contiguous_layout", None)',
+        ),
+        (
+            "sglang/srt/layers/quantization/fp8.py",
+            "moe_a2a_backend.is_deepep() or moe_a2a_backend.is_mooncake() or moe_a2a_backend.is_nixl()",
         ),
         (
             "sglang/srt/layers/quantization/fp8_utils.py",

@@ -27,7 +27,7 @@ from torch import Tensor
 import barrow
 import barrow.deep_gemm
 
-# The tests of dense FP8 GEMM and of layouts of scales; the others are about functions of which barrow has none.
+# The tests of FP8 GEMM and of layouts of scales; the others are about functions of which barrow has none.
 MODULES = ("test_fp8_fp4", "test_layout")
 
 

@@ -93,6 +93,14 @@ VLLM = {
         def not_of_deep_gemm():
             kwargs = {"indices": 1}
     """,
+    "vllm/model_executor/layers/fused_moe/oracle/fp8.py": """
+        if envs.is_set("VLLM_USE_DEEP_GEMM") or envs.is_set("VLLM_MOE_USE_DEEP_GEMM"):
+            pass
+        if expert_parallel:
+            _move_to_front(_AVAILABLE_BACKENDS, Fp8MoeBackend.FLASHINFER_CUTLASS)
+        else:
+            _move_to_front(_AVAILABLE_BACKENDS, Fp8MoeBackend.TRITON)
+    """,
     "vllm/model_executor/layers/fused_moe/experts/deep_gemm_moe.py": """
         from vllm.utils.deep_gemm import m_grouped_fp8_gemm_nt_contiguous
         def valid(M, N, align):
@@ -117,6 +125,13 @@ VLLM = {
 SGLANG = {
     "sglang/srt/plugins/__init__.py": 'GROUP = "sglang.srt.plugins"',
     "sglang/srt/environ.py": "SGLANG_JIT_DEEPGEMM_PRECOMPILE, SGLANG_ENABLE_JIT_DEEPGEMM = 1, 2",
+    "sglang/srt/layers/quantization/fp8.py": """
+        named = (
+            moe_a2a_backend.is_deepep()
+            or moe_a2a_backend.is_mooncake()
+            or moe_a2a_backend.is_nixl()
+        )
+    """,
     "sglang/srt/layers/quantization/fp8_utils.py": """
         if deep_gemm_wrapper.ENABLE_JIT_DEEPGEMM:
             return deepgemm_w8a8_block_fp8_linear_with_fallback
