@@ -16,6 +16,8 @@ using int64_t = long long;
 
 namespace barrow {
 
+constexpr uint32_t kWarp = 32;
+
 // Edge of a scale block, and the length of K after which partial sums are promoted to float32.
 constexpr uint32_t kScaleBlock = 128;
 
@@ -35,8 +37,7 @@ struct GemmParams {
     // Rows of A that one load brings: a tile's, or all when A has fewer. The rest of the tile stays as it is
     // in shared memory, since rows of D beyond M are never stored.
     uint32_t a_box_rows;
-    // Rows of tiles in a band of the persistent walk over D, which goes down a band before along it; with
-    // `along` columns of tiles, and first along the band.
+    // Rows of tiles in a band of the persistent walk over D, which goes down a band before along it.
     uint32_t band;
     // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes, and of B's where each row
     // of B has one; 0 when the copy engine cannot address them: it wants rows adjacent, and base and stride
@@ -48,7 +49,6 @@ struct GemmParams {
     // 1 when D's address, row stride and row length are multiples of 16 bytes: the copy engine writes whole
     // 16 bytes.
     uint32_t d_by_tma;
-    uint32_t along;
 };
 
 // Where the groups of rows of A, each with a matrix of its own in B, are told.

@@ -27,9 +27,7 @@ extern "C" __global__ void __launch_bounds__(kQuantThreads)
         load_eight(x + int64_t{row} * params.x_stride_m, valid, columns.vector_x, values[step]);
         amax = fmaxf(amax, finite_amax(values[step]));
     }
-#pragma unroll
-    for (uint32_t offset = 16; offset > 0; offset /= 2)
-        amax = fmaxf(amax, __shfl_xor_sync(0xffffffff, amax, offset));
+    amax = group_amax(amax, kWarp);
     if (threadIdx.x % 32 == 0) warp_amax[threadIdx.x / 32] = amax;
     __syncthreads();
 #pragma unroll
@@ -41,7 +39,7 @@ extern "C" __global__ void __launch_bounds__(kQuantThreads)
         const uint32_t row = first_row + step * kRowsAtOnce;
         if (row < params.m)
             store_eight(params.q + int64_t{row} * params.q_stride_m + columns.first, columns.valid,
-                        columns.vector_q, values[step], scale);
+                        columns.vector_q, quantize_eight(values[step], scale));
     }
     if (threadIdx.x == 0) params.scale[block * params.scale_stride_m + group * params.scale_stride_k] = scale;
 }

@@ -29,14 +29,11 @@ extern "C" __global__ void __launch_bounds__(kQuantThreads)
 #pragma unroll
     for (uint32_t step = 0; step < kSteps; ++step) {
         const uint32_t row = first_row + step * kRowsAtOnce + threadIdx.x / kLanes;
-        float amax = finite_amax(values[step]);
-#pragma unroll
-        for (uint32_t offset = kLanes / 2; offset > 0; offset /= 2)
-            amax = fmaxf(amax, __shfl_xor_sync(0xffffffff, amax, offset));
+        const float amax = group_amax(finite_amax(values[step]), kLanes);
         if (row >= params.m) continue;
         const float scale = scale_of(amax, params.use_ue8m0);
         store_eight(params.q + int64_t{row} * params.q_stride_m + columns.first, columns.valid,
-                    columns.vector_q, values[step], scale);
+                    columns.vector_q, quantize_eight(values[step], scale));
         if (lane == 0) params.scale[row * params.scale_stride_m + group * params.scale_stride_k] = scale;
     }
 }

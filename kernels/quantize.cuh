@@ -51,21 +51,26 @@ __device__ __forceinline__ uint16_t quantize_pair(float low, float high, float s
     return packed;
 }
 
-// Eight consecutive values of a row, the ones from `valid` on zero. `vector` promises 16-byte (8-byte for
-// 2-byte types: still 16) alignment of all eight, which the caller derives from base, stride and column.
+// Eight consecutive values of a row as they lie in memory, the ones from `valid` on zero. `vector` promises
+// 16-byte alignment of all eight, which the caller derives from base, stride and column.
 template <typename T>
-__device__ __forceinline__ void load_eight(const T* source, uint32_t valid, bool vector, float (&x)[8]) {
+__device__ __forceinline__ void load_raw(const T* source, uint32_t valid, bool vector, T (&raw)[8]) {
     if (vector && valid == 8) {
-        T raw[8];
 #pragma unroll
         for (uint32_t i = 0; i < sizeof(raw) / 16; ++i)
             reinterpret_cast<uint4*>(raw)[i] = reinterpret_cast<const uint4*>(source)[i];
-#pragma unroll
-        for (uint32_t i = 0; i < 8; ++i) x[i] = to_float(raw[i]);
     } else {
 #pragma unroll
-        for (uint32_t i = 0; i < 8; ++i) x[i] = i < valid ? to_float(source[i]) : 0.0f;
+        for (uint32_t i = 0; i < 8; ++i) raw[i] = i < valid ? source[i] : T{};
     }
+}
+
+template <typename T>
+__device__ __forceinline__ void load_eight(const T* source, uint32_t valid, bool vector, float (&x)[8]) {
+    T raw[8];
+    load_raw(source, valid, vector, raw);
+#pragma unroll
+    for (uint32_t i = 0; i < 8; ++i) x[i] = to_float(raw[i]);
 }
 
 __device__ __forceinline__ float finite_amax(const float (&x)[8]) {
@@ -75,18 +80,43 @@ __device__ __forceinline__ float finite_amax(const float (&x)[8]) {
     return amax;
 }
 
-__device__ __forceinline__ void store_eight(uint8_t* target, uint32_t valid, bool vector, const float (&x)[8],
-                                            float scale) {
+// Maximum over the lanes that share a group: `lanes` adjacent ones, a power of two.
+__device__ __forceinline__ float group_amax(float amax, uint32_t lanes) {
+#pragma unroll
+    for (uint32_t offset = lanes / 2; offset > 0; offset /= 2)
+        amax = fmaxf(amax, __shfl_xor_sync(0xffffffff, amax, offset));
+    return amax;
+}
+
+// float8_e4m3fn of eight values, the first in the lowest byte.
+__device__ __forceinline__ uint2 quantize_eight(const float (&x)[8], float scale) {
     uint32_t pairs[4];
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) pairs[i] = quantize_pair(x[2 * i], x[2 * i + 1], scale);
+    return make_uint2(pairs[0] | pairs[1] << 16, pairs[2] | pairs[3] << 16);
+}
+
+__device__ __forceinline__ void store_eight(uint8_t* target, uint32_t valid, bool vector, uint2 q) {
     if (vector && valid == 8) {
-        *reinterpret_cast<uint2*>(target) = make_uint2(pairs[0] | pairs[1] << 16, pairs[2] | pairs[3] << 16);
+        *reinterpret_cast<uint2*>(target) = q;
     } else {
 #pragma unroll
         for (uint32_t i = 0; i < 8; ++i)
-            if (i < valid) target[i] = static_cast<uint8_t>(pairs[i / 2] >> (i % 2 * 8));
+            if (i < valid) target[i] = static_cast<uint8_t>((i < 4 ? q.x : q.y) >> (i % 4 * 8));
     }
+}
+
+// How many of the eight columns from `first` on exist. kWhole: of rows that are multiples of eight long.
+template <bool kWhole = false>
+__device__ __forceinline__ uint32_t valid_of_eight(uint32_t first, uint32_t columns) {
+    if (first >= columns) return 0;
+    return kWhole ? 8 : min(8u, columns - first);
+}
+
+// Whether every eighth column of every row is at a multiple of 16 bytes.
+template <typename T>
+__device__ __forceinline__ bool vector_rows(const void* base, int64_t row_stride) {
+    return reinterpret_cast<uint64_t>(base) % 16 == 0 && row_stride * int64_t{sizeof(T)} % 16 == 0;
 }
 
 // How one thread sees eight columns of x and q: how many exist, and whether whole vectors may be used.
@@ -99,11 +129,8 @@ struct Columns {
 
 template <typename T>
 __device__ __forceinline__ Columns columns_of(const QuantParams& params, uint32_t first) {
-    const uint32_t valid = first < params.k ? min(8u, params.k - first) : 0;
-    const bool vector_x =
-        reinterpret_cast<uint64_t>(params.x) % 16 == 0 && params.x_stride_m * int64_t{sizeof(T)} % 16 == 0;
     const bool vector_q = reinterpret_cast<uint64_t>(params.q) % 8 == 0 && params.q_stride_m % 8 == 0;
-    return {first, valid, vector_x, vector_q};
+    return {first, valid_of_eight(first, params.k), vector_rows<T>(params.x, params.x_stride_m), vector_q};
 }
 
 }  // namespace barrow

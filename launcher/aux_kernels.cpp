@@ -31,4 +31,14 @@ const AuxKernel& per_block_quant_kernel(Dtype x) {
     return find({"per_block_quant_bf16", "per_block_quant_f16", "per_block_quant_f32"}, x);
 }
 
+const AuxKernel& moe_sort_kernel(bool wide_ids) { return find(wide_ids ? "moe_sort_i64" : "moe_sort_i32"); }
+
+const AuxKernel& moe_permute_quant_kernel(Dtype x) {
+    return find({"moe_permute_quant_bf16", "moe_permute_quant_f16", "moe_permute_quant_f32"}, x);
+}
+
+const AuxKernel& silu_mul_quant_kernel() { return find("silu_mul_quant"); }
+
+const AuxKernel& moe_unpermute_kernel() { return find("moe_unpermute"); }
+
 }  // namespace barrow

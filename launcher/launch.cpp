@@ -66,8 +66,9 @@ void LaunchScope::launch(const GemmKernel& kernel, int64_t grid, bool overlap, v
             kernel.smem_bytes, overlap, stream_, params);
 }
 
-void LaunchScope::launch(const AuxKernel& kernel, int64_t grid, int threads, void** params) const {
-    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, threads, 1, 0, false, stream_, params);
+void LaunchScope::launch(const AuxKernel& kernel, int64_t grid, int threads, bool overlap,
+                         void** params) const {
+    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, threads, 1, 0, overlap, stream_, params);
 }
 
 }  // namespace barrow

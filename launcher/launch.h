@@ -21,7 +21,7 @@ public:
     // declaration. The only launch in the project. `grid` counts blocks. With `overlap` the kernel may start
     // before the ones in front are done, and waits for them itself before it touches what they may write.
     void launch(const GemmKernel& kernel, int64_t grid, bool overlap, void** params) const;
-    void launch(const AuxKernel& kernel, int64_t grid, int threads, void** params) const;
+    void launch(const AuxKernel& kernel, int64_t grid, int threads, bool overlap, void** params) const;
 
 private:
     const Device& device_;

@@ -54,7 +54,7 @@ Operand addressable(const TensorView& tensor, const LaunchScope& scope) {
         params.row_bytes = k;
         params.rows = rows;
         void* pointers[] = {&params};
-        scope.launch(pad_rows_kernel(), std::min<int64_t>(rows, kPadMaxBlocks), kPadThreads, pointers);
+        scope.launch(pad_rows_kernel(), std::min<int64_t>(rows, kPadMaxBlocks), kPadThreads, false, pointers);
     }
     return {{target, rows, k, pitch, slabs.count, rows * pitch}, std::move(copy)};
 }

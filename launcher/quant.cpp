@@ -6,15 +6,12 @@
 #include "aux_kernels.h"
 #include "checks.h"
 #include "launch.h"
+#include "rules.h"
 
 namespace barrow {
 namespace {
 
-// 16 bytes of float32: the granularity at which peers that load scales by tensor map need each K block to
-// start.
-constexpr int64_t kScaleRowAlignment = 4;
-
-int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
+using rules::ceil_div;
 
 // `rows_per_scale` rows share a scale; a thread block covers `rows_per_block` rows of one group of K.
 struct Scheme {
@@ -32,8 +29,7 @@ Quantized quantize(const Scheme& scheme, const TensorView& x, bool use_ue8m0) {
     const int64_t rows = x.sizes[0], k = x.sizes[1];
     const int64_t scale_rows = ceil_div(rows, scheme.rows_per_scale), k_blocks = ceil_div(k, kScaleBlock);
     const int64_t stride_m = scheme.k_major ? 1 : std::max<int64_t>(k_blocks, 1);
-    const int64_t stride_k =
-        scheme.k_major ? ceil_div(scale_rows, kScaleRowAlignment) * kScaleRowAlignment : 1;
+    const int64_t stride_k = scheme.k_major ? scale_stride_k(scale_rows) : 1;
 
     Quantized result;
     result.q = empty_strided({rows, k}, {std::max<int64_t>(k, 1), 1}, aoti_torch_dtype_float8_e4m3fn(), x);
@@ -53,12 +49,14 @@ Quantized quantize(const Scheme& scheme, const TensorView& x, bool use_ue8m0) {
     params.use_ue8m0 = use_ue8m0;
     void* pointers[] = {&params};
     const LaunchScope scope(x);
-    scope.launch(scheme.kernel(dtype), ceil_div(rows, scheme.rows_per_block) * k_blocks, kQuantThreads,
+    scope.launch(scheme.kernel(dtype), ceil_div(rows, scheme.rows_per_block) * k_blocks, kQuantThreads, false,
                  pointers);
     return result;
 }
 
 }  // namespace
+
+int64_t scale_stride_k(int64_t rows) { return ceil_div(rows, 4) * 4; }
 
 Quantized per_token_group_quant(const TensorView& x, bool use_ue8m0) {
     return quantize(kTokenGroup, x, use_ue8m0);

@@ -9,6 +9,10 @@ struct Quantized {
     Tensor scale;  // float32
 };
 
+// How far apart the scales of adjacent blocks of K are where those of `rows` rows are adjacent: rounded up to
+// 16 bytes, the granularity at which copy engines address them.
+int64_t scale_stride_k(int64_t rows);
+
 // x [M, K] to float8_e4m3fn with one scale per row and 128 of K, on the GPU and current stream of x. The
 // scales [M, ceil(K / 128)] have strides (1, M rounded up to 4): rows adjacent, as the GEMM reads them.
 Quantized per_token_group_quant(const TensorView& x, bool use_ue8m0);

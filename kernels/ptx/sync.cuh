@@ -5,7 +5,6 @@
 
 namespace barrow {
 
-constexpr uint32_t kWarp = 32;
 constexpr uint32_t kWarpgroup = 128;
 
 // True in exactly one lane of a converged warp.

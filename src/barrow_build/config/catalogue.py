@@ -65,7 +65,6 @@ _BF16 = (
     GemmSpec(128, 144, 5, warpgroups=2),
     GemmSpec(128, 160, 4, warpgroups=2),
     GemmSpec(128, 192, 4, warpgroups=2),
-    GemmSpec(192, 128, 4, warpgroups=3),
     GemmSpec(256, 128, 3, warpgroups=2),
 )
 
@@ -105,13 +104,13 @@ _GROUPED = (
     GemmSpec(32, 64, 8, swapped=True, grouped=True),
     GemmSpec(32, 128, 5, warpgroups=2, swapped=True, grouped=True),
     GemmSpec(48, 64, 7, swapped=True, grouped=True),
+    GemmSpec(64, 64, 6, swapped=True, grouped=True),
     GemmSpec(64, 64, 12, grouped=True),
     GemmSpec(64, 96, 9, grouped=True),
     GemmSpec(64, 128, 8, grouped=True),
     GemmSpec(128, 64, 8, warpgroups=2, grouped=True),
     GemmSpec(128, 128, 5, warpgroups=2, grouped=True),
     GemmSpec(128, 192, 4, warpgroups=2, grouped=True),
-    GemmSpec(192, 128, 4, warpgroups=3, grouped=True),
     GemmSpec(256, 128, 3, warpgroups=2, grouped=True),
 )
 
@@ -127,10 +126,11 @@ _GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32, *_ROW_SCALES
 _AUX = (
     *(
         AuxSpec(f"{kernel}_{dtype}", f"{kernel}.cu", (("IN_TYPE", dtype),))
-        for kernel in ("per_token_group_quant", "per_block_quant")
+        for kernel in ("per_token_group_quant", "per_block_quant", "moe_permute_quant")
         for dtype in ("bf16", "f16", "f32")
     ),
-    AuxSpec("pad_rows", "pad_rows.cu"),
+    *(AuxSpec(f"moe_sort_{name}", "moe_sort.cu", (("ID_TYPE", f"int{name[1:]}_t"),)) for name in ("i32", "i64")),
+    *(AuxSpec(kernel, f"{kernel}.cu") for kernel in ("silu_mul_quant", "moe_unpermute", "pad_rows")),
 )
 
 

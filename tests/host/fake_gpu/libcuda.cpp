@@ -13,6 +13,7 @@
 
 #include "../../../launcher/cuda_driver.h"
 #include "loops.h"
+#include "loops_experts.h"
 
 using namespace barrow;
 using namespace barrow::cuda;
@@ -69,8 +70,34 @@ void log_line(const std::string& line) {
     }
 }
 
-std::string run(const std::string& name, void** parameters) {
+// The kernels around a grouped GEMM; empty for any other.
+std::string run_experts(const std::string& name, const void* parameter, uint32_t grid, uint32_t threads) {
     char text[512] = "";
+    if (name.rfind("moe_sort", 0) == 0) {
+        const auto& p = *static_cast<const SortParams*>(parameter);
+        sort(name, p, threads);
+        snprintf(text, sizeof(text), "\"count\": %u, \"experts\": %u, \"warps\": %u, \"id_gap\": %ld",
+                 p.count, p.experts, p.warps, p.id_gap);
+    } else if (name.rfind("moe_permute_quant", 0) == 0) {
+        const auto& p = *static_cast<const PermuteQuantParams*>(parameter);
+        permute_quant(name, p, grid);
+        snprintf(text, sizeof(text), "\"tokens\": %u, \"k\": %u, \"rows\": %u", p.tokens, p.k, p.rows);
+    } else if (name.rfind("silu_mul_quant", 0) == 0) {
+        const auto& p = *static_cast<const SiluMulQuantParams*>(parameter);
+        silu_mul_quant(name, p, grid);
+        snprintf(text, sizeof(text), "\"slabs\": %u, \"rows\": %u, \"columns\": %u", p.slabs, p.rows,
+                 p.columns);
+    } else if (name.rfind("moe_unpermute", 0) == 0) {
+        const auto& p = *static_cast<const UnpermuteParams*>(parameter);
+        unpermute(name, p, grid);
+        snprintf(text, sizeof(text), "\"tokens\": %u, \"n\": %u, \"rows\": %u", p.tokens, p.n, p.rows);
+    }
+    return text;
+}
+
+std::string run(const std::string& name, void** parameters, uint32_t grid, uint32_t threads) {
+    char text[512] = "";
+    if (const std::string done = run_experts(name, parameters[0], grid, threads); !done.empty()) return done;
     if (name.rfind("fp8_gemm_nt", 0) == 0 && name.find("_grouped") != std::string::npos) {
         const Map a = read_map(parameters[0]), b = read_map(parameters[1]), d = read_map(parameters[2]);
         const Map a_scale = read_map(parameters[3]);
@@ -293,7 +320,8 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
              "\"device\": %d, ",
              config->gridDimX, config->blockDimX, cluster, overlap, config->sharedMemBytes,
              reinterpret_cast<intptr_t>(config->hStream), contexts.back());
-    log_line("{\"kernel\": \"" + kernel->name + "\", " + text + run(kernel->name, parameters) + "}");
+    log_line("{\"kernel\": \"" + kernel->name + "\", " + text +
+             run(kernel->name, parameters, config->gridDimX, config->blockDimX) + "}");
     return CUDA_SUCCESS;
 }
 

@@ -148,11 +148,10 @@ inline float f16(uint16_t bits) {
     return bits & 0x8000 ? -magnitude : magnitude;
 }
 
-// x by its row and column, of the type that the kernel's name tells.
-inline float input(const std::string& name, const QuantParams& p, int64_t row, int64_t column) {
-    const int64_t place = row * p.x_stride_m + column;
-    if (name.find("_f32_") != std::string::npos) return static_cast<const float*>(p.x)[place];
-    const uint16_t bits = static_cast<const uint16_t*>(p.x)[place];
+// An element of x, of the type that the kernel's name tells; bfloat16 if it tells none.
+inline float input(const std::string& name, const void* x, int64_t place) {
+    if (name.find("_f32_") != std::string::npos) return static_cast<const float*>(x)[place];
+    const uint16_t bits = static_cast<const uint16_t*>(x)[place];
     if (name.find("_f16_") != std::string::npos) return f16(bits);
     const uint32_t wide = uint32_t{bits} << 16;
     float value;
@@ -174,7 +173,7 @@ inline void quantize(const std::string& name, const QuantParams& p) {
     const auto for_each = [&](int64_t first_row, int64_t first_column, auto body) {
         for (int64_t row = first_row; row < std::min<int64_t>(first_row + group_rows, p.m); ++row) {
             for (int64_t column = first_column; column < std::min<int64_t>(first_column + 128, p.k); ++column)
-                body(row, column, input(name, p, row, column));
+                body(row, column, input(name, p.x, row * p.x_stride_m + column));
         }
     };
     for (int64_t row = 0; row < p.m; row += group_rows) {

@@ -1,0 +1,27 @@
+#include "registry.h"
+
+namespace barrow {
+namespace {
+
+constexpr const char* kLibrary = "barrow";
+
+}  // namespace
+
+TorchLibraryHandle define_library() {
+    TorchLibraryHandle library = nullptr;
+    torch_check(aoti_torch_library_init_def(kLibrary, kLibrary, 0, &library),
+                "registration of library barrow");
+    return library;
+}
+
+void define(TorchLibraryHandle library, std::initializer_list<const char*> schemas) {
+    for (const char* schema : schemas) torch_check(aoti_torch_library_def(library, schema), schema);
+}
+
+void implement(const char* key, const char* op, void (*kernel)(StableIValue*, uint64_t, uint64_t)) {
+    TorchLibraryHandle library = nullptr;
+    torch_check(aoti_torch_library_init_impl(kLibrary, key, kLibrary, 0, &library), op);
+    torch_check(torch_library_impl(library, op, kernel, TORCH_FEATURE_VERSION), op);
+}
+
+}  // namespace barrow
