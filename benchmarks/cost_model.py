@@ -21,6 +21,8 @@ T = TypeVar("T", float, torch.Tensor)
 # Names and values are those of launcher/choice.cpp.
 L2_BYTES = 25 << 20
 RESIDENT_BYTES = 16 << 20
+SQUARE = 128
+WORTH_ALONG = 1024
 USUAL_GB_S = 3352
 SMS = 132
 FILLED_SMS = (132, 132, 117, 120)
@@ -82,10 +84,29 @@ def resident_clusters(tile: Tile, num_sms: int) -> int:
     return num_sms * filled // SMS * tile.ctas_per_sm // tile.cluster_k
 
 
-def band_tiles(tile: Tile, m: int, n: int, k: int) -> int:
-    if m * k <= RESIDENT_BYTES:
-        return -(-m // tile.block_m)
-    return (512 if n * k <= RESIDENT_BYTES else 2048) // tile.block_m
+def walk(tile: Tile, m: int, n: int, k: int) -> tuple[int, bool]:
+    """The band, and whether it is of columns, as launcher/choice.cpp walks over D."""
+    along = tile.block_m > SQUARE and k >= WORTH_ALONG
+    across, onward = (n, m) if along else (m, n)
+    block = tile.block_n if along else tile.block_m
+    if across * k <= RESIDENT_BYTES:
+        return -(-across // block), along
+    return (512 if onward * k <= RESIDENT_BYTES else 2048) // block, along
+
+
+def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
+    """Bytes that L2 cannot keep between two bands, or between two groups of the tiles that run at once."""
+    band, along = walk(tile, m, n, k)
+    across, onward = (n, m) if along else (m, n)
+    block, other = (tile.block_n, tile.block_m) if along else (tile.block_m, tile.block_n)
+    across_tiles, onward_tiles = -(-across // block), -(-onward // other)
+    band = min(band, across_tiles)
+    again = 0
+    if onward * k > L2_BYTES:
+        again += onward * k * (-(-across_tiles // band) - 1)
+    if min(across, band * block) * k > L2_BYTES:
+        again += across * k * (-(-onward_tiles // min(onward_tiles, -(-running // band))) - 1)
+    return again
 
 
 @cache
@@ -99,17 +120,7 @@ def terms(tile: Tile, m: int, n: int, k: int, gpu: Gpu, out_bytes: int = 2) -> t
     load = tiles * tile.cluster_k / gpu.num_sms * k_blocks * stage
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + n) * k + m * n * out_bytes) / bytes_per_us
-
-    band = min(rows, band_tiles(tile, m, n, k))
-    bands = -(-rows // band)
-    run_columns = min(columns, -(-running // band))
-    again = 0
-    if n * k > L2_BYTES:
-        again += n * k * (bands - 1)
-    if min(m, band * tile.block_m) * k > L2_BYTES:
-        again += m * k * (-(-columns // run_columns) - 1)
-    if bands == 1 and rows > 1 and m % tile.block_m:
-        again += waves * max(0, run_columns * tile.block_n * k - RESIDENT_BYTES)
+    again = bytes_again(tile, m, n, k, running)
     idle = 1 - running / resident
     return 1.0, waves, waves * k_blocks, load, once_us, idle * once_us, again / bytes_per_us
 

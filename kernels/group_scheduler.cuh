@@ -56,7 +56,7 @@ private:
         tile.slab = params_.kind == GroupLayout::counts ? tile.group : 0;
         const uint32_t begin = origin(tile.first), rows = ceil_div(tile.end - begin, kBlockM);
         const uint32_t index = next_ + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
-        const TilePlace place = tile_place(index, min(params_.band, rows), rows, columns_);
+        const TilePlace place = tile_place(index, params_, rows, columns_);
         // The last tile does not reach back, as it does where there are no groups: what of it is empty is not
         // multiplied.
         tile.m = begin + place.row * kBlockM;

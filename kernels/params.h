@@ -37,7 +37,8 @@ struct GemmParams {
     // Rows of A that one load brings: a tile's, or all when A has fewer. The rest of the tile stays as it is
     // in shared memory, since rows of D beyond M are never stored.
     uint32_t a_box_rows;
-    // Rows of tiles in a band of the persistent walk over D, which goes down a band before along it.
+    // Rows of tiles in a band of the persistent walk over D, which goes down a band before along it; with
+    // `along` columns of tiles, and first along the band.
     uint32_t band;
     // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes, and of B's where each row
     // of B has one; 0 when the copy engine cannot address them: it wants rows adjacent, and base and stride
@@ -49,6 +50,7 @@ struct GemmParams {
     // 1 when D's address, row stride and row length are multiples of 16 bytes: the copy engine writes whole
     // 16 bytes.
     uint32_t d_by_tma;
+    uint32_t along;
 };
 
 // Where the groups of rows of A, each with a matrix of its own in B, are told.

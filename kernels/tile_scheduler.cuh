@@ -18,14 +18,18 @@ struct TilePlace {
     uint32_t column;
 };
 
-// Tiles are visited in bands of rows of tiles, down a band before along it: clusters that run at the
-// same time then share rows of A and of B in L2 instead of each reading its own.
-__device__ __forceinline__ TilePlace tile_place(uint32_t index, uint32_t band_rows, uint32_t rows,
+// Tiles are visited in bands, across a band before on to its next row or column: clusters that run at the
+// same time then share rows of A and of B in L2 instead of each reading its own. Neighbours share what is
+// across the band, which is merged on its way.
+__device__ __forceinline__ TilePlace tile_place(uint32_t index, const GemmParams& params, uint32_t rows,
                                                 uint32_t columns) {
-    const uint32_t band = index / (band_rows * columns);
-    const uint32_t in_band = index - band * band_rows * columns;
-    const uint32_t height = min(band_rows, rows - band * band_rows);
-    return {band * band_rows + in_band % height, in_band / height};
+    const uint32_t across = params.along ? columns : rows, onward = params.along ? rows : columns;
+    const uint32_t width = min(params.band, across);
+    const uint32_t band = index / (width * onward);
+    const uint32_t in_band = index - band * width * onward;
+    const uint32_t of_band = min(width, across - band * width);
+    const uint32_t first = band * width + in_band % of_band, second = in_band / of_band;
+    return params.along ? TilePlace{second, first} : TilePlace{first, second};
 }
 
 // Where the last row of tiles begins. It reaches back into the one before it, which calculates the same bits:
@@ -42,7 +46,7 @@ public:
     using Tile = DenseTile;
 
     __device__ __forceinline__ TileScheduler(const GemmParams& params)
-        : band_(params.band),
+        : params_(params),
           rows_(ceil_div(params.m, kBlockM)),
           columns_(ceil_div(params.n, kBlockN)),
           last_row_(last_row(params.m, kBlockM)),
@@ -51,7 +55,7 @@ public:
     // Moves to this cluster's next tile; false when there is none.
     __device__ __forceinline__ bool next(Tile& tile) {
         if (next_ >= rows_ * columns_) return false;
-        const TilePlace place = tile_place(next_, band_, rows_, columns_);
+        const TilePlace place = tile_place(next_, params_, rows_, columns_);
         tile.m = min(place.row * kBlockM, last_row_);
         tile.n = place.column * kBlockN;
         next_ += gridDim.x / kCluster;
@@ -59,7 +63,7 @@ public:
     }
 
 private:
-    uint32_t band_;  // rows of tiles
+    const GemmParams& params_;
     uint32_t rows_;
     uint32_t columns_;
     uint32_t last_row_;

@@ -21,6 +21,11 @@ constexpr double kL2Bytes = 25 << 20;
 // An operand of at most this size stays in L2 while the other one streams by.
 constexpr int64_t kResidentBytes = 16 << 20;
 
+// Tiles with more rows than this are taller than wide, and from this K on it pays to walk over them along N
+// first: with little to load, the stores of D count, which like to go down.
+constexpr int kSquare = 128;
+constexpr int64_t kWorthAlong = 1024;
+
 // From this K on the order of CTAs counts for more than an early start.
 constexpr int64_t kLongK = 3072;
 
@@ -41,26 +46,30 @@ double overlapped(double a, double b) {
     return std::sqrt(std::sqrt(a * a + b * b));
 }
 
-// Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles or
-// between two groups of columns. And B, where M is no multiple of a tile, as it was when the last row of
-// tiles lay partly beyond M: its CTAs had less to load and, as it seems, ran ahead of those that they share B
-// with.
-double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t rows, uint32_t columns,
-                   double waves, uint32_t running) {
-    const uint32_t band = std::min(rows, band_tiles(kernel, problem.m, problem.n, problem.k));
-    const uint32_t bands = ceil_div(rows, band);
-    const uint32_t run_columns = std::min(columns, ceil_div(running, band));
+// Rows that the walk is made for: of a group, whose number the host does not know, as many as could stay in
+// L2 at least.
+int64_t walked_rows(const GemmProblem& problem) {
+    if (problem.groups == 0) return problem.m;
+    return std::max((problem.m + problem.groups - 1) / problem.groups, kResidentBytes / problem.k);
+}
+
+// Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles, or
+// between two groups of those that run at once.
+double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t running) {
+    const Walk walked = walk(kernel, problem);
+    const uint32_t m = problem.m, n = problem.n;
+    const uint32_t rows = ceil_div(m, kernel.block_m), columns = ceil_div(n, kernel.block_n);
+    const uint32_t across = walked.along ? columns : rows, onward = walked.along ? rows : columns;
+    const int block = walked.along ? kernel.block_n : kernel.block_m;
     const double k = problem.k;
-    const double a = problem.m * k;
-    const double b = problem.n * k;
-    const double a_of_band = std::min<int64_t>(problem.m, int64_t{band} * kernel.block_m) * k;
+    const double across_bytes = (walked.along ? n : m) * k, onward_bytes = (walked.along ? m : n) * k;
+
+    const uint32_t band = std::min(across, walked.band);
+    const uint32_t run_onward = std::min(onward, ceil_div(running, band));
     double again = 0;
-    if (b > kL2Bytes) again += b * (bands - 1);
-    if (a_of_band > kL2Bytes) again += a * (ceil_div(columns, run_columns) - 1);
-    if (bands == 1 && rows > 1 && problem.m % kernel.block_m != 0) {
-        const double b_at_once = double{1} * run_columns * kernel.block_n * k;
-        again += waves * std::max(0.0, b_at_once - kResidentBytes);
-    }
+    if (onward_bytes > kL2Bytes) again += onward_bytes * (ceil_div(across, band) - 1);
+    if (std::min(across_bytes, double{1} * band * block * k) > kL2Bytes)
+        again += across_bytes * (ceil_div(onward, run_onward) - 1);
     return again;
 }
 
@@ -100,8 +109,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double idle = 1 - static_cast<double>(running) / resident;
     const double memory_us = once_us * (cost.memory + idle * cost.idle);
     // Groups are read once: those of many rows were not looked at.
-    const double again_us =
-        problem.groups > 0 ? 0 : bytes_again(kernel, problem, rows, columns, waves, running) / bytes_per_us;
+    const double again_us = problem.groups > 0 ? 0 : bytes_again(kernel, problem, running) / bytes_per_us;
     return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 
@@ -119,15 +127,15 @@ int resident_clusters(const GemmKernel& kernel, int num_sms) {
 
 // The operand that fits stays in L2 and the other is read once: A with one band of all rows, B with bands so
 // low that their rows of A are soon done. Where neither fits, about as tall as the tiles that run at once are
-// wide, so that they share the most of both.
-uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k) {
-    if (m * k <= kResidentBytes) return ceil_div(m, kernel.block_m);
-    return (n * k <= kResidentBytes ? 512 : 2048) / kernel.block_m;
-}
-
-uint32_t group_band_tiles(const GemmKernel& kernel, int64_t n, int64_t k) {
-    const int64_t stay = kResidentBytes / k, side = n * k <= kResidentBytes ? 512 : 2048;
-    return std::max<int64_t>(std::max(stay, side) / kernel.block_m, 1);
+// wide, so that they share the most of both. Neighbours read the same of what lies along the band, and that
+// is merged on its way to them: of a tall tile it had better be A.
+Walk walk(const GemmKernel& kernel, const GemmProblem& problem) {
+    const bool along = kernel.block_m > kSquare && problem.k >= kWorthAlong;
+    const int64_t m = walked_rows(problem), n = problem.n, k = problem.k;
+    const int64_t across = along ? n : m, other = along ? m : n;
+    const int block = along ? kernel.block_n : kernel.block_m;
+    if (across * k <= kResidentBytes) return {ceil_div(across, block), along};
+    return {(other * k <= kResidentBytes ? 512u : 2048u) / block, along};
 }
 
 // It saves about a microsecond, but CTAs then come to the SMs in the order in which those are left. Tiles

@@ -39,11 +39,12 @@ struct Candidate {
 int64_t tiles(const GemmKernel& kernel, int64_t m, int64_t n);
 int resident_clusters(const GemmKernel& kernel, int num_sms);
 
-// Rows of tiles in a band of the walk over D (GemmParams::band).
-uint32_t band_tiles(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k);
-
-// The same within a group, of which the host does not know the rows.
-uint32_t group_band_tiles(const GemmKernel& kernel, int64_t n, int64_t k);
+// How the walk over D goes: GemmParams::band and GemmParams::along.
+struct Walk {
+    uint32_t band;
+    bool along;
+};
+Walk walk(const GemmKernel& kernel, const GemmProblem& problem);
 
 // Whether the kernel gains by starting before the kernels in front are done.
 bool overlaps(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k, int num_sms);

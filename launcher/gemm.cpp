@@ -16,16 +16,19 @@ using namespace cuda;
 // Rows of A that one load brings: those of a tile, or where A has fewer, no more than that takes.
 int64_t a_box_rows(const GemmKernel& kernel, int64_t m) { return std::min<int64_t>(m, kernel.block_m); }
 
-const GemmKernel& choose(const GemmShape& shape, const GemmKernel* wanted, const Device& device) {
-    GemmProblem problem{shape.m,
-                        shape.n,
-                        shape.k,
-                        shape.out,
-                        device.capability,
-                        device.num_sms,
-                        device.memory_gb_s,
-                        shape.row_scales_b(),
-                        0};
+GemmProblem problem_of(const GemmShape& shape, const Device& device) {
+    return {shape.m,
+            shape.n,
+            shape.k,
+            shape.out,
+            device.capability,
+            device.num_sms,
+            device.memory_gb_s,
+            shape.row_scales_b(),
+            0};
+}
+
+const GemmKernel& choose(GemmProblem problem, const GemmKernel* wanted, const Device& device) {
     if (wanted != nullptr) {
         // check_kernel has compared them, and lets either kind of kernel have the one scale of one row of B.
         problem.row_scales_b = wanted->row_scales_b != 0;
@@ -46,7 +49,8 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     if (shape.k == 0) return fill_zero(out);
 
     const LaunchScope scope(args.a);
-    const GemmKernel& kernel = choose(shape, wanted, scope.device());
+    const GemmProblem problem = problem_of(shape, scope.device());
+    const GemmKernel& kernel = choose(problem, wanted, scope.device());
     const Operand a = addressable(args.a, scope);
     const Operand b = addressable(args.b, scope);
     const TensorView d = view("out", out);
@@ -63,7 +67,9 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     params.m = shape.m;
     params.n = shape.n;
     params.k = shape.k;
-    params.band = band_tiles(kernel, shape.m, shape.n, shape.k);
+    const Walk walked = walk(kernel, problem);
+    params.band = walked.band;
+    params.along = walked.along;
     params.a_box_rows = a_box_rows(kernel, shape.m);
 
     const TmaMatrix d_rows = result_rows(d);

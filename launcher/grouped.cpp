@@ -13,16 +13,19 @@ namespace {
 
 using namespace cuda;
 
-const GemmKernel& choose(const GroupedShape& shape, const GemmKernel* wanted, const Device& device) {
-    const GemmProblem problem{shape.expected_rows,
-                              shape.n,
-                              shape.k,
-                              Dtype::bf16,
-                              device.capability,
-                              device.num_sms,
-                              device.memory_gb_s,
-                              false,
-                              shape.expected_groups};
+GemmProblem problem_of(const GroupedShape& shape, const Device& device) {
+    return {shape.expected_rows,
+            shape.n,
+            shape.k,
+            Dtype::bf16,
+            device.capability,
+            device.num_sms,
+            device.memory_gb_s,
+            false,
+            shape.expected_groups};
+}
+
+const GemmKernel& choose(const GemmProblem& problem, const GemmKernel* wanted, const Device& device) {
     if (wanted != nullptr && can_run(*wanted, problem)) return *wanted;
     const GemmKernel* chosen = wanted == nullptr ? best(problem) : nullptr;
     if (chosen != nullptr) return *chosen;
@@ -47,7 +50,8 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     if (shape.k == 0) return fill_zero(out);
 
     const LaunchScope scope(args.a);
-    const GemmKernel& kernel = choose(shape, wanted, scope.device());
+    const GemmProblem problem = problem_of(shape, scope.device());
+    const GemmKernel& kernel = choose(problem, wanted, scope.device());
     Operand a = addressable(args.a, scope);
     const Operand b = addressable(args.b, scope);
     const TensorView d = view("out", out);
@@ -71,7 +75,9 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     params.m = shape.m;
     params.n = shape.n;
     params.k = shape.k;
-    params.band = group_band_tiles(kernel, shape.n, shape.k);
+    const Walk walked = walk(kernel, problem);
+    params.band = walked.band;
+    params.along = walked.along;
     params.a_box_rows = std::min<int64_t>(shape.m, kernel.block_m);
     params.a_scale_box_rows = scale_box_rows(args.a_scale, a_scale, kernel.block_m);
     params.d_by_tma = storable_by_tma(d_rows);

@@ -1,5 +1,5 @@
-// The kernels' walk over tiles, run on the host. Reads "block_m block_n cluster_k m n band clusters" lines
-// and writes for each the first row and column of every tile, cluster after cluster.
+// The kernels' walk over tiles, run on the host. Reads "block_m block_n cluster_k m n band along clusters"
+// lines and writes for each the first row and column of every tile, cluster after cluster.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -34,8 +34,8 @@ int main() {
     } const kWalks[] = {WALKS};
     uint32_t block_m, block_n, cluster_k, clusters;
     GemmParams params{};
-    while (scanf("%u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &params.m, &params.n, &params.band,
-                 &clusters) == 7) {
+    while (scanf("%u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &params.m, &params.n,
+                 &params.band, &params.along, &clusters) == 8) {
         for (const auto& known : kWalks) {
             if (known.block_m == block_m && known.block_n == block_n && known.cluster_k == cluster_k)
                 known.walk(params, clusters);

@@ -142,5 +142,3 @@ def grouped_fault(x: GroupedOperands, want: torch.Tensor) -> str | None:
     around = x.guard.clone()
     around.as_strided(x.out.shape, x.out.stride(), x.out.storage_offset()).fill_(GUARD)
     return None if bool((around == GUARD).all()) else "wrote outside out"
-
-

@@ -129,18 +129,21 @@ def test_random_data_by_tile(kind: str, device: torch.device) -> None:
         x.out.fill_(float("nan"))
         x.run(kernel.index)
         for group, slab, first, end in x.runs:
+            if first == end:
+                continue
             p = random_problem(end - first, case.n, case.k, seed=group, device=device)
-            judge((x.out[slab] if kind == "counts" else x.out)[first:end], p)
+            verdict = judge((x.out[slab] if kind == "counts" else x.out)[first:end], p)
+            assert verdict.sound, f"{kernel.name}, group {group}: {verdict}"
 
 
 def test_a_row_has_the_same_bits_wherever_it_lies(device: torch.device) -> None:
     p = random_problem(200, 264, 1500, device=device)
-    alone = barrow.fp8_gemm_nt(*p.args)
     b, b_scale = p.b[None].repeat(3, 1, 1), p.b_scale[None].repeat(3, 1, 1)
-    for ends in ([200, 200, 200], [1, 2, 200], [67, 130, 200]):
-        out = barrow.m_grouped_fp8_gemm_nt(
-            p.a, p.a_scale, b, b_scale, torch.tensor(ends, dtype=torch.int32, device=device)
-        )
+    alone, *others = (
+        barrow.m_grouped_fp8_gemm_nt(p.a, p.a_scale, b, b_scale, torch.tensor(ends, dtype=torch.int32, device=device))
+        for ends in ([200, 200, 200], [1, 2, 200], [67, 130, 200], [0, 0, 200])
+    )
+    for out in others:
         assert torch.equal(out, alone)
 
 

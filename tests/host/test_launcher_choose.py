@@ -46,17 +46,17 @@ def read_again(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> int:
     block_m, block_n = kernel["block_m"], kernel["block_n"]
     rows, columns = ceil_div(m, block_m), ceil_div(n, block_n)
     running = min(rows * columns, fits(kernel, num_sms))
-    low_band = (512 if n * k <= 16 << 20 else 2048) // block_m
-    band = rows if m * k <= 16 << 20 else min(rows, low_band)
-    run_columns = min(columns, ceil_div(running, band))
+    # Tall tiles go along N first, the others down M.
+    inner, outer = (m, block_m, rows), (n, block_n, columns)
+    if block_m > 128 and k >= 1024:
+        inner, outer = outer, inner
+    low_band = (512 if outer[0] * k <= 16 << 20 else 2048) // inner[1]
+    band = inner[2] if inner[0] * k <= 16 << 20 else min(inner[2], low_band)
     again = 0
-    if n * k > 25 << 20:
-        again += n * k * (ceil_div(rows, band) - 1)
-    if min(m, band * block_m) * k > 25 << 20:
-        again += m * k * (ceil_div(columns, run_columns) - 1)
-    if band == rows > 1 and m % block_m:
-        waves = ceil_div(rows * columns, fits(kernel, num_sms))
-        again += waves * max(0, run_columns * block_n * k - (16 << 20))
+    if outer[0] * k > 25 << 20:
+        again += outer[0] * k * (ceil_div(inner[2], band) - 1)
+    if min(inner[0], band * inner[1]) * k > 25 << 20:
+        again += inner[0] * k * (ceil_div(outer[2], min(outer[2], ceil_div(running, band))) - 1)
     return again
 
 

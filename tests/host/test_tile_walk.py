@@ -29,15 +29,17 @@ def test_every_element_is_in_a_tile_and_every_tile_is_where_the_copy_engine_can_
     block_m, block_n, cluster_k = tile
     ms = {*range(1, 12), *(block_m * i + off for i in (1, 2, 5) for off in (-3, -1, 0, 1, 2, 3, 4, 5, block_m // 2))}
     asked = [
-        (m, n, band, clusters)
-        for m, n, band in product(sorted(m for m in ms if m > 0), (1, block_n, 3 * block_n + 1), (1, 2, 7))
+        (m, n, band, along, clusters)
+        for m, n, band, along in product(
+            sorted(m for m in ms if m > 0), (1, block_n, 3 * block_n + 1), (1, 2, 7), (0, 1)
+        )
         for tiles in (-(-m // block_m) * -(-n // block_n),)
         # Clusters that split K have one tile each.
         for clusters in ({tiles} if cluster_k > 1 else {1, min(2, tiles), tiles})
     ]
-    lines = "".join(f"{block_m} {block_n} {cluster_k} {m} {n} {band} {clusters}\n" for m, n, band, clusters in asked)
+    lines = "".join(f"{block_m} {block_n} {cluster_k} {' '.join(map(str, walk))}\n" for walk in asked)
     done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
-    for (m, n, _, _), line in zip(asked, done.stdout.splitlines(), strict=True):
+    for (m, n, *_), line in zip(asked, done.stdout.splitlines(), strict=True):
         numbers = list(map(int, line.split()))
         walked = list(zip(numbers[::2], numbers[1::2], strict=True))
         rows, columns = sorted({row for row, _ in walked}), sorted({column for _, column in walked})

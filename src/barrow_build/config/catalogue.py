@@ -65,6 +65,7 @@ _BF16 = (
     GemmSpec(128, 144, 5, warpgroups=2),
     GemmSpec(128, 160, 4, warpgroups=2),
     GemmSpec(128, 192, 4, warpgroups=2),
+    GemmSpec(192, 128, 4, warpgroups=3),
     GemmSpec(256, 128, 3, warpgroups=2),
 )
 
@@ -104,13 +105,13 @@ _GROUPED = (
     GemmSpec(32, 64, 8, swapped=True, grouped=True),
     GemmSpec(32, 128, 5, warpgroups=2, swapped=True, grouped=True),
     GemmSpec(48, 64, 7, swapped=True, grouped=True),
-    GemmSpec(64, 64, 6, swapped=True, grouped=True),
     GemmSpec(64, 64, 12, grouped=True),
     GemmSpec(64, 96, 9, grouped=True),
     GemmSpec(64, 128, 8, grouped=True),
     GemmSpec(128, 64, 8, warpgroups=2, grouped=True),
     GemmSpec(128, 128, 5, warpgroups=2, grouped=True),
     GemmSpec(128, 192, 4, warpgroups=2, grouped=True),
+    GemmSpec(192, 128, 4, warpgroups=3, grouped=True),
     GemmSpec(256, 128, 3, warpgroups=2, grouped=True),
 )
 

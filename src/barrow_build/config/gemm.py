@@ -19,7 +19,7 @@ OUT_BYTES = {"bf16": 2, "f32": 4}
 REGISTERS_PER_SM = 65536
 REGISTERS_PER_THREAD = 255
 # A thread that copies scales holds the addresses of its rows.
-PRODUCER_REGISTERS = 40
+PRODUCER_REGISTERS = 32
 # Addresses, scales and loop state of a math thread beside its accumulators.
 BOOKKEEPING_REGISTERS = 32
 
