@@ -90,8 +90,9 @@ ROUTINGS: dict[str, Callable[[int, int, int, torch.Generator], Tensor]] = {
         -1, experts + 2, (tokens, k), generator=generator
     ),
     "all nowhere": lambda tokens, k, experts, generator: torch.full((tokens, k), -1),
-    "far out": lambda tokens, k, experts, generator: torch.where(
-        torch.rand((tokens, k), generator=generator) < 0.5, _uniform(tokens, k, experts, generator), 2**31 + 1
+    "far out": lambda tokens, k, experts, generator: (
+        torch.randint(experts, (tokens, k), generator=generator)
+        + 2**32 * torch.randint(-1, 2, (tokens, k), generator=generator)
     ),
 }
 
@@ -100,7 +101,7 @@ def route(kind: str, tokens: int, k: int, experts: int, seed: int = 0) -> Routin
     """Draw a routing of the given kind; weights are powers of two, by which nothing is rounded."""
     generator = _generator(seed)
     ids = ROUTINGS[kind](tokens, k, experts, generator)
-    return Routing(ids, _draw((0.25, 0.5, 1.0, 2.0), (tokens, k), generator))
+    return Routing(ids, _draw((0.25, 0.5, 1.0, 2.0), tuple(ids.shape), generator))
 
 
 @dataclass(frozen=True)

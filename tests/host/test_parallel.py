@@ -117,8 +117,8 @@ def test_plans_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dist, "get_world_size", lambda group: 4)
     model = nn.Sequential(make(64, 64), make(64, 130))
     for plan, message in (
-        ({"2": "row"}, "'2' matches no Fp8Linear"),
-        ({"0": "rows"}, r"plan\['0'\] is 'rows'; pass \"column\" or \"row\""),
+        ({"2": "row"}, "'2' matches no Fp8Linear or Fp8Experts"),
+        ({"0": "rows"}, r"plan\['0'\] is 'rows', but 0 is a Fp8Linear; pass 'column' or 'row'"),
         ({"*": "column"}, "the features of 1 = 130"),
     ):
         with pytest.raises(ValueError, match=message):

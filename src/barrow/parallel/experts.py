@@ -7,14 +7,19 @@ from torch import Tensor, nn
 from barrow.experts import Fp8Experts
 
 
+def check_rank(rank: int, world: int) -> None:
+    """Raise ValueError unless there is such a process."""
+    if not 0 <= rank < world:
+        raise ValueError(f"barrow.parallel: rank = {rank} with world = {world}; pass 0 <= rank < world")
+
+
 def experts_of(num_experts: int, rank: int, world: int) -> range:
     """The experts that process `rank` of `world` holds: a range, as large as that of the others but for one.
 
     Raises:
         ValueError: if there is no such process.
     """
-    if not 0 <= rank < world:
-        raise ValueError(f"barrow.parallel: rank = {rank} with world = {world}; pass 0 <= rank < world")
+    check_rank(rank, world)
     return range(num_experts * rank // world, num_experts * (rank + 1) // world)
 
 

@@ -13,15 +13,16 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
+from barrow.experts import Fp8Experts
 from barrow.linear import Fp8Linear, FusedFp8Linear, take_rows
 from barrow.ops.layout import SCALE_BLOCK, scale_blocks
+from barrow.parallel.experts import ExpertParallel, check_rank, experts_of, take_experts
 
 
 def _check(layer: Fp8Linear, name: str, rank: int, world: int) -> None:
     if type(layer) not in (Fp8Linear, FusedFp8Linear):
         raise ValueError(f"barrow.parallel: {name} is a {type(layer).__name__}; pass a whole Fp8Linear")
-    if not 0 <= rank < world:
-        raise ValueError(f"barrow.parallel: rank = {rank} with world = {world}; pass 0 <= rank < world")
+    check_rank(rank, world)
 
 
 def _part(size: int, rank: int, world: int, what: str) -> tuple[int, int]:
@@ -131,18 +132,35 @@ def row_parallel(
     return shard.train(layer.training)
 
 
-def parallelize_(
-    model: nn.Module,
-    plan: Mapping[str, Literal["column", "row"]],
-    *,
-    group: dist.ProcessGroup | None = None,
-) -> list[str]:
-    """Replace the `Fp8Linear` layers of `model` by their shards on this process, in place.
+Kind = Literal["column", "row", "expert"]
 
-        parallelize_(model, {"*.gate_up_proj": "column", "*.down_proj": "row"})
+
+def _shard(
+    module: Fp8Linear | Fp8Experts, kind: Kind, pattern: str, name: str, group: dist.ProcessGroup | None
+) -> nn.Module:
+    """This process's part of a layer of the model."""
+    rank, world = dist.get_rank(group), dist.get_world_size(group)
+    fitting = ("expert",) if isinstance(module, Fp8Experts) else ("column", "row")
+    if kind not in fitting:
+        raise ValueError(
+            f"barrow.parallel: plan[{pattern!r}] is {kind!r}, but {name} is a {type(module).__name__}; pass "
+            f"{' or '.join(map(repr, fitting))}"
+        )
+    if isinstance(module, Fp8Experts):
+        return ExpertParallel(take_experts(module, experts_of(module.num_experts, rank, world)), group=group)
+    if kind == "column":
+        return column_parallel(module, rank, world, name=name)
+    return row_parallel(module, rank, world, group=group, name=name)
+
+
+def parallelize_(model: nn.Module, plan: Mapping[str, Kind], *, group: dist.ProcessGroup | None = None) -> list[str]:
+    """Replace the `Fp8Linear` and `Fp8Experts` layers of `model` by their shards on this process, in place.
+
+        parallelize_(model, {"*.gate_up_proj": "column", "*.down_proj": "row", "*.experts": "expert"})
 
     A fused layer is split part by part where it is a `FusedFp8Linear`; a plain layer that holds several projections
-    is one part here, so keep such projections apart or call `column_parallel` with `parts`.
+    is one part here, so keep such projections apart or call `column_parallel` with `parts`. Experts become an
+    `ExpertParallel`, for processes that bring different tokens.
 
     Args:
         model: whole, the same on every process.
@@ -155,22 +173,15 @@ def parallelize_(
     Raises:
         ValueError: if a pattern matches no layer, or one cannot be split; the model is then unchanged.
     """
-    rank, world = dist.get_rank(group), dist.get_world_size(group)
-    shards: dict[str, Fp8Linear] = {}
+    shards: dict[str, nn.Module] = {}
     matched: set[str] = set()
     for name, module in model.named_modules():
         pattern = next((each for each in plan if fnmatchcase(name, each)), None)
-        if pattern is None or not isinstance(module, Fp8Linear):
-            continue
-        matched.add(pattern)
-        if plan[pattern] == "column":
-            shards[name] = column_parallel(module, rank, world, name=name)
-        elif plan[pattern] == "row":
-            shards[name] = row_parallel(module, rank, world, group=group, name=name)
-        else:
-            raise ValueError(f'barrow.parallel: plan[{pattern!r}] is {plan[pattern]!r}; pass "column" or "row"')
+        if pattern is not None and isinstance(module, (Fp8Linear, Fp8Experts)):
+            matched.add(pattern)
+            shards[name] = _shard(module, plan[pattern], pattern, name, group)
     if unused := [pattern for pattern in plan if pattern not in matched]:
-        raise ValueError(f"barrow.parallel: {unused[0]!r} matches no Fp8Linear of the model")
+        raise ValueError(f"barrow.parallel: {unused[0]!r} matches no Fp8Linear or Fp8Experts of the model")
     for name, shard in shards.items():
         parent, _, attribute = name.rpartition(".")
         setattr(model.get_submodule(parent), attribute, shard)
