@@ -88,8 +88,15 @@ TRANSFORMERS = {
             calls.append((block_size, allow_deepgemm))
             return input
 
+        def fp8_grouped_matmul(input, weight, weight_scale_inv, offsets, tokens_per_expert, block_size):
+            calls.append(block_size)
+            return input
+
         def forward(*args):
             return fp8_linear(*args)
+
+        def experts(*args):
+            return fp8_grouped_matmul(*args)
     """,
 }
 
@@ -341,6 +348,19 @@ def test_transformers(run: Run) -> None:
         user.forward(x, torch.zeros(200, 150, dtype=torch.int8), scale, [128, 128])
         user.forward(x.double(), weight, scale, [128, 128], None, None, False)
         assert user.calls == [(None, True), ([64, 64], True), *[([128, 128], True)] * 2, ([128, 128], False)]
+        # Three experts, the second one of no row, and a row of none.
+        user.calls.clear()
+        stack = torch.stack([weight.detach()] * 3).requires_grad_(), torch.stack([scale, 2 * scale, 4 * scale])
+        for dtype in (torch.bfloat16, torch.float16):
+            x = torch.randn(6, 300).to(dtype)
+            ends = torch.tensor([2, 2, 5], dtype=torch.int32)
+            q = barrow.per_token_group_quant_fp8(x)
+            out = user.experts(x, *stack, ends, torch.tensor([2, 0, 3]), [128, 128])
+            expected = barrow.m_grouped_fp8_gemm_nt(*q, stack[0].detach(), stack[1], ends).to(dtype)
+            assert out.dtype == dtype and torch.equal(out[:5], expected[:5])
+        assert user.calls == []
+        user.experts(x, *stack, ends, None, [64, 64])
+        assert user.calls == [[64, 64]]
         # A release without the hook.
         del user.fp8_linear
         try:

@@ -11,11 +11,18 @@ import pytest
 import torch
 from checkpoints import DEEPSEEK, dequantized, experts_together, published, save
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, DeepseekV3Config, FineGrainedFP8Config, Glm4MoeConfig, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    DeepseekV3Config,
+    FineGrainedFP8Config,
+    Glm4MoeConfig,
+    Qwen3Config,
+    Qwen3MoeConfig,
+)
 from transformers.integrations import finegrained_fp8
 from transformers.quantizers.quantizer_finegrained_fp8 import FineGrainedFP8HfQuantizer
 
-from barrow import Fp8Linear, checkpoint
+from barrow import Fp8Experts, Fp8Linear, checkpoint
 from barrow.checkpoint import CheckpointError
 from barrow.integrations.transformers import install
 
@@ -104,7 +111,8 @@ def by_transformers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.M
     """The model as transformers loads it, its layers on barrow for as long as the test lasts; and their calls."""
     # Without a GPU and accelerate it would widen the weights; a CPU needs neither.
     monkeypatch.setattr(FineGrainedFP8HfQuantizer, "validate_environment", lambda *args, **kwargs: None)
-    monkeypatch.setattr(finegrained_fp8, "fp8_linear", finegrained_fp8.fp8_linear)
+    for name in ("fp8_linear", "fp8_grouped_matmul"):
+        monkeypatch.setattr(finegrained_fp8, name, getattr(finegrained_fp8, name))
     install()
     installed, calls = finegrained_fp8.fp8_linear, []
 
@@ -179,6 +187,50 @@ def test_experts_of_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert_close(logits, twin(TOKENS).logits)
     with pytest.raises(CheckpointError, match=r"experts\.gate_up_proj is missing; .* let transformers load it"):
         checkpoint.load_(twin, tmp_path)
+
+
+@torch.no_grad()
+def test_experts_of_transformers_as_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default they are one grouped product, which is barrow's too."""
+    config = DeepseekV3Config(**{**DEEPSEEK_V3.to_dict(), **EXPERTS})
+    twin, layers = write_checkpoint(tmp_path, config, torch.bfloat16)
+    model: Any
+    model, calls = by_transformers(tmp_path, monkeypatch)
+    grouped: list[Any] = []
+    installed = finegrained_fp8.fp8_grouped_matmul
+    monkeypatch.setattr(
+        finegrained_fp8, "fp8_grouped_matmul", lambda *args: (grouped.append(args), installed(*args))[1]
+    )
+    logits = model(TOKENS).logits
+    assert len(calls) == layers - 3 * EXPERTS["n_routed_experts"]
+    assert [args[0].shape[0] for args in grouped] == [TOKENS.numel() * EXPERTS["num_experts_per_tok"]] * 2
+    assert_close(logits, twin(TOKENS).logits)
+
+
+QWEN3_MOE = Qwen3MoeConfig(
+    **{**QWEN3.to_dict(), "tie_word_embeddings": False},
+    num_experts=4,
+    num_experts_per_tok=4,
+    moe_intermediate_size=192,
+    norm_topk_prob=True,
+    mlp_only_layers=[0],
+)
+
+
+@pytest.mark.parametrize(
+    "config", [DeepseekV3Config(**{**DEEPSEEK_V3.to_dict(), **EXPERTS}), QWEN3_MOE], ids=["DeepSeek-V3", "Qwen3-MoE"]
+)
+@torch.no_grad()
+def test_barrows_experts_take_the_place_of_theirs(tmp_path: Path, config: Any) -> None:
+    """They are called alike, and filled from the checkpoint."""
+    twin, _ = write_checkpoint(tmp_path, config, torch.bfloat16)
+    model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    experts, hidden, inner = model.model.layers[1].mlp.experts.down_proj.shape
+    model.model.layers[1].mlp.experts = layer = Fp8Experts(experts, hidden, inner)
+    loaded = checkpoint.load_(model, tmp_path)
+    assert loaded[-1] == "model.layers.1.mlp.experts"
+    assert model.model.layers[1].mlp.experts is not layer
+    assert_close(model(TOKENS).logits, twin(TOKENS).logits)
 
 
 def without_memory(model: nn.Module) -> None:
