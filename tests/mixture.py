@@ -1,11 +1,15 @@
-"""Mixtures of SwiGLU experts and what they compute, in float64 and step by step: plain, independent of barrow."""
+"""Mixtures of SwiGLU experts and what they compute, in float64 and step by step: plain, and but for the layer that
+`layer_of` fills independent of barrow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from reference import BLOCK, E4M3, blocks, dequantize, quantize
 from torch import Tensor
+
+from barrow import Fp8Experts
 
 PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
 
@@ -67,6 +71,24 @@ def integer_expert(hidden: int, inner: int, seed: int) -> Expert:
         return (weight / wide).to(E4M3), scale
 
     return {name: scaled(weight) for name, weight in zip(PROJECTIONS, (gate, up, down), strict=True)}
+
+
+def integers(count: int, hidden: int, inner: int) -> list[Expert]:
+    return [integer_expert(hidden, inner, seed) for seed in range(count)]
+
+
+def randoms(count: int, hidden: int, inner: int) -> list[Expert]:
+    return [random_expert(hidden, inner, seed) for seed in range(count)]
+
+
+def layer_of(experts: list[Expert], local: range | None = None, **options: Any) -> Fp8Experts:
+    """The layer that holds these experts, or some of them."""
+    hidden, inner = experts[0]["down_proj"][0].shape
+    layer = Fp8Experts(len(experts), hidden, inner, local=local, **options)
+    for expert in layer.local:
+        for name in PROJECTIONS:
+            layer.fill(expert, name, *experts[expert][name])
+    return layer
 
 
 def integer_tokens(tokens: int, hidden: int, seed: int = 0) -> Tensor:
@@ -137,6 +159,12 @@ def compute(experts: list[Expert], x: Tensor, routing: Routing, *, quantized: bo
         total.index_add_(0, token, weights * (products @ down.T).bfloat16().double())
         squares.index_add_(0, token, weights.square() * (products.square() @ down.square().T))
     return Result(total.bfloat16().double(), squares.sum(1).sqrt())
+
+
+def assert_exact(y: Tensor, experts: list[Expert], x: Tensor, routing: Routing) -> None:
+    """Compare with the result of a mixture of integers."""
+    wrong = (y.cpu().double() != compute(experts, x, routing).y).nonzero()
+    assert not len(wrong), f"{len(wrong)} are off, the first at {wrong[0].tolist()}"
 
 
 def assert_close(y: Tensor, wanted: Result, share: float = 0.02) -> None:

@@ -18,12 +18,7 @@ HIDDEN, INNER, TOP_K = 200, 192, 3
 
 def whole(count: int, *, integers: bool) -> Fp8Experts:
     """The same mixture on every process."""
-    draw = mixture.integer_expert if integers else mixture.random_expert
-    layer = Fp8Experts(count, HIDDEN, INNER)
-    for expert in range(count):
-        for name, parts in draw(HIDDEN, INNER, expert).items():
-            layer.fill(expert, name, *parts)
-    return layer
+    return mixture.layer_of((mixture.integers if integers else mixture.randoms)(count, HIDDEN, INNER))
 
 
 def tokens_of(counts: Sequence[int], rank: int, kind: str, experts: int) -> tuple[Tensor, Routing]:

@@ -8,8 +8,7 @@ import reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixture import PROJECTIONS, ROUTINGS, Expert, Routing
-from torch import Tensor
+from mixture import ROUTINGS, Routing, assert_exact, integers, layer_of, randoms
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from barrow import Fp8Experts
@@ -17,30 +16,6 @@ from barrow import Fp8Experts
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 # Experts, hidden and intermediate: whole blocks, and sizes that cut them.
 SIZES = ((4, 256, 128), (3, 200, 192), (5, 130, 40), (1, 384, 300))
-
-
-def layer_of(experts: list[Expert], local: range | None = None, **options: Any) -> Fp8Experts:
-    """The layer that holds these experts, or some of them."""
-    hidden, inner = experts[0]["down_proj"][0].shape
-    layer = Fp8Experts(len(experts), hidden, inner, local=local, **options)
-    for expert in layer.local:
-        for name in PROJECTIONS:
-            layer.fill(expert, name, *experts[expert][name])
-    return layer
-
-
-def integers(count: int, hidden: int, inner: int) -> list[Expert]:
-    return [mixture.integer_expert(hidden, inner, seed) for seed in range(count)]
-
-
-def randoms(count: int, hidden: int, inner: int) -> list[Expert]:
-    return [mixture.random_expert(hidden, inner, seed) for seed in range(count)]
-
-
-def assert_exact(y: Tensor, experts: list[Expert], x: Tensor, routing: Routing) -> None:
-    wanted = mixture.compute(experts, x, routing).y
-    wrong = (y.double() != wanted).nonzero()
-    assert not len(wrong), f"{len(wrong)} are off, the first at {wrong[0].tolist()}"
 
 
 @pytest.mark.parametrize("kind", ROUTINGS)

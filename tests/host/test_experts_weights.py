@@ -241,6 +241,6 @@ def test_explain_names_the_kernels_that_the_launcher_chooses(tokens: int, top_k:
         best, *_ = launcher.choose(rows, n, k, "bf16", 132, 3352, groups=min(rows, 256))
         assert (each.m, each.n, each.k, each.experts) == (rows, n, k, 256)
         assert (each.backend, each.kernel) == ("barrow", best["kernel"])
-        assert f"if {min(rows, 256)} of 256 experts get about as many rows each" in each.kernel_reason
+        assert f"with rows spread alike over {min(rows, 256)} of 256 experts" in each.kernel_reason
     assert layer.explain(0, top_k).down.kernel is None
     assert layer.explain(1, top_k).down.backend == "torch"

@@ -197,10 +197,13 @@ def test_experts_of_transformers_as_groups(tmp_path: Path, monkeypatch: pytest.M
     model: Any
     model, calls = by_transformers(tmp_path, monkeypatch)
     grouped: list[Any] = []
-    installed = finegrained_fp8.fp8_grouped_matmul
-    monkeypatch.setattr(
-        finegrained_fp8, "fp8_grouped_matmul", lambda *args: (grouped.append(args), installed(*args))[1]
-    )
+    installed: Any = finegrained_fp8.fp8_grouped_matmul
+
+    def record(*args: Any) -> Any:
+        grouped.append(args)
+        return installed(*args)
+
+    monkeypatch.setattr(finegrained_fp8, "fp8_grouped_matmul", record)
     logits = model(TOKENS).logits
     assert len(calls) == layers - 3 * EXPERTS["n_routed_experts"]
     assert [args[0].shape[0] for args in grouped] == [TOKENS.numel() * EXPERTS["num_experts_per_tok"]] * 2

@@ -77,14 +77,16 @@ def _at(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _explain_layer(layer: LayerShape, target: Target, dtype: torch.dtype) -> dict[str, Any]:
-    found = [explain(m, layer.n, layer.k, dtype=dtype, target=target) for m in MS]
+def _explain_layer(layer: LayerShape, target: Target, dtype: torch.dtype, ep: int) -> dict[str, Any]:
+    here = layer.experts // ep
+    found = [explain(m, layer.n, layer.k, dtype=dtype, target=target, experts=here) for m in MS]
     return {
         "name": layer.name,
         "count": layer.count,
         "n": layer.n,
         "k": layer.k,
         "experts": layer.experts,
+        "experts_here": here,
         "backend": found[0].backend,
         "reason": found[0].reason,
         "others": found[0].others,
@@ -124,7 +126,10 @@ def _model_lines(facts: dict[str, Any]) -> list[str]:
     for layer in facts["layers"]:
         lines += ["", f"{layer['count']} x {layer['name']}, N = {layer['n']}, K = {layer['k']}"]
         if layer["experts"]:
-            lines.append(f"  one of {layer['experts']} experts: M is the tokens routed to it, each taken by itself")
+            lines.append(
+                f"  one of {layer['experts']} experts, {layer['experts_here']} of them here, groups of one product: "
+                "M is the rows of all of these"
+            )
         lines.append(f"  {layer['backend']}: {layer['reason']}")
         for at in layer["kernels"]:
             if at["kernel"]:
@@ -165,7 +170,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             layers = _layers(options.model, options.tp, options.ep)
             facts |= {"model": str(options.model), "tp": options.tp, "ep": options.ep}
-            facts["layers"] = [_explain_layer(layer, target, dtype) for layer in layers]
+            facts["layers"] = [_explain_layer(layer, target, dtype, options.ep) for layer in layers]
     except (ImportError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return CANNOT

@@ -65,7 +65,7 @@ def _explain_kernel(
     split = f" with K split in {spec['cluster_k']}" if spec["cluster_k"] > 1 else ""
     reason = f"{tiles} tiles of {block_m}x{block_n}{split} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
     if experts:
-        reason += f" if {groups} of {experts} experts get about as many rows each"
+        reason += f" with rows spread alike over {groups} of {experts} experts"
     if best["measured"]:
         reason += ", measured as the fastest"
     if rest:
