@@ -28,6 +28,14 @@ def test_integers_are_exact(kind: str, count: int, hidden: int, inner: int) -> N
     assert y.any() == (kind != "all nowhere")
 
 
+def test_quantizing_leaves_integers_alone() -> None:
+    experts = integers(3, 200, 300)
+    x, routing = mixture.integer_tokens(9, 200), mixture.route("repeated", 9, 3, 3)
+    plain, quantized = (mixture.compute(experts, x, routing, quantized=each).y for each in (False, True))
+    assert torch.equal(plain, quantized)
+    assert plain.any()
+
+
 @pytest.mark.parametrize("ids", [torch.int32, torch.int64], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_dtypes_of_tokens_and_ids(dtype: torch.dtype, ids: torch.dtype) -> None:
