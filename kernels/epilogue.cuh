@@ -75,6 +75,24 @@ __device__ __forceinline__ void stage_bf16_transposed(uint32_t smem, const float
                          pack_bf16(sum[4 * j + 2], sum[4 * j + 3]));
 }
 
+// Stores a float32 element of D, or adds to it. The one addition to an element gives the same bits whenever
+// it comes, and in memory it costs the thread no register and no wait.
+__device__ __forceinline__ void put(float* place, float value, bool accumulate) {
+    if (accumulate)
+        asm volatile("red.relaxed.gpu.global.add.f32 [%0], %1;" ::"l"(place), "f"(value) : "memory");
+    else
+        *place = value;
+}
+
+// The same for two neighbours, the first at a multiple of 8 bytes.
+__device__ __forceinline__ void put_pair(float* place, float low, float high, bool accumulate) {
+    if (accumulate)
+        asm volatile("red.relaxed.gpu.global.add.v2.f32 [%0], {%1, %2};" ::"l"(place), "f"(low), "f"(high)
+                     : "memory");
+    else
+        *reinterpret_cast<float2*>(place) = make_float2(low, high);
+}
+
 // Writes one warpgroup's 64 columns of D and kTokens rows straight to D.
 template <bool kBf16, uint32_t kTokens>
 __device__ __forceinline__ void store_registers_transposed(const GemmParams& params, const Target& target,
@@ -91,7 +109,7 @@ __device__ __forceinline__ void store_registers_transposed(const GemmParams& par
         if constexpr (kBf16)
             static_cast<uint16_t*>(target.d)[place] = static_cast<uint16_t>(pack_bf16(sum[i], 0.0f));
         else
-            static_cast<float*>(target.d)[place] = sum[i];
+            put(static_cast<float*>(target.d) + place, sum[i], params.accumulate);
     }
 }
 
@@ -128,10 +146,10 @@ __device__ __forceinline__ void store_registers(const GemmParams& params, const 
             } else {
                 auto* elements = reinterpret_cast<float*>(place);
                 if (pairs && c + 1 < params.n) {
-                    *reinterpret_cast<float2*>(elements) = make_float2(low, high);
+                    put_pair(elements, low, high, params.accumulate);
                 } else {
-                    if (c < params.n) elements[0] = low;
-                    if (c + 1 < params.n) elements[1] = high;
+                    if (c < params.n) put(elements, low, params.accumulate);
+                    if (c + 1 < params.n) put(elements + 1, high, params.accumulate);
                 }
             }
         }

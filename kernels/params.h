@@ -51,6 +51,8 @@ struct GemmParams {
     // 16 bytes.
     uint32_t d_by_tma;
     uint32_t along;
+    // 1 when the product is added to D, which is float32 then.
+    uint32_t accumulate;
 };
 
 // Where the groups of rows of A, each with a matrix of its own in B, are told.
@@ -72,7 +74,7 @@ struct GroupedGemmParams : GemmParams {
     uint32_t blocks;  // entries that the walk reads: groups, or, with indices, runs of `alignment` rows
 };
 // Host and device compilers must agree on it.
-static_assert(sizeof(GemmParams) == 104 && sizeof(GroupedGemmParams) == 152);
+static_assert(sizeof(GemmParams) == 112 && sizeof(GroupedGemmParams) == 160);
 
 // One float8_e4m3fn value per input value and one float32 scale per group. Strides are in elements.
 struct QuantParams {

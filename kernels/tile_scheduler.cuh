@@ -6,8 +6,9 @@
 namespace barrow {
 
 struct DenseTile {
-    uint32_t m;  // first row of D
-    uint32_t n;  // first column
+    uint32_t m;      // first row of D
+    uint32_t n;      // first column
+    uint32_t first;  // row from which on no tile before this one has been
 };
 
 __device__ __forceinline__ uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
@@ -56,7 +57,8 @@ public:
     __device__ __forceinline__ bool next(Tile& tile) {
         if (next_ >= rows_ * columns_) return false;
         const TilePlace place = tile_place(next_, params_, rows_, columns_);
-        tile.m = min(place.row * kBlockM, last_row_);
+        tile.first = place.row * kBlockM;
+        tile.m = min(tile.first, last_row_);
         tile.n = place.column * kBlockN;
         next_ += gridDim.x / kCluster;
         return true;

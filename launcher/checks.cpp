@@ -89,6 +89,14 @@ GemmShape check_gemm(const GemmArgs& args, const TensorView& out) {
     return shape;
 }
 
+void check_accumulate(const GemmShape& shape, bool accumulate) {
+    if (!accumulate || shape.out == Dtype::f32) return;
+    fail(
+        "%s: out is bfloat16 but with accumulate needs float32; pass a float32 out and round the sum "
+        "afterwards",
+        kGemm);
+}
+
 const GemmKernel& check_kernel(int64_t row, const GemmShape& shape) {
     if (row < 0 || row >= static_cast<int64_t>(kGemmKernelCount)) {
         fail("%s_with: kernel is %" PRId64 " but needs to be from 0 to %" PRId64

@@ -30,6 +30,9 @@ struct GemmShape {
 GemmShape check_gemm(const GemmArgs& args, Dtype out);
 GemmShape check_gemm(const GemmArgs& args, const TensorView& out);
 
+// A sum is kept in float32: rounded at every step it would not be one.
+void check_accumulate(const GemmShape& shape, bool accumulate);
+
 // The GEMM kernel with this row of the table, which has to write the output's dtype.
 const GemmKernel& check_kernel(int64_t row, const GemmShape& shape);
 

@@ -43,10 +43,10 @@ const GemmKernel& choose(GemmProblem problem, const GemmKernel* wanted, const De
 
 }  // namespace
 
-void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, bool prefetch_b,
+void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, GemmOptions options,
               const GemmKernel* wanted) {
     if (shape.m == 0 || shape.n == 0) return;
-    if (shape.k == 0) return fill_zero(out);
+    if (shape.k == 0) return options.accumulate ? void() : fill_zero(out);
 
     const LaunchScope scope(args.a);
     const GemmProblem problem = problem_of(shape, scope.device());
@@ -71,6 +71,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     params.band = walked.band;
     params.along = walked.along;
     params.a_box_rows = a_box_rows(kernel, shape.m);
+    params.accumulate = options.accumulate;
 
     const TmaMatrix d_rows = result_rows(d);
     params.d_by_tma = shape.out == Dtype::bf16 && storable_by_tma(d_rows);
@@ -85,7 +86,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, b
     }
     // A copy of B is written by the kernel right in front of this one.
     const bool overlap = overlaps(kernel, shape.m, shape.n, shape.k, scope.device().num_sms);
-    params.prefetch_b = overlap && prefetch_b && b.copy == nullptr;
+    params.prefetch_b = overlap && options.prefetch_b && b.copy == nullptr;
 
     CUtensorMap a_map, b_map;
     encode(a_map, TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");

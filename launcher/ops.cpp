@@ -36,16 +36,18 @@ void fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     const GemmShape shape = check_gemm(args, float32_out ? Dtype::f32 : Dtype::bf16);
     const int32_t dtype = float32_out ? aoti_torch_dtype_float32() : aoti_torch_dtype_bfloat16();
     Tensor out = empty_strided({shape.m, shape.n}, {shape.n, 1}, dtype, args.a);
-    run_gemm(args, shape, out, scalar<bool>(stack[5]));
+    run_gemm(args, shape, out, {scalar<bool>(stack[5]), false});
     stack[0] = give_tensor(std::move(out));
 }
 
 void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
-    const auto prefetch_b = scalar<bool>(stack[4]);
-    const Tensor out = take_tensor(stack[5]);
+    const GemmOptions options{scalar<bool>(stack[4]), scalar<bool>(stack[5])};
+    const Tensor out = take_tensor(stack[6]);
     const GemmArgs args = tensors.views();
-    run_gemm(args, check_gemm(args, view("out", out)), out, prefetch_b);
+    const GemmShape shape = check_gemm(args, view("out", out));
+    check_accumulate(shape, options.accumulate);
+    run_gemm(args, shape, out, options);
 }
 
 // fp8_gemm_nt.out by a kernel that the caller names, as the row of kernels() in the module: what tests of
@@ -53,20 +55,22 @@ void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
 void fp8_gemm_nt_with(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
     const auto kernel = scalar<int64_t>(stack[4]);
-    const auto prefetch_b = scalar<bool>(stack[5]);
-    const Tensor out = take_tensor(stack[6]);
+    const GemmOptions options{scalar<bool>(stack[5]), scalar<bool>(stack[6])};
+    const Tensor out = take_tensor(stack[7]);
     const GemmArgs args = tensors.views();
     const GemmShape shape = check_gemm(args, view("out", out));
-    run_gemm(args, shape, out, prefetch_b, &check_kernel(kernel, shape));
+    check_accumulate(shape, options.accumulate);
+    run_gemm(args, shape, out, options, &check_kernel(kernel, shape));
 }
 
 void check_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
     const Tensor out = take_optional_tensor(stack[4]);
+    const auto accumulate = scalar<bool>(stack[5]);
     if (out == nullptr) {
         check_gemm(tensors.views(), Dtype::bf16);
     } else {
-        check_gemm(tensors.views(), view("out", out));
+        check_accumulate(check_gemm(tensors.views(), view("out", out)), accumulate);
     }
 }
 
@@ -151,10 +155,11 @@ void register_operators() {
         {
             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool float32_out, "
             "bool prefetch_b=False) -> Tensor",
-            "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, *, "
+            "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, "
+            "bool accumulate=False, *, "
             "Tensor(a!) out) -> ()",
             "fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
-            "bool prefetch_b=False, *, Tensor(a!) out) -> ()",
+            "bool prefetch_b=False, bool accumulate=False, *, Tensor(a!) out) -> ()",
             "m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, int "
             "kind, "
             "int alignment, int expected_m) -> Tensor",
@@ -164,7 +169,8 @@ void register_operators() {
             "int kind, int alignment, int expected_m, int kernel, *, Tensor(a!) out) -> ()",
             "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
             "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
-            "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out) -> ()",
+            "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out, "
+            "bool accumulate=False) -> ()",
             "check_m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
             "int kind, int alignment, int expected_m, Tensor? out) -> ()",
             "check_quant(Tensor x) -> ()",

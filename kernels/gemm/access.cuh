@@ -33,8 +33,9 @@ struct AccessOf {
     static __device__ __forceinline__ int64_t scale_b_offset(const GemmParams&, const DenseTile&) {
         return 0;
     }
-    static __device__ __forceinline__ Target target(const GemmParams& params, const DenseTile&) {
-        return {params.d, 0, params.m};
+    // What is added to D must not be added twice, where the last tile reaches back.
+    static __device__ __forceinline__ Target target(const GemmParams& params, const DenseTile& tile) {
+        return {params.d, !kBf16 && params.accumulate ? tile.first : 0, params.m};
     }
     // Of the waves of a warpgroup whose rows begin `down` the tile, those that have some.
     static __device__ __forceinline__ uint32_t active_waves(const DenseTile&, uint32_t) { return kWaves; }

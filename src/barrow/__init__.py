@@ -6,6 +6,7 @@ from barrow.experts import Fp8Experts
 from barrow.linear import Fp8Linear, quantize_
 from barrow.ops import (
     fp8_gemm_nt,
+    k_grouped_fp8_gemm_nt,
     m_grouped_fp8_gemm_nt,
     m_grouped_fp8_gemm_nt_indexed,
     m_grouped_fp8_gemm_nt_masked,
@@ -24,6 +25,7 @@ __all__ = [
     "Fp8Linear",
     "__version__",
     "fp8_gemm_nt",
+    "k_grouped_fp8_gemm_nt",
     "m_grouped_fp8_gemm_nt",
     "m_grouped_fp8_gemm_nt_indexed",
     "m_grouped_fp8_gemm_nt_masked",

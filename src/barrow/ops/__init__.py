@@ -3,7 +3,12 @@
 from barrow.ops import cpu, cpu_experts, cpu_grouped, meta, meta_experts
 from barrow.ops.experts import moe_permute_quant, moe_sort, moe_unpermute, silu_mul_quant
 from barrow.ops.gemm import fp8_gemm_nt
-from barrow.ops.grouped import m_grouped_fp8_gemm_nt, m_grouped_fp8_gemm_nt_indexed, m_grouped_fp8_gemm_nt_masked
+from barrow.ops.grouped import (
+    k_grouped_fp8_gemm_nt,
+    m_grouped_fp8_gemm_nt,
+    m_grouped_fp8_gemm_nt_indexed,
+    m_grouped_fp8_gemm_nt_masked,
+)
 from barrow.ops.quant import per_block_quant_fp8, per_token_group_quant_fp8
 
 meta.register()
@@ -14,6 +19,7 @@ cpu_grouped.register()
 
 __all__ = [
     "fp8_gemm_nt",
+    "k_grouped_fp8_gemm_nt",
     "m_grouped_fp8_gemm_nt",
     "m_grouped_fp8_gemm_nt_indexed",
     "m_grouped_fp8_gemm_nt_masked",

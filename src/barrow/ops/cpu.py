@@ -14,7 +14,7 @@ MANTISSA_MASK = 0x7FFFFF
 _library = torch.library.Library("barrow", "IMPL")
 
 
-def accumulate(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor) -> Tensor:
+def product(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor) -> Tensor:
     """The product in float32: one partial product per 128 of K, scaled and then added, as the kernels do."""
     rows = b.shape[0]
     total = a.new_zeros((a.shape[0], rows), dtype=torch.float32)
@@ -32,14 +32,22 @@ def _fp8_gemm_nt(
     a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, float32_out: bool, prefetch_b: bool = False
 ) -> Tensor:
     torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, None)
-    return accumulate(a, a_scale, b, b_scale).to(torch.float32 if float32_out else torch.bfloat16)
+    return product(a, a_scale, b, b_scale).to(torch.float32 if float32_out else torch.bfloat16)
 
 
 def _fp8_gemm_nt_out(
-    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, prefetch_b: bool = False, *, out: Tensor
+    a: Tensor,
+    a_scale: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    prefetch_b: bool = False,
+    accumulate: bool = False,
+    *,
+    out: Tensor,
 ) -> None:
-    torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, out)
-    out.copy_(accumulate(a, a_scale, b, b_scale))
+    torch.ops.barrow.check_fp8_gemm_nt.default(a, a_scale, b, b_scale, out, accumulate)
+    result = product(a, a_scale, b, b_scale)
+    out.copy_(out + result if accumulate else result)
 
 
 def _scale_of(amax: Tensor, use_ue8m0: bool) -> Tensor:

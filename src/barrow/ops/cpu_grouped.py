@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from barrow.ops.cpu import accumulate
+from barrow.ops.cpu import product
 from barrow.ops.grouped import GroupLayout
 
 _library = torch.library.Library("barrow", "IMPL")
@@ -37,7 +37,7 @@ def _multiply(
         if first >= end:
             continue
         x, scale, d = (a[group], a_scale[group], out[group]) if kind == GroupLayout.COUNTS else (a, a_scale, out)
-        d[first:end] = accumulate(x[first:end], scale[first:end], b[group], b_scale[group])
+        d[first:end] = product(x[first:end], scale[first:end], b[group], b_scale[group])
 
 
 def _m_grouped_fp8_gemm_nt(

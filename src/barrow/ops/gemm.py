@@ -20,6 +20,7 @@ def fp8_gemm_nt(
     out: Tensor | None = None,
     out_dtype: torch.dtype = torch.bfloat16,
     prefetch_b: bool = False,
+    accumulate: bool = False,
 ) -> Tensor:
     """Multiply two block-scaled FP8 matrices: D[M, N] = A[M, K] x B[N, K]^T.
 
@@ -44,6 +45,7 @@ def fp8_gemm_nt(
             (programmatic dependent launch), which hides most of a small product's start. Only for what that work does
             not write, such as the weights of a model; `a` and `a_scale` are waited for as ever. Without effect on
             shapes whose kernel is faster when it starts in its turn.
+        accumulate: add the product to `out`, which has to be float32: gradients of weights.
 
     Returns:
         `out`, or a new contiguous [M, N] tensor on the device of `a`.
@@ -61,6 +63,8 @@ def fp8_gemm_nt(
     ):
         refuse_grad("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
     if out is None:
+        if accumulate:
+            raise RuntimeError("barrow.fp8_gemm_nt: accumulate is True but out is None; pass the tensor to add to")
         float32_out = out_dtype is torch.float32
         if not float32_out and out_dtype is not torch.bfloat16:
             name = str(out_dtype).removeprefix("torch.")
@@ -69,5 +73,5 @@ def fp8_gemm_nt(
             )
         result: Tensor = _gemm(a, a_scale, b, b_scale, float32_out, prefetch_b)
         return result
-    _gemm_out(a, a_scale, b, b_scale, prefetch_b, out=out)
+    _gemm_out(a, a_scale, b, b_scale, prefetch_b, accumulate, out=out)
     return out

@@ -29,7 +29,14 @@ def _fp8_gemm_nt(
 
 
 def _fp8_gemm_nt_out(
-    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, prefetch_b: bool = False, *, out: Tensor
+    a: Tensor,
+    a_scale: Tensor,
+    b: Tensor,
+    b_scale: Tensor,
+    prefetch_b: bool = False,
+    accumulate: bool = False,
+    *,
+    out: Tensor,
 ) -> None:
     check_devices("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
 
