@@ -24,7 +24,7 @@ __device__ __forceinline__ void permute(const PermuteQuantParams& params) {
         int32_t position = lane < params.top_k ? positions[lane * params.position_stride_j] : -1;
         float values[8];
         load_eight(x + token * params.x_stride_t, valid, kWhole, values);
-        const float scale = scale_of(group_amax(finite_amax(values), kLanes), false);
+        const float scale = scale_of(group_amax(finite_amax(values), kLanes), params.use_ue8m0);
         const uint2 q = quantize_eight(values, scale);
         for (uint32_t place = 0; place < params.top_k; ++place) {
             if (place > 0 && place % kLanes == 0)

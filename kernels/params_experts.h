@@ -43,6 +43,7 @@ struct PermuteQuantParams {
     uint32_t top_k;
     uint32_t k;
     uint32_t rows;  // of q
+    uint32_t use_ue8m0;
 };
 
 struct SiluMulQuantParams {
@@ -58,6 +59,7 @@ struct SiluMulQuantParams {
     uint32_t slabs;
     uint32_t rows;  // of a slab
     uint32_t columns;
+    uint32_t use_ue8m0;
 };
 
 struct UnpermuteParams {

@@ -33,7 +33,7 @@ __device__ __forceinline__ void activate(const SiluMulQuantParams& params) {
         load_eight(gates + params.columns, valid, kWhole, product);
 #pragma unroll
         for (uint32_t i = 0; i < 8; ++i) product[i] *= gate[i] / (1.0f + expf(-gate[i]));
-        const float scale = scale_of(group_amax(finite_amax(product), kLanes), false);
+        const float scale = scale_of(group_amax(finite_amax(product), kLanes), params.use_ue8m0);
         store_eight(q + uint64_t{row} * params.columns, valid, kWhole, quantize_eight(product, scale));
         if (lane == 0 && valid > 0) scales[row] = scale;
     }

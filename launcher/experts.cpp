@@ -67,7 +67,7 @@ Sorted moe_sort(const TensorView& topk_ids, int64_t num_experts, std::optional<i
     return result;
 }
 
-Quantized moe_permute_quant(const TensorView& x, const TensorView& positions, int64_t rows) {
+Quantized moe_permute_quant(const TensorView& x, const TensorView& positions, int64_t rows, bool use_ue8m0) {
     const Dtype dtype = check_moe_permute_quant(x, positions, rows);
     const int64_t tokens = x.sizes[0], k = x.sizes[1];
     Quantized result = empty_quantized(2, 1, rows, k, x);
@@ -86,6 +86,7 @@ Quantized moe_permute_quant(const TensorView& x, const TensorView& positions, in
     params.top_k = positions.sizes[1];
     params.k = k;
     params.rows = rows;
+    params.use_ue8m0 = use_ue8m0;
     void* pointers[] = {&params};
     const LaunchScope scope(x);
     scope.launch(moe_permute_quant_kernel(dtype),
@@ -94,7 +95,7 @@ Quantized moe_permute_quant(const TensorView& x, const TensorView& positions, in
     return result;
 }
 
-Quantized silu_mul_quant(const TensorView& x, const TensorView* groups) {
+Quantized silu_mul_quant(const TensorView& x, const TensorView* groups, bool use_ue8m0) {
     check_silu_mul_quant(x, groups);
     const bool has_slabs = x.rank == 3;
     const int64_t slabs = has_slabs ? x.sizes[0] : 1;
@@ -120,6 +121,7 @@ Quantized silu_mul_quant(const TensorView& x, const TensorView* groups) {
     params.slabs = slabs;
     params.rows = rows;
     params.columns = columns;
+    params.use_ue8m0 = use_ue8m0;
     void* pointers[] = {&params};
     const LaunchScope scope(x);
     scope.launch(silu_mul_quant_kernel(),

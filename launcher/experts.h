@@ -16,10 +16,10 @@ struct Sorted {
 
 Sorted moe_sort(const TensorView& topk_ids, int64_t num_experts, std::optional<int64_t> max_m);
 
-Quantized moe_permute_quant(const TensorView& x, const TensorView& positions, int64_t rows);
+Quantized moe_permute_quant(const TensorView& x, const TensorView& positions, int64_t rows, bool use_ue8m0);
 
 // `groups` may be null.
-Quantized silu_mul_quant(const TensorView& x, const TensorView* groups);
+Quantized silu_mul_quant(const TensorView& x, const TensorView* groups, bool use_ue8m0);
 
 Tensor moe_unpermute(const TensorView& y, const TensorView& positions, const TensorView& weights);
 

@@ -35,8 +35,8 @@ void check_moe_sort_op(StableIValue* stack, uint64_t, uint64_t) {
 
 void moe_permute_quant_op(StableIValue* stack, uint64_t, uint64_t) {
     const Tensor x = take_tensor(stack[0]), positions = take_tensor(stack[1]);
-    Quantized result =
-        moe_permute_quant(view("x", x), view("positions", positions), scalar<int64_t>(stack[2]));
+    Quantized result = moe_permute_quant(view("x", x), view("positions", positions),
+                                         scalar<int64_t>(stack[2]), scalar<bool>(stack[3]));
     stack[0] = give_tensor(std::move(result.q));
     stack[1] = give_tensor(std::move(result.scale));
 }
@@ -61,7 +61,7 @@ struct SiluTensors {
 
 void silu_mul_quant_op(StableIValue* stack, uint64_t, uint64_t) {
     const SiluTensors args(stack);
-    Quantized result = silu_mul_quant(view("x", args.x), args.groups_or_null());
+    Quantized result = silu_mul_quant(view("x", args.x), args.groups_or_null(), scalar<bool>(stack[2]));
     stack[0] = give_tensor(std::move(result.q));
     stack[1] = give_tensor(std::move(result.scale));
 }
@@ -96,8 +96,9 @@ void check_moe_unpermute_op(StableIValue* stack, uint64_t, uint64_t) {
 void register_expert_operators(TorchLibraryHandle library) {
     define(library, {
                         "moe_sort(Tensor topk_ids, int num_experts, SymInt? max_m) -> (Tensor, Tensor)",
-                        "moe_permute_quant(Tensor x, Tensor positions, SymInt rows) -> (Tensor, Tensor)",
-                        "silu_mul_quant(Tensor x, Tensor? groups) -> (Tensor, Tensor)",
+                        "moe_permute_quant(Tensor x, Tensor positions, SymInt rows, bool use_ue8m0=False) -> "
+                        "(Tensor, Tensor)",
+                        "silu_mul_quant(Tensor x, Tensor? groups, bool use_ue8m0=False) -> (Tensor, Tensor)",
                         "moe_unpermute(Tensor y, Tensor positions, Tensor weights) -> Tensor",
                         "check_moe_sort(Tensor topk_ids, int num_experts, int? max_m) -> ()",
                         "check_moe_permute_quant(Tensor x, Tensor positions, int rows) -> ()",

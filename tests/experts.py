@@ -52,7 +52,12 @@ def silu_mul(x: Tensor) -> Tensor:
     return product.masked_fill(lost, torch.nan)
 
 
-def judge_silu_mul_quant(q: Tensor, scale: Tensor, x: Tensor) -> None:
+def _power_of_two(scale: Tensor) -> Tensor:
+    """The least power of two that is not smaller."""
+    return scale.log2().ceil().exp2()
+
+
+def judge_silu_mul_quant(q: Tensor, scale: Tensor, x: Tensor, *, use_ue8m0: bool = False) -> None:
     """Bound what `silu_mul_quant` made of x [rows, 2 * I]: every scale, and every element by its scale.
 
     Raises:
@@ -64,7 +69,11 @@ def judge_silu_mul_quant(q: Tensor, scale: Tensor, x: Tensor) -> None:
     padded = torch.nn.functional.pad(product.nan_to_num(0.0).abs(), (0, -columns % BLOCK))
     amax = padded.view(rows, blocks(columns), BLOCK).amax(2)
     wanted = torch.where(amax == 0, 1.0, (amax / 448).clamp_min(2.0**-126))
-    _assert_none((scale.double() - wanted).abs() > PRODUCT_ERROR * wanted, scale, wanted)
+    least, most = ((1 + sign * PRODUCT_ERROR) * wanted for sign in (-1, 1))
+    if use_ue8m0:
+        least, most = (torch.where(amax == 0, 1.0, _power_of_two(each)) for each in (least, most))
+        _assert_none(scale.double() != _power_of_two(scale.double()), scale, wanted)
+    _assert_none((scale.double() < least) | (scale.double() > most), scale, wanted)
 
     quotient = product / scale.double().repeat_interleave(BLOCK, 1)[:, :columns]
     # Half of the distance of e4m3's neighbours: 2^-9 below 2^-6, and then an eighth of the power of two below.

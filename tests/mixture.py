@@ -143,11 +143,13 @@ class Result:
     size: Tensor
 
 
-def compute(experts: list[Expert], x: Tensor, routing: Routing, *, quantized: bool = True) -> Result:
+def compute(
+    experts: list[Expert], x: Tensor, routing: Routing, *, quantized: bool = True, use_ue8m0: bool = False
+) -> Result:
     """Calculate a mixture, with tokens and products quantized or as they are."""
 
     def rounded(rows: Tensor) -> Tensor:
-        return dequantize(*quantize(rows.float(), 1, False), 1) if quantized else rows
+        return dequantize(*quantize(rows.float(), 1, use_ue8m0), 1) if quantized else rows
 
     tokens, hidden = x.shape
     total, squares = torch.zeros(tokens, hidden, dtype=torch.float64), torch.zeros(tokens, hidden, dtype=torch.float64)

@@ -46,6 +46,13 @@ def test_random_data_token_by_token(
     mixture.assert_close(y, mixture.compute(experts, x, routing, quantized=backends is None), SHARE)
 
 
+def test_scales_that_are_powers_of_two(device: torch.device) -> None:
+    experts = randoms(8, 512, 320)
+    layer = layer_of(experts, use_ue8m0=True).to(device)
+    x, routing = torch.randn(50, 512), mixture.route("repeated", 50, 3, 8)
+    mixture.assert_close(layer(*on(device, x, routing)), mixture.compute(experts, x, routing, use_ue8m0=True), SHARE)
+
+
 def test_against_the_cpu_on_the_sizes_of_a_model(device: torch.device) -> None:
     """Qwen3-30B-A3B's, with fewer experts."""
     torch.manual_seed(0)

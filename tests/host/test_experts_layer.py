@@ -74,6 +74,16 @@ def test_random_data_token_by_token(kind: str, tokens: int, count: int, hidden: 
     mixture.assert_close(y, mixture.compute(experts, x, routing))
 
 
+def test_scales_that_are_powers_of_two() -> None:
+    """Of activations too: the result is that of no other scales."""
+    experts = randoms(4, 256, 192)
+    x, routing = torch.randn(40, 256), mixture.route("distinct", 40, 3, 4)
+    ours, wanted = layer_of(experts, use_ue8m0=True), mixture.compute(experts, x, routing, use_ue8m0=True)
+    mixture.assert_close(ours(x, routing.ids, routing.weights), wanted, 0.002)
+    with pytest.raises(AssertionError, match="are off"):
+        mixture.assert_close(layer_of(experts)(x, routing.ids, routing.weights), wanted, 0.002)
+
+
 def test_the_judge_sees_a_single_wrong_expert() -> None:
     experts = randoms(4, 256, 128)
     x, routing = torch.randn(40, 256), mixture.route("distinct", 40, 3, 4)

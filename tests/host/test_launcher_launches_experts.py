@@ -66,7 +66,7 @@ for tokens, top_k, k in ((1, 8, 7168), (9, 3, 300), (5, 20, 1), (3, 1, 1024), (7
         # Every row is named, and two positions, one below and one above all rows, have none.
         positions = torch.randperm(tokens * top_k).int().view(tokens, top_k) - 1
         positions = positions.T.contiguous().T if tokens == 9 else positions
-        result.append(same(both(ops.moe_permute_quant, x, positions, tokens * top_k - 2)))
+        result.append(same(both(ops.moe_permute_quant, x, positions, tokens * top_k - 2, tokens == 9)))
 for tokens, top_k, k, rows in ((0, 3, 200, 4), (3, 0, 200, 4), (3, 2, 0, 4), (3, 2, 200, 0)):
     pairs = both(ops.moe_permute_quant, torch.ones(tokens, k), torch.zeros(tokens, top_k, dtype=torch.int32), rows)
     result.append(all(layout(g) == layout(w) for g, w in pairs))
@@ -104,7 +104,7 @@ def close(pairs):
         and torch.allclose(q.float(), wanted_q.float(), rtol=0.13, atol=2**-9))
 for shape in ((1, 8), (8, 4096), (13, 600), (3, 20, 300), (2, 1, 2)):
     x = torch.randn(*shape[:-1], shape[-1] + 3).bfloat16()[..., 1:-2] * 4
-    result.append(close(both(ops.silu_mul_quant, x, None)))
+    result.append(close(both(ops.silu_mul_quant, x, None, shape[0] == 13)))
 for shape in ((0, 8), (3, 0), (0, 3, 4), (2, 0, 4)):
     result.append(close(both(ops.silu_mul_quant, torch.ones(shape).bfloat16(), None)))
 x = torch.randn(20, 600).bfloat16()

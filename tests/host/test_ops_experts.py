@@ -51,17 +51,20 @@ def test_ids_beyond_32_bits_are_of_no_expert() -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("k", [0, 1, 127, 128, 300])
 @pytest.mark.parametrize("max_m", [None, 5, 2])
-def test_permute_gives_each_row_the_bits_of_the_quantized_token(max_m: int | None, k: int, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("use_ue8m0", [False, True])
+def test_permute_gives_each_row_the_bits_of_the_quantized_token(
+    use_ue8m0: bool, max_m: int | None, k: int, dtype: torch.dtype
+) -> None:
     x = torch.randn(9, k + 2).to(dtype)[:, 1 : k + 1]
     x[3] = math.inf
     num_experts = 4
     ids = torch.randint(-1, num_experts, (9, 3), generator=torch.Generator().manual_seed(k))
     rows = 27 if max_m is None else num_experts * max_m
     _, positions = barrow.moe_sort(ids, num_experts, max_m=max_m)
-    q, scale = barrow.moe_permute_quant(x, positions, rows)
+    q, scale = barrow.moe_permute_quant(x, positions, rows, use_ue8m0=use_ue8m0)
     assert (q.shape, q.is_contiguous()) == ((rows, k), True)
     assert (scale.shape, scale.stride()) == ((rows, -(-k // 128)), (1, (rows + 3) // 4 * 4))
-    token_q, token_scale = barrow.per_token_group_quant_fp8(x)
+    token_q, token_scale = barrow.per_token_group_quant_fp8(x, use_ue8m0=use_ue8m0)
     for token, row in enumerate(positions.tolist()):
         for position in row:
             if position >= 0:
@@ -77,13 +80,14 @@ def test_permute_leaves_out_positions_beyond_the_rows() -> None:
     assert reference.same_bits(scale, wanted_scale)
 
 
+@pytest.mark.parametrize("use_ue8m0", [False, True])
 @pytest.mark.parametrize("i", [0, 1, 127, 128, 129, 300])
 @pytest.mark.parametrize("rows", [0, 1, 5])
-def test_silu_mul_quant(rows: int, i: int) -> None:
+def test_silu_mul_quant(rows: int, i: int, use_ue8m0: bool) -> None:
     generator = torch.Generator().manual_seed(rows * 1000 + i)
     x = (torch.randn((rows, 2 * i + 3), generator=generator) * 8).bfloat16()[:, 3:]
-    q, scale = barrow.silu_mul_quant(x)
-    experts.judge_silu_mul_quant(q, scale, x)
+    q, scale = barrow.silu_mul_quant(x, use_ue8m0=use_ue8m0)
+    experts.judge_silu_mul_quant(q, scale, x, use_ue8m0=use_ue8m0)
     assert q.is_contiguous()
     assert scale.stride() == (1, (rows + 3) // 4 * 4)
 

@@ -20,12 +20,12 @@ class Weights(NamedTuple):
     down_scale: Tensor
 
 
-def operators(x: Tensor, ids: Tensor, routing: Tensor, rows: int, weights: Weights) -> Tensor:
+def operators(x: Tensor, ids: Tensor, routing: Tensor, rows: int, weights: Weights, use_ue8m0: bool) -> Tensor:
     """barrow's operators, on a Hopper GPU or the CPU: six launches, and nothing that the host has to wait for."""
     ends, positions = ops.moe_sort(ids, weights.down.shape[0])
-    q, scale = ops.moe_permute_quant(x, positions, rows)
+    q, scale = ops.moe_permute_quant(x, positions, rows, use_ue8m0=use_ue8m0)
     gate_up = ops.m_grouped_fp8_gemm_nt(q, scale, weights.gate_up, weights.gate_up_scale, ends)
-    q, scale = ops.silu_mul_quant(gate_up, ends)
+    q, scale = ops.silu_mul_quant(gate_up, ends, use_ue8m0=use_ue8m0)
     y = ops.m_grouped_fp8_gemm_nt(q, scale, weights.down, weights.down_scale, ends)
     return ops.moe_unpermute(y, positions, routing)
 
@@ -64,14 +64,15 @@ _library.impl("dequantized_experts", _dequantized, "CompositeExplicitAutograd")
 torch.library.register_fake("barrow::dequantized_experts", _like_x)
 
 
-def dequantized(x: Tensor, ids: Tensor, routing: Tensor, rows: int, weights: Weights) -> Tensor:
+def dequantized(x: Tensor, ids: Tensor, routing: Tensor, rows: int, weights: Weights, use_ue8m0: bool) -> Tensor:
     """torch's matmul in x's dtype, expert by expert; the host waits for the number of their tokens."""
     y: Tensor = torch.ops.barrow.dequantized_experts(x, ids, routing, *weights)
     return y
 
 
-Compute = Callable[[Tensor, Tensor, Tensor, int, Weights], Tensor]
+Compute = Callable[[Tensor, Tensor, Tensor, int, Weights, bool], Tensor]
 
 # By the name of a backend whose `experts` is true. x [T, H]; ids [T, k], of which at most `rows` are of experts 0 to
-# E - 1 and the others add nothing; routing [T, k] float32. The result [T, H] may have another dtype than x.
+# E - 1 and the others add nothing; routing [T, k] float32; whether activations get scales that are powers of two, where
+# they are quantized. The result [T, H] may have another dtype than x.
 COMPUTE: dict[str, Compute] = {"barrow": operators, "cpu": operators, "torch": dequantized}

@@ -264,7 +264,7 @@ class Fp8Experts(Fp8Module):
         weights = Weights(
             self.gate_up_weight, self.gate_up_weight_scale_inv, self.down_weight, self.down_weight_scale_inv
         )
-        return COMPUTE[backend](x, ids, topk_weights.float(), rows, weights).to(x.dtype)
+        return COMPUTE[backend](x, ids, topk_weights.float(), rows, weights, self.use_ue8m0).to(x.dtype)
 
     def check(self, x: Tensor, topk_ids: Tensor, topk_weights: Tensor) -> None:
         """Raise what `forward` raises for these arguments."""

@@ -28,9 +28,9 @@ def _moe_sort(topk_ids: Tensor, num_experts: int, max_m: int | None) -> tuple[Te
     return groups[:num_experts].int(), positions.int().reshape(topk_ids.shape)
 
 
-def _moe_permute_quant(x: Tensor, positions: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+def _moe_permute_quant(x: Tensor, positions: Tensor, rows: int, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
     torch.ops.barrow.check_moe_permute_quant.default(x, positions, rows)
-    token_q, token_scale = quantize(x, 1)
+    token_q, token_scale = quantize(x, 1, use_ue8m0)
     token, place = ((positions >= 0) & (positions < rows)).nonzero(as_tuple=True)
     target = positions[token, place].long()
     q = token_q.new_empty((rows, x.shape[1]))
@@ -41,7 +41,7 @@ def _moe_permute_quant(x: Tensor, positions: Tensor, rows: int) -> tuple[Tensor,
     return q, scale
 
 
-def _silu_mul_quant(x: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+def _silu_mul_quant(x: Tensor, groups: Tensor | None, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
     torch.ops.barrow.check_silu_mul_quant.default(x, groups)
     slabs = x if x.dim() == 3 else x[None]
     count, max_m, columns = slabs.shape
@@ -52,7 +52,7 @@ def _silu_mul_quant(x: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
     for slab, end in enumerate(ends):
         rows = slice(0, min(max(end, 0), max_m))
         gate, value = slabs[slab, rows].float().tensor_split(2, dim=1)
-        q[slab, rows], scale[slab, rows] = quantize(gate / (1 + (-gate).exp()) * value, 1)
+        q[slab, rows], scale[slab, rows] = quantize(gate / (1 + (-gate).exp()) * value, 1, use_ue8m0)
     return (q, scale) if x.dim() == 3 else (q[0], scale[0])
 
 

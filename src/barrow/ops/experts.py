@@ -37,7 +37,7 @@ def moe_sort(topk_ids: Tensor, num_experts: int, *, max_m: int | None = None) ->
     return result
 
 
-def moe_permute_quant(x: Tensor, positions: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+def moe_permute_quant(x: Tensor, positions: Tensor, rows: int, *, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
     """Quantize tokens and copy each to the rows of its experts.
 
     A row that `positions` names gets the bits that `per_token_group_quant_fp8` gives the token. All others stay
@@ -47,6 +47,7 @@ def moe_permute_quant(x: Tensor, positions: Tensor, rows: int) -> tuple[Tensor, 
         x: [T, K] bfloat16, float16 or float32; last stride 1, any row stride.
         positions: [T, top_k] int32, any strides, as `moe_sort` returns them.
         rows: of the result: T * top_k, or E * max_m where `moe_sort` was given `max_m`.
+        use_ue8m0: see `per_token_group_quant_fp8`.
 
     Returns:
         q: [rows, K] float8_e4m3fn, contiguous.
@@ -58,11 +59,11 @@ def moe_permute_quant(x: Tensor, positions: Tensor, rows: int) -> tuple[Tensor, 
     """
     if x.requires_grad and torch.is_grad_enabled():
         refuse_grad("moe_permute_quant", x=x)
-    result: tuple[Tensor, Tensor] = _permute_quant(x, positions, rows)
+    result: tuple[Tensor, Tensor] = _permute_quant(x, positions, rows, use_ue8m0)
     return result
 
 
-def silu_mul_quant(x: Tensor, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def silu_mul_quant(x: Tensor, groups: Tensor | None = None, *, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
     """Activate the gates, multiply with the values beside them, and quantize the products for the next GEMM.
 
     With IEEE float32 arithmetic, each operation rounded once:
@@ -79,6 +80,8 @@ def silu_mul_quant(x: Tensor, groups: Tensor | None = None) -> tuple[Tensor, Ten
         x: [M, 2 * I] bfloat16, or [G, max_m, 2 * I] for a slab per expert; last stride 1, any other strides.
         groups: [G] int32, any stride, as `moe_sort` returns them: rows from `groups[-1]` on are not read and those of
             the result stay uninitialized. With slabs: those of slab g from `groups[g]` on. None: all rows count.
+        use_ue8m0: see `per_token_group_quant_fp8`. That last bit of exp may then double a scale, where it is nearly a
+            power of two.
 
     Returns:
         q: [M, I] or [G, max_m, I] float8_e4m3fn, contiguous.
@@ -90,7 +93,7 @@ def silu_mul_quant(x: Tensor, groups: Tensor | None = None) -> tuple[Tensor, Ten
     """
     if x.requires_grad and torch.is_grad_enabled():
         refuse_grad("silu_mul_quant", x=x)
-    result: tuple[Tensor, Tensor] = _silu_mul_quant(x, groups)
+    result: tuple[Tensor, Tensor] = _silu_mul_quant(x, groups, use_ue8m0)
     return result
 
 

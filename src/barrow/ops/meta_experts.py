@@ -12,14 +12,14 @@ def _moe_sort(topk_ids: Tensor, num_experts: int, max_m: int | None) -> tuple[Te
     return groups, topk_ids.new_empty(topk_ids.shape, dtype=torch.int32)
 
 
-def _moe_permute_quant(x: Tensor, positions: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+def _moe_permute_quant(x: Tensor, positions: Tensor, rows: int, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
     check_devices("moe_permute_quant", x=x, positions=positions)
     k = x.shape[1]
     scale = x.new_empty_strided((rows, scale_blocks(k)), token_scale_strides(rows), dtype=torch.float32)
     return x.new_empty((rows, k), dtype=torch.float8_e4m3fn), scale
 
 
-def _silu_mul_quant(x: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+def _silu_mul_quant(x: Tensor, groups: Tensor | None, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
     if groups is not None:
         check_devices("silu_mul_quant", x=x, groups=groups)
     *slabs, rows, columns = x.shape

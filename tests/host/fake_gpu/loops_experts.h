@@ -38,11 +38,11 @@ inline void sort(const std::string& name, const SortParams& p, uint32_t threads)
 }
 
 // Writes the group's values to q and returns its scale.
-inline float quantize_group(const std::vector<float>& group, uint8_t* q) {
+inline float quantize_group(const std::vector<float>& group, bool use_ue8m0, uint8_t* q) {
     float amax = 0;
     for (const float x : group)
         if (std::isfinite(x)) amax = std::fmax(amax, std::fabs(x));
-    const float scale = scale_of(amax, false);
+    const float scale = scale_of(amax, use_ue8m0);
     for (size_t i = 0; i < group.size(); ++i) q[i] = to_e4m3(std::isinf(group[i]) ? NAN : group[i] / scale);
     return scale;
 }
@@ -68,7 +68,7 @@ inline void permute_quant(const std::string& name, const PermuteQuantParams& p, 
                 const int64_t row = p.positions[token * p.position_stride_t + j * p.position_stride_j];
                 if (row < 0 || row >= p.rows) continue;
                 p.scale[row + first / kScaleBlock * p.scale_stride_k] =
-                    quantize_group(group, p.q + row * p.k + first);
+                    quantize_group(group, p.use_ue8m0, p.q + row * p.k + first);
             }
         }
     });
@@ -90,7 +90,7 @@ inline void silu_mul_quant(const std::string& name, const SiluMulQuantParams& p,
                     products.push_back(gate / (1 + std::exp(-gate)) * input(name, p.x, place + p.columns));
                 }
                 p.scale[slab * p.scale_stride_slab + row + k_block * p.scale_stride_k] =
-                    quantize_group(products, p.q + (slab * p.rows + row) * p.columns + first);
+                    quantize_group(products, p.use_ue8m0, p.q + (slab * p.rows + row) * p.columns + first);
             }
         }
     }
