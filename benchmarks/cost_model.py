@@ -57,6 +57,8 @@ class Tile(Hashable, Protocol):
     def ctas_per_sm(self) -> int: ...
     @property
     def swapped(self) -> bool: ...
+    @property
+    def grouped(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Sample:
-    """A time of a kernel for [m, k] x [n, k]^T; `best_us` is that of the fastest kernel there."""
+    """A time of a kernel for [m, k] x [n, k]^T, or for the rows in `groups`; `best_us` is the fastest kernel's there."""
 
     m: int
     n: int
     k: int
+    groups: int
     gpu: Gpu
     us: float
     best_us: float
@@ -94,6 +97,15 @@ def walk(tile: Tile, m: int, n: int, k: int) -> tuple[int, bool]:
     return (512 if onward * k <= RESIDENT_BYTES else 2048) // block, along
 
 
+def rows_of_tiles(tile: Tile, m: int, groups: int) -> int:
+    """Rows of tiles; of groups that differ in size, as many as are likely."""
+    if groups == 0:
+        return -(-m // tile.block_m)
+    if 4 * m <= 3 * groups * tile.block_m:
+        return groups
+    return m // tile.block_m + groups // 2
+
+
 def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
     """Bytes that L2 cannot keep between two bands, or between two groups of the tiles that run at once."""
     band, along = walk(tile, m, n, k)
@@ -110,24 +122,25 @@ def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
 
 
 @cache
-def terms(tile: Tile, m: int, n: int, k: int, gpu: Gpu, out_bytes: int = 2) -> tuple[float, ...]:
+def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> tuple[float, ...]:
     """What the coefficients are multiplied with, in the order of CostModel."""
-    rows, columns = -(-m // tile.block_m), -(-n // tile.block_n)
+    rows, columns = rows_of_tiles(tile, m, groups), -(-n // tile.block_n)
     tiles, resident = rows * columns, resident_clusters(tile, gpu.num_sms)
     waves, running = -(-tiles // resident), min(tiles, resident)
     k_blocks = -(-k // (128 * tile.cluster_k))
-    stage = (min(m, tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
+    matrices = max(groups, 1)
+    stage = (min(-(-m // matrices), tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
     load = tiles * tile.cluster_k / gpu.num_sms * k_blocks * stage
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
-    once_us = ((m + n) * k + m * n * out_bytes) / bytes_per_us
-    again = bytes_again(tile, m, n, k, running)
+    once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us
+    again = 0 if groups else bytes_again(tile, m, n, k, running)
     idle = 1 - running / resident
     return 1.0, waves, waves * k_blocks, load, once_us, idle * once_us, again / bytes_per_us
 
 
-def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, gpu: Gpu, out_bytes: int = 2) -> float:
+def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> float:
     """Microseconds, as predict_us says them."""
-    found = terms(tile, m, n, k, gpu, out_bytes)
+    found = terms(tile, m, n, k, groups, gpu, out_bytes)
     parts: list[float] = [term * value for term, value in zip(found, astuple(cost), strict=True)]
     return _total(parts)
 
@@ -176,7 +189,7 @@ class Rows:
 
 
 def _rows(tile: Tile, samples: Sequence[Sample]) -> Rows:
-    found = [terms(tile, s.m, s.n, s.k, s.gpu) for s in samples]
+    found = [terms(tile, s.m, s.n, s.k, s.groups, s.gpu) for s in samples]
     us = torch.tensor([s.us for s in samples], dtype=torch.float64)
     best = torch.tensor([s.best_us for s in samples], dtype=torch.float64)
     return Rows(torch.tensor(found, dtype=torch.float64) * _units(tile), us, best / us)
@@ -209,9 +222,9 @@ def _least_squares(rows: Rows, drawn_to: torch.Tensor, pull: torch.Tensor) -> to
     return drawn_to * log.exp()
 
 
-def family(tile: Tile) -> tuple[bool, bool]:
+def family(tile: Tile) -> tuple[bool, bool, bool]:
     """Kernels whose coefficients are alike but for the size of their tiles."""
-    return tile.swapped, tile.cluster_k > 1
+    return tile.swapped, tile.cluster_k > 1, tile.grouped
 
 
 def fit(tiles: Mapping[str, Tile], samples: Mapping[str, Sequence[Sample]]) -> dict[str, CostModel]:
@@ -242,19 +255,28 @@ class _Installed:
     cluster_k: int
     ctas_per_sm: int
     swapped: bool = False
+    grouped: bool = False
 
 
 def check_formula(gpu: Gpu) -> None:
     """Raise RuntimeError if the launcher installed here predicts by another formula than this file."""
-    kernels = {row["name"]: row for row in launcher.kernels() if row["kind"] == "gemm"}
-    for m, n, k in ((1, 576, 7168), (96, 5120, 8192), (515, 2112, 1000), (4096, 24576, 1536), (5000, 7168, 16384)):
-        for candidate in launcher.choose(m, n, k, "bf16", gpu.num_sms, gpu.memory_gb_s):
+    kernels = {row["name"]: row for row in launcher.kernels() if row["kind"] != "aux"}
+    for m, n, k, groups in (
+        (1, 576, 7168, 0),
+        (96, 5120, 8192, 0),
+        (515, 2112, 1000, 0),
+        (4096, 24576, 1536, 0),
+        (5000, 7168, 16384, 0),
+        (640, 4096, 7168, 32),
+        (6000, 7168, 2048, 6),
+    ):
+        for candidate in launcher.choose(m, n, k, "bf16", gpu.num_sms, gpu.memory_gb_s, groups=groups):
             kernel, said = kernels[candidate["kernel"]], candidate["predicted_us"]
             tile = _Installed(kernel["block_m"], kernel["block_n"], kernel["cluster_k"], kernel["ctas_per_sm"])
-            ours = predict(CostModel(**kernel["cost"]), tile, m, n, k, gpu)
+            ours = predict(CostModel(**kernel["cost"]), tile, m, n, k, groups, gpu)
             # The launcher's costs are float32.
             if abs(ours - said) > 1e-5 * said:
                 raise RuntimeError(
                     f"launcher/choice.cpp predicts {said} us for {kernel['name']} at M={m} N={n} K={k}, "
-                    f"benchmarks/cost_model.py {ours}; bring the formulas together, and build, first"
+                    f"{groups} groups, benchmarks/cost_model.py {ours}; bring the formulas together, and build, first"
                 )

@@ -21,12 +21,12 @@ from typing import Any
 import torch
 from cost_model import Gpu, Sample, check_formula, fit, predict
 
-from barrow_build.config import ARCHS, CostModel, GemmSpec, catalogue, costs, tuning
+from barrow_build.config import ARCHS, CostModel, GemmSpec, catalogue, costs
 
 Row = dict[str, Any]
 Costs = Mapping[str, CostModel]
-# GPU, M, N, K
-Shape = tuple[Gpu, int, int, int]
+# GPU, M, N, K, groups
+Shape = tuple[Gpu, int, int, int, int]
 LINE = 120
 RANGES = ((1, 128), (129, 1024), (1025, 2**31 - 1))
 
@@ -45,13 +45,13 @@ class Times:
         """What to fit to, by kernel; of all N x K but one."""
         found: dict[str, list[Sample]] = defaultdict(list)
         for shape, by_kernel in self.us.items():
-            gpu, m, n, k = shape
+            gpu, m, n, k, groups = shape
             if (n, k) == without:
                 continue
             best = min(by_kernel.values())
             for name, us in by_kernel.items():
                 if (shape, name) not in self.coarse:
-                    found[name].append(Sample(m, n, k, gpu, us, best))
+                    found[name].append(Sample(m, n, k, groups, gpu, us, best))
         return found
 
 
@@ -65,7 +65,7 @@ def read(paths: Sequence[Path], specs: Mapping[str, GemmSpec]) -> Times:
         for row in data["rows"]:
             if row["kernel"] not in specs:
                 continue
-            shape = (gpu, row["m"], row["n"], row["k"])
+            shape = (gpu, row["m"], row["n"], row["k"], row.get("groups", 0))
             us[shape][row["kernel"]] = row["us"]
             (coarse.add if row["coarse"] else coarse.discard)((shape, row["kernel"]))
     return Times(us, frozenset(coarse))
@@ -85,10 +85,11 @@ def losses(times: Times, found: Costs, specs: Mapping[str, GemmSpec], nk: tuple[
     """The loss of every shape, or of those of one N x K; of kernels without costs none is chosen."""
     result = []
     for shape, by_kernel in times.us.items():
-        gpu, m, n, k = shape
+        gpu, m, n, k, groups = shape
         if nk not in (None, (n, k)):
             continue
-        predicted = {name: predict(found[name], specs[name], m, n, k, gpu) for name in by_kernel if name in found}
+        able = [name for name in by_kernel if name in found]
+        predicted = {name: predict(found[name], specs[name], m, n, k, groups, gpu) for name in able}
         choice = min(predicted, key=lambda name: predicted[name])
         fastest = min(by_kernel, key=lambda name: by_kernel[name])
         result.append(Loss(by_kernel[choice] / by_kernel[fastest], shape, choice, fastest))
@@ -97,17 +98,22 @@ def losses(times: Times, found: Costs, specs: Mapping[str, GemmSpec], nk: tuple[
 
 def held_out(times: Times, specs: Mapping[str, GemmSpec]) -> Iterator[Loss]:
     """The losses of each N x K by costs fitted to all others: what to expect of shapes that were not tuned."""
-    nks = sorted({(n, k) for _, _, n, k in times.us})
+    nks = sorted({(n, k) for _, _, n, k, _ in times.us})
     for i, nk in enumerate(nks):
         print(f"\rheld out: {i} of {len(nks)} N x K", end="", file=sys.stderr, flush=True)
         yield from losses(times, fit(specs, times.samples(without=nk)), specs, nk)
     print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+def rows_of_group(shape: Shape) -> int:
+    _, m, _, _, groups = shape
+    return max(m // max(groups, 1), 1)
+
+
 def print_losses(label: str, found: Sequence[Loss], show: int) -> None:
     print(f"\n{label}")
     for low, high in (*RANGES, (1, RANGES[-1][1])):
-        ratios = [loss.ratio for loss in found if low <= loss.shape[1] <= high]
+        ratios = [loss.ratio for loss in found if low <= rows_of_group(loss.shape) <= high]
         if len(ratios) > 1:
             name = f"M from {low}" + (f" to {high}" if high != RANGES[-1][1] else "")
             p95 = quantiles(ratios, n=20, method="inclusive")[-1]
@@ -116,8 +122,8 @@ def print_losses(label: str, found: Sequence[Loss], show: int) -> None:
                 f"p95 {p95:.3f}x, worst {max(ratios):.3f}x"
             )
     for loss in sorted(found, key=lambda loss: -loss.ratio)[:show]:
-        gpu, m, n, k = loss.shape
-        where = f"M={m} N={n} K={k} at {gpu.memory_gb_s} GB/s"
+        gpu, m, n, k, groups = loss.shape
+        where = f"M={m} N={n} K={k}{f' in {groups} groups' if groups else ''} at {gpu.memory_gb_s} GB/s"
         print(f"  {loss.ratio:.3f}x at {where}: {short(loss.choice)} instead of {short(loss.fastest)}")
 
 
@@ -139,7 +145,7 @@ def print_kernels(times: Times, found: Costs, specs: Mapping[str, GemmSpec]) -> 
     most = needed(times)
     print(f"{'kernel':34} {'shapes':>6} {'mean error':>10} {'worst':>6} {'needed':>6}")
     for name, samples in times.samples().items():
-        errors = [abs(predict(found[name], specs[name], s.m, s.n, s.k, s.gpu) / s.us - 1) for s in samples]
+        errors = [abs(predict(found[name], specs[name], s.m, s.n, s.k, s.groups, s.gpu) / s.us - 1) for s in samples]
         mean = sum(errors) / len(errors)
         print(f"{short(name):34} {len(samples):6} {mean:10.1%} {max(errors):6.1%} {most[name]:6.1%}")
 
@@ -175,10 +181,10 @@ def main() -> None:
     args = parser.parse_args()
     # The matrices are small: threads would only wait for each other.
     torch.set_num_threads(1)
-    every = tuning.tunable(spec for arch in ARCHS for spec in catalogue(arch))
-    specs = {name: spec for name, spec in every.items() if spec.out == "bf16"}
+    gemms = [spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec)]
+    specs = {spec.name: spec for spec in gemms if spec.out == "bf16" and not spec.row_scales_b}
     times = read(args.tunings, specs)
-    for gpu in dict.fromkeys(gpu for gpu, *_ in times.us):
+    for gpu in dict.fromkeys(shape[0] for shape in times.us):
         check_formula(gpu)
     samples = times.samples()
     if missing := sorted(set(specs) - set(samples)):

@@ -27,7 +27,7 @@ WORTH = 1.02
 def by_model(specs: Mapping[str, GemmSpec], m: int, n: int, k: int, out: str, gpu: Gpu) -> list[str]:
     """The kernels that can run the shape, in the order of the cost model."""
     able = [spec for spec in specs.values() if spec.out == out and resident_clusters(spec, gpu.num_sms)]
-    able.sort(key=lambda spec: predict(spec.cost, spec, m, n, k, gpu, OUT_BYTES[out]))
+    able.sort(key=lambda spec: predict(spec.cost, spec, m, n, k, 0, gpu, OUT_BYTES[out]))
     return [spec.name for spec in able]
 
 

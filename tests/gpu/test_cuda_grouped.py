@@ -44,7 +44,7 @@ def edge_cases(kernel: Kernel) -> list[GroupedCase]:
     ring = BLOCK * kernel.stages
     ks = [1, 16, BLOCK - 1, BLOCK, 2 * BLOCK + 48, ring, 2 * ring + BLOCK + 16, 131]
     pads = [(0, 0, 0), (16, 0, 0), (5, 0, 3), (0, 1, 0), (3, 7, 16)]
-    cases = []
+    cases: list[GroupedCase] = []
     for i, (size, kind, alignment) in enumerate(itertools.product(sizes, KINDS, (1, 4, 16, BLOCK))):
         if kind == "counts" and alignment > 1:
             continue

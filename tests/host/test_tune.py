@@ -2,24 +2,29 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from bench_on_cpu import H100, pretend
+from torch import Tensor
 
 from barrow import cli, launcher, ops
+from barrow.bench import groups
 from barrow.bench.timing import Call, Timing
 from barrow.cli import progress
 from barrow.cli import tune as command
 from barrow.tune import store, sweep
 
 KERNELS = sweep.gemm_kernels()
-NAMES = [kernel["name"] for kernel in KERNELS if kernel["out"] == "bf16"]
+NAMES = [kernel["name"] for kernel in KERNELS if kernel["out"] == "bf16" and kernel["kind"] == "gemm"]
+GROUPED = [kernel["name"] for kernel in KERNELS if kernel["kind"] == "grouped_gemm"]
 SHA256 = store.hashes()
-PROBLEMS = [(2, 40, 256), (8, 40, 256), (2, 24, 128)]
+PROBLEMS = [(2, 40, 256, 0), (8, 40, 256, 0), (2, 24, 128, 0)]
+GROUPS = [(9, 40, 256, 3), (30, 40, 256, 3)]
 
 
 class FakeGpu:
@@ -27,7 +32,7 @@ class FakeGpu:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pretend(monkeypatch, {})
-        self.us = {name: 10.0 + i for i, name in enumerate(NAMES)}
+        self.us = {name: 10.0 + i for i, name in enumerate((*NAMES, *GROUPED))}
         self.finals: dict[str, float] = {}
         self.wrong: str | None = None
         self.interrupt_after: int | None = None
@@ -35,15 +40,24 @@ class FakeGpu:
         self.in_finals: list[set[str]] = []
         index = {i: name for name, i in sweep.indices().items()}
 
-        def calls(shape: sweep.Shape, which: int) -> list[Call]:
-            name, w = index[which], shape.weights[0]
+        def named(which: int, out: Tensor, product: Callable[[], Tensor]) -> Call:
+            name = index[which]
 
             def call() -> str:
-                factor = 1.1 if name == self.wrong else 1.0
-                shape.out.copy_(ops.fp8_gemm_nt(shape.a.q, shape.a.scale, w.q, w.scale) * factor)
+                out.copy_(product() * (1.1 if name == self.wrong else 1.0))
                 return name
 
-            return [call] * len(shape.weights)
+            return call
+
+        def calls(shape: sweep.DenseShape, which: int) -> list[Call]:
+            w = shape.weights[0]
+            product = partial(ops.fp8_gemm_nt, shape.a.q, shape.a.scale, w.q, w.scale)
+            return [named(which, shape.out, product)] * len(shape.weights)
+
+        def grouped_calls(shape: sweep.GroupedShape, which: int) -> list[Call]:
+            w = shape.weights[0]
+            product = partial(ops.m_grouped_fp8_gemm_nt, shape.a.q, shape.a.scale, w.q, w.scale, shape.ends)
+            return [named(which, shape.out, product)] * len(shape.weights)
 
         def eager_us(call: Call) -> float:
             if self.interrupt_after is not None and len(self.timed) >= self.interrupt_after:
@@ -56,7 +70,9 @@ class FakeGpu:
             self.in_finals.append(set(contenders))
             return {name: Timing((self.finals.get(name, self.us[name]),)) for name in contenders}
 
-        monkeypatch.setattr(sweep.Shape, "calls", calls)
+        monkeypatch.setattr(sweep.DenseShape, "calls", calls)
+        monkeypatch.setattr(sweep.GroupedShape, "calls", grouped_calls)
+        monkeypatch.setattr(groups, "DEVICE", torch.device("cpu"))
         monkeypatch.setattr(sweep, "eager_us", eager_us)
         monkeypatch.setattr(sweep, "capture", lambda calls, launches: (str(calls[0]()), launches))
         monkeypatch.setattr(sweep, "replay_us", lambda graph, launches: self.us[graph])
@@ -81,7 +97,7 @@ def tune(path: Path) -> tuple[store.Store, list[tuple[int, int, str]]]:
 
 def test_every_kernel_is_timed_on_every_shape(gpu: FakeGpu, tmp_path: Path) -> None:
     rows, told = tune(tmp_path / "t.json")
-    assert set(rows.rows) == {(name, *problem) for name in NAMES for problem in PROBLEMS}
+    assert set(rows.rows) == {(name, problem) for name in NAMES for problem in PROBLEMS}
     assert told[0] == (0, len(rows.rows), "M = 2, N = 40, K = 256")
     assert told[-1] == (len(rows.rows), len(rows.rows), "")
     data = json.loads((tmp_path / "t.json").read_text())
@@ -89,7 +105,38 @@ def test_every_kernel_is_timed_on_every_shape(gpu: FakeGpu, tmp_path: Path) -> N
     assert [kernel["name"] for kernel in data["kernels"]] == [kernel["name"] for kernel in KERNELS]
     assert data["kernels"][0]["sha256"] == SHA256[NAMES[0]]
     assert data["rows"] == list(rows.rows.values())
-    assert data["rows"][0].keys() == {"kernel", "m", "n", "k", "us", "coarse"}
+    assert data["rows"][0].keys() == {"kernel", "m", "n", "k", "groups", "us", "coarse"}
+
+
+def test_groups_are_timed_with_grouped_kernels(gpu: FakeGpu, tmp_path: Path) -> None:
+    rows = opened(tmp_path / "t.json")
+    told: list[tuple[int, int, str]] = []
+    sweep.tune(rows, GROUPS, "bf16", lambda *args: told.append(args))
+    assert set(rows.rows) == {(name, problem) for name in GROUPED for problem in GROUPS}
+    assert told[0] == (0, len(rows.rows), "M = 9, N = 40, K = 256, 3 groups")
+
+
+def test_rows_are_spread_unevenly_and_none_is_lost() -> None:
+    for rows, count in ((0, 3), (7, 32), (640, 32), (1, 1), (4095, 4)):
+        sizes = groups.uneven(rows, count)
+        assert (len(sizes), sum(sizes)) == (count, rows)
+        assert sizes == groups.uneven(rows, count)
+        skewed = groups.zipf(rows, count)
+        assert (len(skewed), sum(skewed)) == (count, rows)
+    sizes = groups.uneven(6400, 32)
+    assert 100 <= min(sizes) < max(sizes) <= 300
+    skewed = groups.zipf(6400, 32)
+    assert skewed[0] > 20 * skewed[-1]
+
+
+def test_files_of_before_there_were_groups_hold(gpu: FakeGpu, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    tune(path)
+    data = json.loads(path.read_text())
+    for row in data["rows"]:
+        del row["groups"]
+    path.write_text(json.dumps(data))
+    assert set(opened(path).rows) == {(name, problem) for name in NAMES for problem in PROBLEMS}
 
 
 def test_a_hopeless_kernel_is_timed_once_and_coarsely(gpu: FakeGpu, tmp_path: Path) -> None:
@@ -100,7 +147,7 @@ def test_a_hopeless_kernel_is_timed_once_and_coarsely(gpu: FakeGpu, tmp_path: Pa
     order = [c["kernel"] for c in launcher.choose(m, n, k, "bf16", 132, 3352)]
     assert order.index(slow) > 0
     rows = opened(tmp_path / "t.json")
-    sweep.tune(rows, [(m, 40, 256)], "bf16", lambda *args: None)
+    sweep.tune(rows, [(m, 40, 256, 0)], "bf16", lambda *args: None)
     assert [row["kernel"] for row in rows.rows.values() if row["coarse"]] == [slow]
     assert slow not in set().union(*gpu.in_finals)
 
@@ -116,13 +163,13 @@ def test_kernels_near_the_best_are_timed_in_turn(gpu: FakeGpu, tmp_path: Path) -
     gpu.finals = {NAMES[0]: 10.3, NAMES[1]: 10.1}
     rows, _ = tune(tmp_path / "t.json")
     assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(PROBLEMS)
-    us = {row["kernel"]: row["us"] for row in rows.of_shape(*PROBLEMS[0])}
+    us = {row["kernel"]: row["us"] for row in rows.of_problem(PROBLEMS[0])}
     assert (us[NAMES[0]], us[NAMES[1]], us[NAMES[2]]) == (10.3, 10.1, 10.6)
 
 
 def test_a_kernel_with_a_wrong_result_ends_the_tuning(gpu: FakeGpu, tmp_path: Path) -> None:
     gpu.wrong = NAMES[3]
-    with pytest.raises(RuntimeError, match=rf"^kernel {NAMES[3]} computes a wrong product for \(2, 40\), K = 256: "):
+    with pytest.raises(RuntimeError, match=rf"^kernel {NAMES[3]} computes a wrong product for \(2, 40\): "):
         tune(tmp_path / "t.json")
 
 
@@ -136,7 +183,7 @@ def test_an_interrupted_run_goes_on_where_it_was(gpu: FakeGpu, tmp_path: Path) -
     gpu.interrupt_after, gpu.timed = None, []
     rows, told = tune(path)
     assert told[0][1] == len(gpu.timed) == len(NAMES) * len(PROBLEMS) - len(before)
-    assert set(rows.rows) == {(name, *problem) for name in NAMES for problem in PROBLEMS}
+    assert set(rows.rows) == {(name, problem) for name in NAMES for problem in PROBLEMS}
     gpu.timed = []
     _, told = tune(path)
     assert (gpu.timed, told) == ([], [(0, 0, "")])
@@ -152,8 +199,8 @@ def test_both_outputs_share_a_file(gpu: FakeGpu, tmp_path: Path) -> None:
     again = opened(path)
     assert again.dropped == 0
     assert set(again.rows) == {
-        *((name, *problem) for name in NAMES for problem in PROBLEMS),
-        *((name, *PROBLEMS[0]) for name in others),
+        *((name, problem) for name in NAMES for problem in PROBLEMS),
+        *((name, PROBLEMS[0]) for name in others),
     }
     # Kernels are timed again against those of their own output only.
     assert gpu.in_finals[-1] == set(others)
@@ -216,7 +263,7 @@ def test_by_default_every_bucket_of_the_table_is_tuned(monkeypatch: pytest.Monke
     monkeypatch.setattr(command, "this_machine", lambda: H100)
     monkeypatch.setattr(command, "tune", lambda rows, problems, out, tell: asked.extend(problems))
     assert cli.main(["tune", "--nk", "40x256", "--dtype", "f32", "--out", str(tmp_path / "t.json")]) == 0
-    assert [m for m, _, _ in asked] == launcher.tuned()["m_edges"]
+    assert [m for m, *_ in asked] == launcher.tuned()["m_edges"]
 
 
 def test_kernels_are_named_by_their_place_in_the_table() -> None:

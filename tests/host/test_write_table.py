@@ -84,36 +84,45 @@ def test_the_script_writes_a_table_for_each_gpu(tmp_path: Path) -> None:
     assert (h200_gpu.name, h200_gpu.memory_gb_s) == ("NVIDIA H200", 4814)
 
 
-BF16 = {name: spec for name, spec in KERNELS.items() if spec.out == "bf16"}
+GROUPED = {spec.name: spec for spec in SPECS if spec.grouped}
+BF16 = {name: spec for name, spec in KERNELS.items() if spec.out == "bf16"} | GROUPED
 GPUS = (cost_model.Gpu(132, 3352), cost_model.Gpu(132, 4814))
-SHAPES = [(m, n, k) for m in (1, 16, 96, 128, 1000, 4096) for n, k in ((576, 7168), (5120, 8192), (24576, 1536))]
+NKS = ((576, 7168), (5120, 8192), (24576, 1536))
+SHAPES = [(m, n, k, 0) for m in (1, 16, 96, 128, 1000, 4096) for n, k in NKS]
+GROUPS = [(m, n, k, groups) for m in (8, 100, 640, 6000) for n, k in NKS for groups in (6, 32)]
+
+
+def shapes_of(name: str) -> list[tuple[int, int, int, int]]:
+    return GROUPS if name in GROUPED else SHAPES
 
 
 def test_the_fit_finds_the_costs_that_times_were_made_with() -> None:
     samples = {}
     for name, spec in BF16.items():
-        us = {(g, s): cost_model.predict(spec.cost, spec, *s, g) for g in GPUS for s in SHAPES}
+        us = {(g, s): cost_model.predict(spec.cost, spec, *s, g) for g in GPUS for s in shapes_of(name)}
         # So many that they outweigh what draws a kernel's costs to those of its family.
         samples[name] = 100 * [cost_model.Sample(*shape, gpu, us[gpu, shape], us[gpu, shape]) for gpu, shape in us]
     found = cost_model.fit(BF16, samples)
     assert found.keys() == BF16.keys()
     for name, of_kernel in samples.items():
         assert min(astuple(found[name])) >= 0
-        errors = [cost_model.predict(found[name], BF16[name], s.m, s.n, s.k, s.gpu) / s.us - 1 for s in of_kernel]
+        errors = [
+            cost_model.predict(found[name], BF16[name], s.m, s.n, s.k, s.groups, s.gpu) / s.us - 1 for s in of_kernel
+        ]
         assert math.hypot(*errors) / math.sqrt(len(errors)) < 0.02, name
 
 
 def test_a_kernel_without_costs_is_chosen_only_where_no_other_is() -> None:
     spec = next(iter(BF16.values()))
-    assert cost_model.predict(CostModel(), spec, 1, 1, 1, GPUS[0]) > 1e8
+    assert cost_model.predict(CostModel(), spec, 1, 1, 1, 0, GPUS[0]) > 1e8
 
 
 def tuned_rows(names: list[str]) -> list[Row]:
     return [
-        {"kernel": name, "m": m, "n": n, "k": k, "coarse": False}
-        | {"us": cost_model.predict(BF16[name].cost, BF16[name], m, n, k, GPUS[0])}
+        {"kernel": name, "m": m, "n": n, "k": k, "groups": groups, "coarse": False}
+        | {"us": cost_model.predict(BF16[name].cost, BF16[name], m, n, k, groups, GPUS[0])}
         for name in names
-        for m, n, k in SHAPES
+        for m, n, k, groups in shapes_of(name)
     ]
 
 

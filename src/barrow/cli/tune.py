@@ -37,6 +37,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--m", type=positive, nargs="+", help="by default every M that stands for a bucket of the table"
     )
+    parser.add_argument(
+        "--groups",
+        type=positive,
+        nargs="+",
+        help="time grouped kernels instead, with the rows of --m in so many groups of different sizes",
+    )
     parser.add_argument("--dtype", choices=tuple(DTYPES), default="bf16", help="of the result")
     parser.add_argument("--out", type=writable, required=True, metavar="JSON", help="read first if it is there")
     parser.set_defaults(run=run, parser=parser)
@@ -49,7 +55,10 @@ def run(options: argparse.Namespace) -> int:
     nks = options.nk or (*DEEPSEEK_NK, *OTHER_NK)
     if options.config:
         nks = config_nk(options.parser, options.config, options.tp or 1)
-    problems = grid(nks, options.m or launcher.tuned()["m_edges"])
+    if options.groups and options.dtype != "bf16":
+        options.parser.error("grouped kernels write bf16; leave --dtype out")
+    ms = options.m or launcher.tuned()["m_edges"]
+    problems = [(m, n, k, groups) for groups in options.groups or (0,) for m, n, k in grid(nks, ms)]
     try:
         store = Store.open(options.out, this_machine(), gemm_kernels(), hashes())
         if store.dropped:

@@ -11,8 +11,10 @@ from barrow.bench.machine import Machine
 from barrow.launcher import GemmKernel
 
 Row = dict[str, Any]
-# A kernel and the M, N, K that it was timed on.
-Key = tuple[str, int, int, int]
+# M, N, K and with how many groups the rows come; 0 for a plain product.
+Problem = tuple[int, int, int, int]
+# A kernel and what it was timed on.
+Key = tuple[str, Problem]
 
 
 class StoreError(ValueError):
@@ -20,7 +22,12 @@ class StoreError(ValueError):
 
 
 def key_of(row: Row) -> Key:
-    return row["kernel"], row["m"], row["n"], row["k"]
+    return row["kernel"], problem_of(row)
+
+
+def problem_of(row: Row) -> Problem:
+    # Files of before there were groups have none.
+    return row["m"], row["n"], row["k"], row.get("groups", 0)
 
 
 def hashes() -> dict[str, str]:
@@ -65,12 +72,13 @@ class Store:
         store.rows, store.dropped = kept, len(rows) - len(kept)
         return store
 
-    def add(self, kernel: str, m: int, n: int, k: int, us: float, coarse: bool) -> None:
-        row = {"kernel": kernel, "m": m, "n": n, "k": k, "us": round(us, 4), "coarse": coarse}
+    def add(self, kernel: str, problem: Problem, us: float, coarse: bool) -> None:
+        m, n, k, groups = problem
+        row = {"kernel": kernel, "m": m, "n": n, "k": k, "groups": groups, "us": round(us, 4), "coarse": coarse}
         self.rows[key_of(row)] = row
 
-    def of_shape(self, m: int, n: int, k: int) -> list[Row]:
-        return [row for row in self.rows.values() if (row["m"], row["n"], row["k"]) == (m, n, k)]
+    def of_problem(self, problem: Problem) -> list[Row]:
+        return [row for row in self.rows.values() if problem_of(row) == problem]
 
     def save(self) -> None:
         """Write everything, a line per row; an interruption leaves the file as it was or as it is to be."""

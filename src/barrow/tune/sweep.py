@@ -1,21 +1,23 @@
 """Times every kernel that can run a shape, and the fastest of them against each other."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from statistics import median
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 
 from barrow import launcher
+from barrow.bench.groups import ExpertWeights, ends_of, expert_weights, grouped_reference, uneven
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, reference, weights
 from barrow.bench.providers import Activation, Weight, activation, result
-from barrow.bench.shapes import Problem
 from barrow.bench.timing import Call, capture, interleaved, replay_us
 from barrow.launcher import GemmKernel
-from barrow.tune.store import Store
+from barrow.ops.grouped import GroupLayout
+from barrow.tune.store import Problem, Store
 
 Out = Literal["bf16", "f32"]
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
@@ -45,15 +47,33 @@ Tell = Callable[[int, int, str], None]
 
 def gemm_kernels() -> list[GemmKernel]:
     """The GEMM kernels of this build that take a weight's scales, one for each block of 128 x 128."""
-    return [row for row in launcher.kernels() if row["kind"] == "gemm" and not row["row_scales_b"]]
+    return [row for row in launcher.kernels() if row["kind"] != "aux" and not row["row_scales_b"]]
 
 
 def indices() -> dict[str, int]:
-    """What `fp8_gemm_nt_with` takes for each kernel: its place in the table, where GEMM kernels come first."""
-    return {row["name"]: i for i, row in enumerate(launcher.kernels()) if row["kind"] == "gemm"}
+    """What the operators `_with` take for each kernel: its place in the table, where GEMM kernels come first."""
+    return {row["name"]: i for i, row in enumerate(launcher.kernels()) if row["kind"] != "aux"}
 
 
-class Shape:
+class Shape(Protocol):
+    """Operands of one shape, and calls of any kernel on them."""
+
+    def calls(self, index: int) -> list[Call]:
+        """Calls of the kernel with this place in the table, one for each copy of the weights."""
+
+    def check(self, name: str, call: Call) -> None:
+        """Raise RuntimeError if the first call of a kernel does not give the product: a wrong kernel may be fast."""
+
+
+def check_product(name: str, call: Call, out: torch.Tensor, want: torch.Tensor) -> None:
+    out.fill_(float("nan"))
+    call()
+    error = float((out.float() - want).norm() / want.norm())
+    if not error < WRONG:
+        raise RuntimeError(f"kernel {name} computes a wrong product for {tuple(out.shape)}: relative error {error:.3g}")
+
+
+class DenseShape:
     """Operands of one shape, and calls of any kernel on them; weights rotate, so that the L2 cache stays cold."""
 
     def __init__(self, m: int, ws: Sequence[Weight], out: Out) -> None:
@@ -68,13 +88,28 @@ class Shape:
         return [partial(run, w.q, w.scale, index, PREFETCH, out=self.out) for w in self.weights]
 
     def check(self, name: str, call: Call) -> None:
-        """Raise RuntimeError if the first call of a kernel does not give the product: a wrong kernel may be fast."""
-        self.out.fill_(float("nan"))
-        call()
-        error = float((self.out.float() - self.want).norm() / self.want.norm())
-        if not error < WRONG:
-            shape = f"{tuple(self.out.shape)}, K = {self.a.q.shape[1]}"
-            raise RuntimeError(f"kernel {name} computes a wrong product for {shape}: relative error {error:.3g}")
+        check_product(name, call, self.out, self.want)
+
+
+class GroupedShape:
+    """The same with the rows in groups of different sizes."""
+
+    def __init__(self, m: int, ws: Sequence[ExpertWeights]) -> None:
+        groups, n, k = ws[0].q.shape
+        sizes = uneven(m, groups)
+        self.a: Activation = activation(m, k)
+        self.out = result(self.a, n)
+        self.weights = ws
+        self.ends = ends_of(sizes)
+        self.want = grouped_reference(self.a, ws[0], sizes)
+
+    def calls(self, index: int) -> list[Call]:
+        run = partial(torch.ops.barrow.m_grouped_fp8_gemm_nt_with, self.a.q, self.a.scale)
+        groups = (self.ends, GroupLayout.ENDS, 1, 0)
+        return [partial(run, w.q, w.scale, *groups, index, out=self.out) for w in self.weights]
+
+    def check(self, name: str, call: Call) -> None:
+        check_product(name, call, self.out, self.want)
 
 
 def eager_us(call: Call) -> float:
@@ -104,15 +139,15 @@ def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[fl
 
 def _missing(store: Store, machine: Machine, problem: Problem, out: Out) -> list[str]:
     """Kernels that can run the shape and have no time yet, the most promising first, so that hopeless ones show."""
-    m, n, k = problem
-    candidates = launcher.choose(m, n, k, out, machine.num_sms, machine.memory_gb_s)
-    return [c["kernel"] for c in candidates if (c["kernel"], m, n, k) not in store.rows]
+    m, n, k, groups = problem
+    candidates = launcher.choose(m, n, k, out, machine.num_sms, machine.memory_gb_s, groups=groups)
+    return [c["kernel"] for c in candidates if (c["kernel"], problem) not in store.rows]
 
 
 def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int], out: Out) -> None:
     """Time the kernels that are close to the best again, in turn."""
     names = {kernel["name"] for kernel in store.kernels if kernel["out"] == out}
-    exact = [row for row in store.of_shape(*problem) if not row["coarse"] and row["kernel"] in names]
+    exact = [row for row in store.of_problem(problem) if not row["coarse"] and row["kernel"] in names]
     best = min(row["us"] for row in exact)
     close = [row["kernel"] for row in exact if row["us"] <= CLOSE * best]
     if len(close) > 1:
@@ -120,7 +155,7 @@ def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int],
         for name, timing in interleaved({name: shape.calls(index[name]) for name in close}, launches).items():
             if timing.us is None:
                 raise RuntimeError(f"kernel {name}: {timing.failure}")
-            store.add(name, *problem, timing.us, coarse=False)
+            store.add(name, problem, timing.us, coarse=False)
 
 
 def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> None:
@@ -130,13 +165,13 @@ def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> Non
     total, done, saved = sum(map(len, todo.values())), 0, time.monotonic()
     try:
         for problem, shape in _shapes([problem for problem in problems if todo[problem]], out):
-            m, n, k = problem
-            tell(done, total, f"M = {m}, N = {n}, K = {k}")
-            best = min((row["us"] for row in store.of_shape(*problem)), default=float("inf"))
+            m, n, k, groups = problem
+            tell(done, total, f"M = {m}, N = {n}, K = {k}" + (f", {groups} groups" if groups else ""))
+            best = min((row["us"] for row in store.of_problem(problem)), default=float("inf"))
             for name in todo[problem]:
                 us, coarse = time_kernel(shape, name, index[name], best)
                 best = min(best, us)
-                store.add(name, m, n, k, us, coarse)
+                store.add(name, problem, us, coarse)
                 done += 1
             _finals(store, shape, problem, index, out)
             if time.monotonic() - saved > SAVE_SECONDS:
@@ -148,11 +183,15 @@ def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> Non
 
 
 def _shapes(problems: Sequence[Problem], out: Out) -> Iterator[tuple[Problem, Shape]]:
-    """Operands for each problem; neighbours of one N x K share their weights."""
-    ws: list[Weight] = []
-    before: tuple[int, int] | None = None
-    for m, n, k in problems:
-        if (n, k) != before:
+    """Operands for each problem; neighbours of one N x K, and number of groups, share their weights."""
+    for (n, k, groups), same in itertools.groupby(problems, key=lambda problem: problem[1:]):
+        if groups:
+            experts = expert_weights(groups, n, k)
+            for problem in same:
+                yield problem, GroupedShape(problem[0], experts)
+            del experts
+        else:
             ws = weights(n, k, cold=True)
-            before = n, k
-        yield (m, n, k), Shape(m, ws, out)
+            for problem in same:
+                yield problem, DenseShape(problem[0], ws, out)
+            del ws

@@ -118,7 +118,7 @@ _GROUPED = (
 
 def _with_cost(spec: GemmSpec) -> GemmSpec:
     """Costs are fitted to bfloat16 output and block scales; the others change them alike for all kernels of a shape."""
-    twin = replace(spec, out="bf16", row_scales_b=False, grouped=False)
+    twin = replace(spec, out="bf16", row_scales_b=False)
     return replace(spec, cost=BF16_COSTS.get(twin.name, CostModel()))
 
 
