@@ -8,7 +8,9 @@ allocation of exactly its size, so that an access beyond it is one beyond the al
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Read at the first allocation on the GPU: the caching allocator would hide accesses beyond a tensor's end.
 os.environ["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "1"
@@ -20,6 +22,8 @@ from gemm_kernels import Kernel, all_kernels
 from reference import BLOCK, same_bits
 
 import barrow
+
+DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 
 
 def cases(kernel: Kernel, num_sms: int) -> list[Case]:
@@ -53,7 +57,7 @@ def gemm_faults(device: torch.device) -> list[str]:
 def quantizer_faults(device: torch.device) -> list[str]:
     faults = []
     for quantize in (barrow.per_token_group_quant_fp8, barrow.per_block_quant_fp8):
-        for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        for dtype in DTYPES:
             for shape in ((1, 1), (33, 129), (130, 300)):
                 x = torch.randn(shape, dtype=dtype)
                 got, want = quantize(x.to(device)), quantize(x)
@@ -62,13 +66,44 @@ def quantizer_faults(device: torch.device) -> list[str]:
     return faults
 
 
+def expert_faults(device: torch.device) -> list[str]:
+    """Whole vectors of columns and odd ones, more tokens than one warp sorts. Every row of a result is written, or
+    reading it would be a fault of its own."""
+    faults = []
+    for tokens, columns in ((1, 1024), (70, 1032), (5, 129)):
+        # Of seven experts, some of none; each token's rows, the last token first.
+        ids = torch.arange(tokens * 3).view(tokens, 3) % 9 - 1
+        rows = torch.arange(tokens * 3, dtype=torch.int32).view(tokens, 3).flip(0)
+        x, y = torch.randn(tokens, columns).bfloat16(), torch.randn(tokens * 3, 2 * columns).bfloat16()
+        ends, counts = torch.tensor([1, tokens * 3]).int(), torch.full((3,), tokens).int()
+        calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+            (torch.ops.barrow.moe_sort, (ids, 7, None)),
+            (torch.ops.barrow.moe_sort, (ids.int().T.contiguous().T, 7, 2)),
+            *((barrow.moe_permute_quant, (x.to(dtype), rows, tokens * 3)) for dtype in DTYPES),
+            (barrow.silu_mul_quant, (y, ends)),
+            (barrow.silu_mul_quant, (y.view(3, tokens, -1), counts)),
+            (barrow.moe_unpermute, (y, rows, torch.rand(tokens, 3))),
+        ]
+        for op, arguments in calls:
+            moved = [a.to(device) if isinstance(a, torch.Tensor) else a for a in arguments]
+            got, want = op(*moved), op(*arguments)
+            pairs = [(got, want)] if isinstance(got, torch.Tensor) else list(zip(got, want, strict=True))
+            # The last bit of exp may differ, and with it a rounding to e4m3.
+            rtol, atol = (0.13, 2.0**-9) if op is barrow.silu_mul_quant else (0.0, 0.0)
+            if not all(torch.allclose(g.cpu().float(), w.float(), rtol, atol) for g, w in pairs):
+                faults.append(f"{op} of {tokens} x {columns} differs from the CPU's result")
+    return faults
+
+
 def main() -> int:
     device = torch.device("cuda")
-    faults = gemm_faults(device) + quantizer_faults(device)
+    faults = gemm_faults(device) + quantizer_faults(device) + expert_faults(device)
     torch.cuda.synchronize()
     for line in faults:
         print(line)
-    print(f"{len(all_kernels())} GEMM kernels and the quantizers ran, {len(faults)} wrong results")
+    print(
+        f"{len(all_kernels())} GEMM kernels, the quantizers and what surrounds experts ran, {len(faults)} wrong results"
+    )
     return 1 if faults else 0
 
 
