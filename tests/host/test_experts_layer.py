@@ -184,6 +184,22 @@ def test_compile_fullgraph_with_dynamic_tokens_compiles_once(backends: list[str]
     assert counter.frame_count == compiled_once
 
 
+@pytest.mark.parametrize("strict", [False, True])
+@torch.no_grad()
+def test_export_with_dynamic_tokens(strict: bool) -> None:
+    layer = layer_of(integers(4, 200, 192))
+    x, routing = mixture.integer_tokens(5, 200), mixture.route("repeated", 5, 3, 4)
+    tokens = {0: torch.export.Dim("tokens")}
+    program = torch.export.export(
+        layer, (x, routing.ids, routing.weights), dynamic_shapes=(tokens, tokens, tokens), strict=strict
+    )
+    operators = [str(node.target) for node in program.graph.nodes]
+    assert operators.count("barrow.m_grouped_fp8_gemm_nt.default") == 2
+    x, routing = mixture.integer_tokens(70, 200), mixture.route("some nowhere", 70, 3, 4)
+    y = program.module()(x, routing.ids, routing.weights)
+    assert torch.equal(y, layer(x, routing.ids, routing.weights))
+
+
 def test_opcheck_of_the_operator_on_dequantised_weights() -> None:
     layer = layer_of(randoms(3, 130, 40))
     routing = mixture.route("some nowhere", 7, 2, 3)

@@ -147,7 +147,9 @@ def _shard(
             f"{' or '.join(map(repr, fitting))}"
         )
     if isinstance(module, Fp8Experts):
-        return ExpertParallel(take_experts(module, experts_of(module.num_experts, rank, world)), group=group)
+        mine = experts_of(module.num_experts, rank, world)
+        # A model may have been loaded with these alone.
+        return ExpertParallel(module if module.local == mine else take_experts(module, mine), group=group)
     if kind == "column":
         return column_parallel(module, rank, world, name=name)
     return row_parallel(module, rank, world, group=group, name=name)
@@ -163,7 +165,7 @@ def parallelize_(model: nn.Module, plan: Mapping[str, Kind], *, group: dist.Proc
     `ExpertParallel`, for processes that bring different tokens.
 
     Args:
-        model: whole, the same on every process.
+        model: whole, the same on every process, but for experts that were loaded by their owners alone.
         plan: patterns (fnmatch) of qualified names, and how those layers are split; the first that matches counts.
         group: the processes; None for all.
 
