@@ -103,6 +103,28 @@ def test_masked_groups(laid_out: bool, max_m: int, device: torch.device) -> None
     assert torch.equal(d, expected)
 
 
+@pytest.mark.parametrize("layout", ["nt", "tn"])
+@pytest.mark.parametrize("ks", [[128, 0, 1024, 256], [100, 16, 301], [0, 0]], ids=str)
+def test_groups_of_k(ks: list[int], layout: str, device: torch.device) -> None:
+    m, n = 520, 1100
+    problems = [integer_problem(m, n, k, seed=group, device=device, b_rows=1) for group, k in enumerate(ks)]
+    c = torch.randint(-300, 300, (len(ks), m, n), device=device).float()
+    expected = (torch.stack([product(p) for p in problems]) + c.double()).float()
+    a_scale, b_scale = (torch.cat([getattr(p, name) for p in problems], 1) for name in ("a_scale", "b_scale"))
+    if layout == "nt":
+        a, b = (torch.cat([getattr(p, name).flatten() for p in problems]) for name in ("a", "b"))
+    else:
+        a, b = (torch.cat([getattr(p, name).T for p in problems]).contiguous() for name in ("a", "b"))
+        a_scale, b_scale = a_scale.T, b_scale.T
+    told = torch.tensor(ks, dtype=torch.int32, device=device)
+    d = torch.full_like(c, float("nan"))
+    function = getattr(deep_gemm, f"k_grouped_fp8_gemm_{layout}_contiguous")
+    function((a, a_scale), (b, b_scale), d, ks, told, c)
+    assert torch.equal(d, expected)
+    function((a, a_scale), (b, b_scale), c, ks, told, c)
+    assert torch.equal(c, expected)
+
+
 def test_casts_and_layouts_are_those_of_the_cpu(device: torch.device) -> None:
     x = torch.randn(260, 700)
     for cast in (deep_gemm.per_token_cast_to_fp8, deep_gemm.per_block_cast_to_fp8):

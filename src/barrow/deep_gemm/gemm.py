@@ -60,6 +60,9 @@ def _gemm(
     if c is None:
         _fp8_gemm_nt(*a, *b, out=d)
         return
+    if c is d and d.dtype == torch.float32:
+        _fp8_gemm_nt(*a, *b, out=d, accumulate=True)
+        return
     # The product stays in float32 until c is added, so that the sum is rounded once. It takes M x N floats.
     product = _fp8_gemm_nt(*a, *b, out_dtype=torch.float32)
     _check_accumulation(op, c, d, product)

@@ -67,8 +67,6 @@ ADVICE = {
         "is_localization_available",
         "is_localized",
         "localize",
-        "k_grouped_fp8_gemm_nt_contiguous",
-        "k_grouped_fp8_gemm_tn_contiguous",
         "locality_domain",
         "mega_mhc",
         "nvfp4_mega_moe",

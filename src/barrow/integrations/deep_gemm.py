@@ -37,6 +37,8 @@ REPLACED = (
     "fp8_gemm_tt",
     "fp8_m_grouped_gemm_nt_masked",
     "get_mn_major_tma_aligned_tensor",
+    "k_grouped_fp8_gemm_nt_contiguous",
+    "k_grouped_fp8_gemm_tn_contiguous",
     "m_grouped_fp8_fp4_gemm_nn_contiguous",
     "m_grouped_fp8_fp4_gemm_nt_contiguous",
     "m_grouped_fp8_fp4_gemm_nt_masked",

@@ -1,0 +1,107 @@
+"""`barrow.deep_gemm` over groups of K: weight gradients of experts, added to what is there."""
+
+from typing import Any
+
+import pytest
+import torch
+from reference import integer_problem, product
+from torch import Tensor
+
+import barrow.deep_gemm as deep_gemm
+
+M, N = 72, 136
+Pair = tuple[Tensor, Tensor]
+
+
+def problem(ks: list[int]) -> tuple[Pair, Pair, Tensor]:
+    """Operands with K-major groups one after another, and [G, M, N] products in float64."""
+    problems = [integer_problem(M, N, k, seed=group, b_rows=1) for group, k in enumerate(ks)]
+    a = torch.cat([p.a.flatten() for p in problems]), torch.cat([p.a_scale for p in problems], 1)
+    b = torch.cat([p.b.flatten() for p in problems]), torch.cat([p.b_scale for p in problems], 1)
+    return a, b, torch.stack([product(p) for p in problems])
+
+
+def by_rows(pair: Pair, ks: list[int], rows: int) -> Pair:
+    """The same operand as [sum of ks, rows], and its scales as [sum of ks / 128, rows]."""
+    groups = pair[0].split([rows * k for k in ks])
+    parts = [group.view(rows, k).T for group, k in zip(groups, ks, strict=True)]
+    return torch.cat(parts).contiguous(), pair[1].T.contiguous()
+
+
+@pytest.mark.parametrize("which", ["d itself", "its own"])
+@pytest.mark.parametrize("layout", ["nt", "tn"])
+@pytest.mark.parametrize("ks", [[128], [256, 0, 128, 640], [0, 0, 128], [128, 0], [0, 0], [100, 0, 300, 1]], ids=str)
+def test_products_are_added(ks: list[int], layout: str, which: str) -> None:
+    a, b, products = problem(ks)
+    c = torch.randint(-300, 300, products.shape).float()
+    expected = (products + c.double()).float()
+    d = c if which == "d itself" else torch.full_like(c, float("nan"))
+    if layout == "tn":
+        a, b = by_rows(a, ks, M), by_rows(b, ks, N)
+    else:
+        # DeepGEMM's tests pass scales of columns as a transposed view.
+        a = a[0], a[1].T.contiguous().T
+    function = getattr(deep_gemm, f"k_grouped_fp8_gemm_{layout}_contiguous")
+    function(a, b, d, ks, torch.tensor(ks, dtype=torch.int32), c, recipe=(1, 1, 128), use_psum_layout=False)
+    assert torch.equal(d, expected)
+
+
+def test_empty_matrices() -> None:
+    p = integer_problem(0, N, 128, b_rows=1)
+    d = torch.zeros(1, 0, N)
+    told = torch.tensor([128], dtype=torch.int32)
+    deep_gemm.k_grouped_fp8_gemm_nt_contiguous((p.a, p.a_scale), (p.b, p.b_scale), d, [128], told, d)
+    deep_gemm.k_grouped_fp8_gemm_tn_contiguous(
+        (p.a.T, p.a_scale.T), (p.b.T.contiguous(), p.b_scale.T), d, [128], told, d
+    )
+
+
+D = torch.zeros(2, M, N)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"a": torch.ones(M * 384)}, NotImplementedError, "a is a Tensor but needs to be a pair of tensors"),
+        ({"recipe": (1, 1, 32)}, NotImplementedError, "recipe is (1, 1, 32) but barrow has (1, 1, 128); quantize"),
+        ({"epilogue": object()}, NotImplementedError, "epilogue is not supported"),
+        ({"use_psum_layout": True}, NotImplementedError, "use_psum_layout is for Blackwell"),
+        ({"ks_cpu": None}, RuntimeError, "ks_cpu is None but needs the K of each group"),
+        ({"ks_cpu": []}, RuntimeError, "ks_cpu is [] but needs the K of each group"),
+        ({"ks_cpu": [-128, 512]}, RuntimeError, "ks has -128 but needs to be at least 0"),
+        ({"ks_cpu": [256, 0, 128]}, RuntimeError, "grouped_layout is torch.int32 of shape [2] but needs int32 of"),
+        ({"grouped_layout": torch.zeros(2)}, RuntimeError, "grouped_layout is torch.float32"),
+        ({"ks_cpu": [256, 256]}, RuntimeError, "a has 27648 elements and strides [1] but needs M * sum(ks) = 36864"),
+        ({"d": D.bfloat16()}, RuntimeError, "d is torch.bfloat16 but needs float32"),
+        ({"d": D[0], "c": D[0]}, RuntimeError, "out has shape [72, 136] but needs [G, M, N] with G = 2"),
+        ({"d": D[:1], "c": D[:1]}, RuntimeError, "out has shape [1, 72, 136] but needs [G, M, N] with G = 2"),
+        ({"d": (D, D)}, NotImplementedError, "d is no tensor"),
+        ({"c": None}, RuntimeError, "c is None but needs to be float32 of d's shape [2, 72, 136]"),
+        ({"c": D[:1]}, RuntimeError, "c is torch.float32 of shape [1, 72, 136]"),
+        ({"c": D.double()}, RuntimeError, "c is torch.float64"),
+    ],
+    ids=lambda value: None if not isinstance(value, str) else value[:30],
+)
+def test_what_is_refused(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    ks = [256, 128]
+    a, b, _ = problem(ks)
+    arguments = {"a": a, "b": b, "d": D, "ks_cpu": ks, "grouped_layout": torch.zeros(2, dtype=torch.int32), "c": D}
+    with pytest.raises(error) as caught:
+        deep_gemm.k_grouped_fp8_gemm_nt_contiguous(**{**arguments, **change})
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("barrow")
+    assert isinstance(caught.value, NotImplementedError) == (error is NotImplementedError)
+
+
+def test_rows_of_k_are_one_matrix() -> None:
+    ks = [256, 128]
+    a, b, products = problem(ks)
+    told, d = torch.tensor(ks, dtype=torch.int32), torch.zeros(products.shape)
+    with pytest.raises(
+        RuntimeError, match=r"tn_contiguous: a has shape .27648. and strides .1. but needs to be a contiguous"
+    ):
+        deep_gemm.k_grouped_fp8_gemm_tn_contiguous(a, by_rows(b, ks, N), d, ks, told, d)
+    b_of_rows, scale = by_rows(b, ks, N)
+    b_of_columns = b_of_rows.T.contiguous().T
+    with pytest.raises(RuntimeError, match=r"tn_contiguous: b has shape .384, 136. and strides .1, 384. but needs"):
+        deep_gemm.k_grouped_fp8_gemm_tn_contiguous(by_rows(a, ks, M), (b_of_columns, scale), d, ks, told, d)
