@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import mixture
 import pytest
@@ -71,7 +72,7 @@ def check_a_model(rank: int, world: int) -> None:
     y = model["experts"](x, routing.ids[:, :1], routing.weights[:, :1])
     assert torch.equal(y, wanted)
     assert [name for name in model.state_dict() if "bounds" in name] == []
-    mine = model["experts"].experts
+    mine: Any = model["experts"].experts
     again = nn.ModuleDict({"experts": mine})
     parallel.parallelize_(again, {"*experts": "expert"})
     assert again["experts"].experts is mine

@@ -178,6 +178,19 @@ def test_what_is_no_mixture(make: Any, message: str) -> None:
         make()
 
 
+def test_a_projection_that_does_not_fit_leaves_the_layer_alone() -> None:
+    layer = Fp8Experts.from_experts(mlps())
+    before = copy.deepcopy(layer)
+    weight, scale = (each.clone().fill_(1.0) for each in layer.projection(1, "up_proj"))
+    with pytest.raises(ValueError, match=r"the scale of up_proj of expert 1 has shape \[2, 1\] but needs \[2, 2\]"):
+        layer.fill(1, "up_proj", weight, scale[:, :1])
+    with pytest.raises(RuntimeError, match=r"the weight of up_proj of expert 1 is torch\.bfloat16 and has a scale"):
+        layer.fill(1, "up_proj", weight.bfloat16(), scale)
+    assert same(layer, before)
+    layer.fill(1, "up_proj", weight, scale)
+    assert not same(layer, before)
+
+
 def test_weights_of_another_dtype() -> None:
     with pytest.raises(RuntimeError, match="float64 but needs bfloat16, float16 or float32"):
         Fp8Experts.from_weights(*[torch.ones(1, 4, 4, dtype=torch.float64)] * 3)
@@ -244,3 +257,4 @@ def test_explain_names_the_kernels_that_the_launcher_chooses(tokens: int, top_k:
         assert f"with rows spread alike over {min(rows, 256)} of 256 experts" in each.kernel_reason
     assert layer.explain(0, top_k).down.kernel is None
     assert layer.explain(1, top_k).down.backend == "torch"
+    assert Fp8Experts(4, 8, 8, local=range(2, 2)).explain(tokens, top_k).gate_up.kernel is None

@@ -215,15 +215,20 @@ class Fp8Experts(Fp8Module):
             RuntimeError: if the weight has another dtype.
         """
         places = self.projection(expert, name)
-        if scale is None:
-            weight, scale = quantize_weight(weight, self.use_ue8m0)
-        for what, place, tensor in zip(("weight", "scale"), places, (weight, scale), strict=True):
-            if tensor.shape != place.shape:
+        parts = quantize_weight(weight, self.use_ue8m0) if scale is None else (weight, scale)
+        for what, place, part in zip(("weight", "scale"), places, parts, strict=True):
+            if part.shape != place.shape:
                 raise ValueError(
-                    f"barrow.Fp8Experts: the {what} of {name} of expert {expert} has shape {list(tensor.shape)} but "
+                    f"barrow.Fp8Experts: the {what} of {name} of expert {expert} has shape {list(part.shape)} but "
                     f"needs {list(place.shape)}"
                 )
-            place.copy_(tensor)
+        if parts[0].dtype != torch.float8_e4m3fn:
+            raise RuntimeError(
+                f"barrow.Fp8Experts: the weight of {name} of expert {expert} is {parts[0].dtype} and has a scale; pass "
+                "float8_e4m3fn with a scale, or another dtype without"
+            )
+        for place, part in zip(places, parts, strict=True):
+            place.copy_(part)
 
     def forward(self, x: Tensor, topk_ids: Tensor, topk_weights: Tensor) -> Tensor:
         """Send every token through its experts.
@@ -310,7 +315,7 @@ class Fp8Experts(Fp8Module):
         where = self.down_weight.device if device is None else device
         gate_up, down = (
             explain(
-                tokens * top_k,
+                tokens * top_k if len(self.local) else 0,
                 weight.shape[1],
                 weight.shape[2],
                 dtype=dtype,
