@@ -71,7 +71,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Sample:
-    """A time of a kernel for [m, k] x [n, k]^T, or for the rows in `groups`; `best_us` is the fastest kernel's there."""
+    """A time of a kernel for [m, k] x [n, k]^T, or for rows in `groups`; `best_us` is the fastest kernel's there."""
 
     m: int
     n: int
@@ -97,13 +97,19 @@ def walk(tile: Tile, m: int, n: int, k: int) -> tuple[int, bool]:
     return (512 if onward * k <= RESIDENT_BYTES else 2048) // block, along
 
 
-def rows_of_tiles(tile: Tile, m: int, groups: int) -> int:
+def likely_groups(m: int, groups: int) -> float:
+    """Groups that are likely to have rows."""
+    if groups <= 1 or m >= 4 * groups:
+        return float(groups)
+    return float(groups * (1 - (1 - 1 / groups) ** m))
+
+
+def rows_of_tiles(tile: Tile, m: int, groups: int) -> float:
     """Rows of tiles; of groups that differ in size, as many as are likely."""
     if groups == 0:
         return -(-m // tile.block_m)
-    if 4 * m <= 3 * groups * tile.block_m:
-        return groups
-    return m // tile.block_m + groups // 2
+    active, tiles = likely_groups(m, groups), m / tile.block_m
+    return active if tiles <= 0.75 * active else tiles + active / 2
 
 
 def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
@@ -124,12 +130,12 @@ def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
 @cache
 def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> tuple[float, ...]:
     """What the coefficients are multiplied with, in the order of CostModel."""
-    rows, columns = rows_of_tiles(tile, m, groups), -(-n // tile.block_n)
-    tiles, resident = rows * columns, resident_clusters(tile, gpu.num_sms)
+    columns = -(-n // tile.block_n)
+    tiles, resident = int(rows_of_tiles(tile, m, groups) * columns), resident_clusters(tile, gpu.num_sms)
     waves, running = -(-tiles // resident), min(tiles, resident)
     k_blocks = -(-k // (128 * tile.cluster_k))
-    matrices = max(groups, 1)
-    stage = (min(-(-m // matrices), tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
+    matrices = likely_groups(m, groups) if groups else 1
+    stage = (min(m / matrices, tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
     load = tiles * tile.cluster_k / gpu.num_sms * k_blocks * stage
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us

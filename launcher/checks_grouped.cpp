@@ -113,7 +113,6 @@ GroupedShape check_grouped_gemm(const GroupedArgs& args, const GroupsAsked& aske
     // Rows that may be padding count: what is not known is taken as given.
     const int64_t likely = asked.expected_m > 0 ? asked.expected_m * shape.groups : shape.slabs * shape.m;
     shape.expected_rows = std::min(likely, shape.slabs * shape.m);
-    shape.expected_groups = std::min(shape.groups, shape.expected_rows);
     return shape;
 }
 

@@ -30,8 +30,7 @@ struct GroupedShape {
     int64_t n;
     int64_t k;
     int64_t alignment;
-    int64_t expected_rows;    // of all groups together
-    int64_t expected_groups;  // of which have rows
+    int64_t expected_rows;  // of all groups together
 };
 
 // What the caller knows GroupedArgs::groups as.

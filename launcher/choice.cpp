@@ -53,13 +53,19 @@ int64_t walked_rows(const GemmProblem& problem) {
     return std::max((problem.m + problem.groups - 1) / problem.groups, kResidentBytes / problem.k);
 }
 
+// Groups that are likely to have rows: of few rows some groups get none.
+double likely_groups(const GemmProblem& problem) {
+    const double groups = static_cast<double>(problem.groups);
+    if (problem.groups <= 1 || problem.m >= 4 * problem.groups) return groups;
+    return groups * (1 - std::pow(1 - 1 / groups, static_cast<double>(problem.m)));
+}
+
 // Groups of about so many rows differ by up to a third, as those of experts do. A tile that is taller than
 // all of them is the only one of its group; of smaller ones the last is half empty on average.
-uint32_t rows_of_tiles(const GemmKernel& kernel, const GemmProblem& problem) {
+double rows_of_tiles(const GemmKernel& kernel, const GemmProblem& problem) {
     if (problem.groups == 0) return ceil_div(problem.m, kernel.block_m);
-    const int64_t groups = problem.groups, m = problem.m, block = kernel.block_m;
-    if (4 * m <= 3 * groups * block) return groups;
-    return m / block + groups / 2;
+    const double groups = likely_groups(problem), tiles = static_cast<double>(problem.m) / kernel.block_m;
+    return tiles <= 0.75 * groups ? groups : tiles + groups / 2;
 }
 
 // Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles, or
@@ -94,18 +100,16 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 // and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients.
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const CostModel& cost = kernel.cost;
-    const int64_t groups = std::max<int64_t>(problem.groups, 1);
-    const int64_t m_of_group = (problem.m + groups - 1) / groups;
-    const uint32_t rows = rows_of_tiles(kernel, problem);
+    const double matrices = problem.groups == 0 ? 1 : likely_groups(problem);
     const uint32_t columns = ceil_div(problem.n, kernel.block_n);
-    const int64_t clusters = int64_t{rows} * columns;
+    const auto clusters = static_cast<int64_t>(rows_of_tiles(kernel, problem) * columns);
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
     const double waves = static_cast<double>((clusters + resident - 1) / resident);
     const int64_t running = std::min(clusters, resident);
     const uint32_t k_blocks = ceil_div(ceil_div(problem.k, kScaleBlock), kernel.cluster_k);
 
     const double tiles_per_sm = static_cast<double>(clusters * kernel.cluster_k) / problem.num_sms;
-    const double stage = static_cast<double>(std::min<int64_t>(m_of_group, kernel.block_m) + kernel.block_n) /
+    const double stage = (std::min<double>(problem.m / matrices, kernel.block_m) + kernel.block_n) /
                          (kernel.block_m + kernel.block_n);
     const double load = tiles_per_sm * k_blocks * stage;
     const double compute_us = waves * k_blocks * cost.k_block_us + load * cost.load_us;
@@ -114,7 +118,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double m = problem.m;
     const double n = problem.n;
     const double d_bytes = problem.out == Dtype::f32 ? 4 : 2;
-    const double once_us = ((m + groups * n) * problem.k + m * n * d_bytes) / bytes_per_us;
+    const double once_us = ((m + matrices * n) * problem.k + m * n * d_bytes) / bytes_per_us;
     const double idle = 1 - static_cast<double>(running) / resident;
     const double memory_us = once_us * (cost.memory + idle * cost.idle);
     // Groups are read once: those of many rows were not looked at.

@@ -14,15 +14,8 @@ namespace {
 using namespace cuda;
 
 GemmProblem problem_of(const GroupedShape& shape, const Device& device) {
-    return {shape.expected_rows,
-            shape.n,
-            shape.k,
-            Dtype::bf16,
-            device.capability,
-            device.num_sms,
-            device.memory_gb_s,
-            false,
-            shape.expected_groups};
+    return {shape.expected_rows, shape.n, shape.k,     Dtype::bf16, device.capability, device.num_sms,
+            device.memory_gb_s,  false,   shape.groups};
 }
 
 const GemmKernel& choose(const GemmProblem& problem, const GemmKernel* wanted, const Device& device) {

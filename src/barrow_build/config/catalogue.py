@@ -99,15 +99,11 @@ _ROW_SCALES = (
 # Groups of rows: what their sizes ask for on average decides, and an odd one has to be no disaster.
 _GROUPED = (
     GemmSpec(8, 64, 12, swapped=True, grouped=True),
-    GemmSpec(8, 128, 6, warpgroups=2, swapped=True, grouped=True),
     GemmSpec(16, 64, 10, swapped=True, grouped=True),
-    GemmSpec(16, 128, 6, warpgroups=2, swapped=True, grouped=True),
     GemmSpec(32, 64, 8, swapped=True, grouped=True),
-    GemmSpec(32, 128, 5, warpgroups=2, swapped=True, grouped=True),
     GemmSpec(48, 64, 7, swapped=True, grouped=True),
     GemmSpec(64, 64, 12, grouped=True),
     GemmSpec(64, 96, 9, grouped=True),
-    GemmSpec(64, 128, 8, grouped=True),
     GemmSpec(128, 64, 8, warpgroups=2, grouped=True),
     GemmSpec(128, 128, 5, warpgroups=2, grouped=True),
     GemmSpec(128, 192, 4, warpgroups=2, grouped=True),
