@@ -53,11 +53,20 @@ int64_t walked_rows(const GemmProblem& problem) {
     return std::max((problem.m + problem.groups - 1) / problem.groups, kResidentBytes / problem.k);
 }
 
+// Without libm: its pow has a symbol version that manylinux_2_28's lacks.
+double power(double base, int64_t exponent) {
+    double result = 1;
+    for (; exponent > 0; exponent /= 2, base *= base) {
+        if (exponent % 2 != 0) result *= base;
+    }
+    return result;
+}
+
 // Groups that are likely to have rows: of few rows some groups get none.
 double likely_groups(const GemmProblem& problem) {
     const double groups = static_cast<double>(problem.groups);
     if (problem.groups <= 1 || problem.m >= 4 * problem.groups) return groups;
-    return groups * (1 - std::pow(1 - 1 / groups, static_cast<double>(problem.m)));
+    return groups * (1 - power(1 - 1 / groups, problem.m));
 }
 
 // Groups of about so many rows differ by up to a third, as those of experts do. A tile that is taller than
