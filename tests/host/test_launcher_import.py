@@ -13,12 +13,16 @@ import barrow  # noqa: F401  (registers the operators)
 SCHEMAS = [
     "barrow::fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool float32_out, "
     "bool prefetch_b=False) -> Tensor",
-    "barrow::fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, *, "
-    "Tensor(a!) out) -> ()",
+    "barrow::fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, "
+    "bool accumulate=False, *, Tensor(a!) out) -> ()",
     "barrow::fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
-    "bool prefetch_b=False, *, Tensor(a!) out) -> ()",
+    "bool prefetch_b=False, bool accumulate=False, *, Tensor(a!) out) -> ()",
     "barrow::per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
     "barrow::per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
+    "barrow::moe_sort(Tensor topk_ids, int num_experts, SymInt? max_m) -> (Tensor, Tensor)",
+    "barrow::moe_permute_quant(Tensor x, Tensor positions, SymInt rows, bool use_ue8m0=False) -> (Tensor, Tensor)",
+    "barrow::silu_mul_quant(Tensor x, Tensor? groups, bool use_ue8m0=False) -> (Tensor, Tensor)",
+    "barrow::moe_unpermute(Tensor y, Tensor positions, Tensor weights) -> Tensor",
 ]
 
 
@@ -70,6 +74,8 @@ def test_calls_leak_nothing() -> None:
         with pytest.raises(RuntimeError):
             check(a, scale, a, scale, out.half())
 
+    ids, sort = torch.zeros(3, 2, dtype=torch.int32), torch.ops.barrow.check_moe_sort.default
     # The smallest piece of heap, 32 bytes, lost a call would be 1,560 and 625 KiB.
     assert grown_kib(lambda: check(a, scale, a, scale[:1], out), 50_000) < 128
+    assert grown_kib(lambda: sort(ids, 5, 7), 50_000) < 128
     assert grown_kib(refused, 20_000) < 128
