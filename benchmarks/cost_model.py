@@ -139,7 +139,7 @@ def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: 
     load = tiles * tile.cluster_k / gpu.num_sms * k_blocks * stage
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us
-    again = 0 if groups else bytes_again(tile, m, n, k, running)
+    again = matrices * bytes_again(tile, -(-m // groups) if groups else m, n, k, running)
     idle = 1 - running / resident
     return 1.0, waves, waves * k_blocks, load, once_us, idle * once_us, again / bytes_per_us
 

@@ -35,8 +35,8 @@ public:
                 return true;
             }
             next_ -= __shfl_sync(kAllLanes, tiles_, kWarp - 1);
-            if (base_ + kWarp >= params_.blocks) return false;
-            read(base_ + kWarp);
+            if (after_ >= params_.blocks) return false;
+            read(after_);
         }
     }
 
@@ -66,7 +66,7 @@ private:
     // Lets every lane have the group of one entry from `base` on, and `tiles_` count the tiles up to its
     // last.
     __device__ __forceinline__ void read(uint32_t base) {
-        base_ = base;
+        after_ = base + kWarp;
         const uint32_t lane = threadIdx.x % kWarp, entry = base + lane;
         first_ = end_ = group_ = 0;
         if (params_.kind == GroupLayout::indices)
@@ -93,24 +93,37 @@ private:
         return static_cast<uint32_t>(min(max(end, 0), static_cast<int32_t>(params_.m)));
     }
 
-    // Entries of one group that follow each other are one run, which the first of them takes.
+    // The group of an entry's first row, -1 for none.
+    __device__ __forceinline__ int32_t index_of(uint32_t entry) const {
+        if (entry >= params_.blocks) return -1;
+        const int32_t index = params_.layout[int64_t{entry} * params_.alignment];
+        return index < static_cast<int32_t>(params_.groups) ? max(index, -1) : -1;
+    }
+
+    // Entries of one group that follow each other are one run, which the first of them takes. The last run
+    // goes on beyond the 32: cut in two, it would have two partly empty tiles.
     __device__ __forceinline__ void read_run(uint32_t entry, uint32_t lane) {
-        int32_t index = -1;
-        if (entry < params_.blocks) index = params_.layout[int64_t{entry} * params_.alignment];
+        const int32_t index = index_of(entry), last = __shfl_sync(kAllLanes, index, kWarp - 1);
+        uint32_t more = kWarp;
+        while (last >= 0 && more == kWarp) {
+            const uint32_t other = __ballot_sync(kAllLanes, index_of(after_ + lane) != last);
+            more = other != 0 ? __ffs(other) - 1 : kWarp;
+            after_ += more;
+        }
         const int32_t before = __shfl_up_sync(kAllLanes, index, 1);
         const bool starts = lane == 0 || index != before;
         const uint32_t later = __ballot_sync(kAllLanes, starts) & ~((2u << lane) - 1);
-        if (!starts || index < 0 || index >= static_cast<int32_t>(params_.groups)) return;
-        const uint32_t length = (later != 0 ? __ffs(later) - 1 : kWarp) - lane;
+        if (!starts || index < 0) return;
         group_ = index;
         first_ = entry * params_.alignment;
-        end_ = min(min(entry + length, params_.blocks) * params_.alignment, params_.m);
+        const uint32_t to = later != 0 ? entry - lane + __ffs(later) - 1 : after_;
+        end_ = min(min(to, params_.blocks) * params_.alignment, params_.m);
     }
 
     const GroupedGemmParams& params_;
     uint32_t columns_;
-    uint32_t next_;  // of the tiles from the first entry held on
-    uint32_t base_;  // the first entry held
+    uint32_t next_;   // of the tiles from the first entry held on
+    uint32_t after_;  // the first entry after those held
     // Of this lane's entry.
     uint32_t first_;
     uint32_t end_;

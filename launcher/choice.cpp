@@ -130,8 +130,10 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double once_us = ((m + matrices * n) * problem.k + m * n * d_bytes) / bytes_per_us;
     const double idle = 1 - static_cast<double>(running) / resident;
     const double memory_us = once_us * (cost.memory + idle * cost.idle);
-    // Groups are read once: those of many rows were not looked at.
-    const double again_us = problem.groups > 0 ? 0 : bytes_again(kernel, problem, running) / bytes_per_us;
+    GemmProblem one_group = problem;
+    if (problem.groups > 0) one_group.m = (problem.m + problem.groups - 1) / problem.groups;
+    one_group.groups = 0;
+    const double again_us = matrices * bytes_again(kernel, one_group, running) / bytes_per_us;
     return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 

@@ -37,8 +37,10 @@ ROUNDS = 3
 # otherwise than one that has just woken up.
 SUSTAINED_US = 10_000.0
 SUSTAINED_FROM_US = 40.0
-# Nearer to the best than this, kernels are timed again, in turn: their order is what a tuning is for.
+# Nearer to the best than this, kernels are timed again, in turn: their order is what a tuning is for. Of long
+# launches all that may come first on a GPU that is hot.
 CLOSE = 1.05
+CLOSE_WHEN_HOT = 1.25
 SAVE_SECONDS = 10.0
 
 # (timed, to be timed, the shape that is next)
@@ -149,9 +151,11 @@ def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int],
     names = {kernel["name"] for kernel in store.kernels if kernel["out"] == out}
     exact = [row for row in store.of_problem(problem) if not row["coarse"] and row["kernel"] in names]
     best = min(row["us"] for row in exact)
-    close = [row["kernel"] for row in exact if row["us"] <= CLOSE * best]
+    long = best > SUSTAINED_FROM_US
+    limit = best * (CLOSE_WHEN_HOT if long else CLOSE)
+    close = [row["kernel"] for row in exact if row["us"] <= limit]
     if len(close) > 1:
-        launches = round(SUSTAINED_US / best) if best > SUSTAINED_FROM_US else LAUNCHES
+        launches = max(round(SUSTAINED_US / best), 1) if long else LAUNCHES
         for name, timing in interleaved({name: shape.calls(index[name]) for name in close}, launches).items():
             if timing.us is None:
                 raise RuntimeError(f"kernel {name}: {timing.failure}")
