@@ -161,7 +161,10 @@ def source(found: Costs, paths: Sequence[Path]) -> str:
     """The text of costs.py."""
     names = ", ".join(path.name for path in paths)
     lines = [
-        f'"""What benchmarks/fit_cost.py fitted to {names}, by the name of the bfloat16 kernel."""',
+        '"""Costs by the name of the bfloat16 kernel: what benchmarks/fit_cost.py fitted.',
+        "",
+        f"Times: {names}.",
+        '"""',
         "",
         "from barrow_build.config.gemm import CostModel",
         "",

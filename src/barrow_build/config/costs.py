@@ -1,4 +1,7 @@
-"""What benchmarks/fit_cost.py fitted to tune-h100.json, tune-h200.json, tune-groups-h100.json, by the name of the bfloat16 kernel."""
+"""Costs by the name of the bfloat16 kernel: what benchmarks/fit_cost.py fitted.
+
+Times: tune-groups-h100.json, tune-h100.json, tune-h200.json.
+"""
 
 from barrow_build.config.gemm import CostModel
 
