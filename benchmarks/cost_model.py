@@ -31,11 +31,13 @@ COEFFICIENTS = tuple(field.name for field in fields(CostModel))
 # How much a kernel's own times have to say before its coefficients leave those of its family: a coefficient that is
 # twice the family's weighs as much as ten times that are wrong by 10 %. Chosen by the loss on shapes held out.
 DRAWN = 10 * 0.1**2
-# What L2 cannot keep shows in few of a kernel's times, so kernels of a family share one coefficient.
-SHARED = torch.tensor([1e3 if name == "again" else 1.0 for name in COEFFICIENTS], dtype=torch.float64)
+# What comes from memory again depends on how a kernel's tiles are walked over, so each may go a way of its own.
+PULL = torch.tensor([0.1 if name == "again" else 1.0 for name in COEFFICIENTS], dtype=torch.float64)
 # A start for the fit of a family, drawn to it so little that any time outweighs it.
 GUESS = torch.tensor([1.0, 0.3, 1.0, 1.0, 1.0, 0.3, 1.0], dtype=torch.float64)
 BARELY = 1e-6
+# Where a family shows none of it, a kernel still starts from the peak of the memory, or from next to nothing.
+LEAST = torch.tensor([1.0 if name == "again" else 0.02 for name in COEFFICIENTS], dtype=torch.float64)
 STEPS = 60
 # A step of the logarithms that four digits of a coefficient do not show.
 CONVERGED = 1e-6
@@ -247,9 +249,9 @@ def fit(tiles: Mapping[str, Tile], samples: Mapping[str, Sequence[Sample]]) -> d
         together = Rows(*(torch.cat([getattr(rows[name], f.name) for name in names]) for f in fields(Rows)))
         common = _least_squares(together, GUESS, torch.full_like(GUESS, BARELY))
         # What a family has none of is no reason for its kernels to have none.
-        common = common.clamp(min=0.02)
+        common = common.clamp(min=LEAST)
         for name in names:
-            found = _least_squares(rows[name], common, DRAWN * SHARED) * _units(tiles[name])
+            found = _least_squares(rows[name], common, DRAWN * PULL) * _units(tiles[name])
             costs[name] = CostModel(*(float(f"{value:.4g}") for value in found.tolist()))
     return costs
 
