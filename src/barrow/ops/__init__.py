@@ -1,6 +1,6 @@
 """FP8 operators: public functions, their meta implementations and their CPU implementation."""
 
-from barrow.ops import cpu, cpu_experts, cpu_grouped, meta, meta_experts
+from barrow.ops import check_groups, cpu, cpu_experts, cpu_grouped, meta, meta_experts
 from barrow.ops.experts import moe_permute_quant, moe_sort, moe_unpermute, silu_mul_quant
 from barrow.ops.gemm import fp8_gemm_nt
 from barrow.ops.grouped import (
@@ -16,6 +16,7 @@ meta_experts.register()
 cpu.register()
 cpu_experts.register()
 cpu_grouped.register()
+check_groups.register()
 
 __all__ = [
     "fp8_gemm_nt",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from barrow.ops.cpu import product
-from barrow.ops.grouped import GroupLayout
+from barrow.ops.layout import GroupLayout
 
 _library = torch.library.Library("barrow", "IMPL")
 

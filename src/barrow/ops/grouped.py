@@ -1,26 +1,19 @@
 """FP8 GEMM over groups of rows, each with a matrix of its own: the experts of a mixture."""
 
 from collections.abc import Sequence
-from enum import IntEnum
 
 import torch
 from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
+from barrow.ops.check_groups import check_groups_asked
 from barrow.ops.gemm import fp8_gemm_nt
 from barrow.ops.grad import refuse_grad
-from barrow.ops.layout import scale_blocks
+from barrow.ops.layout import GroupLayout, scale_blocks
 
 _gemm = torch.ops.barrow.m_grouped_fp8_gemm_nt.default
 _gemm_out = torch.ops.barrow.m_grouped_fp8_gemm_nt.out
-
-
-class GroupLayout(IntEnum):
-    """How groups are told; the numbers are those of kernels/params.h."""
-
-    ENDS = 0
-    INDICES = 1
-    COUNTS = 2
+_CHECK_GROUPS = check_groups_asked()
 
 
 def m_grouped_fp8_gemm_nt(
@@ -190,6 +183,10 @@ def _run(
         or (out is not None and out.requires_grad)
     ):
         refuse_grad("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+    if _CHECK_GROUPS:
+        groups = torch.ops.barrow.checked_groups(
+            a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out
+        )
     if out is None:
         result: Tensor = _gemm(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m)
         return result

@@ -1,9 +1,19 @@
-"""Shapes and strides that the operators' implementations share. Sizes may be symbolic."""
+"""Layouts, shapes and strides that the operators' implementations share. Sizes may be symbolic."""
+
+from enum import IntEnum
 
 # Edge of a scale block of B, and the length of K that one scale of A covers.
 SCALE_BLOCK = 128
 # The kernel reads the scales of four rows of A at once, so that columns of scales start 16 bytes apart.
 SCALE_ROWS = 4
+
+
+class GroupLayout(IntEnum):
+    """How groups of rows are told; the numbers are those of kernels/params.h."""
+
+    ENDS = 0
+    INDICES = 1
+    COUNTS = 2
 
 
 def scale_blocks(size: int) -> int:

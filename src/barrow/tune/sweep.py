@@ -16,7 +16,7 @@ from barrow.bench.measure import WRONG, reference, weights
 from barrow.bench.providers import Activation, Weight, activation, result
 from barrow.bench.timing import Call, capture, interleaved, replay_us
 from barrow.launcher import GemmKernel
-from barrow.ops.grouped import GroupLayout
+from barrow.ops.layout import GroupLayout
 from barrow.tune.store import Problem, Store
 
 Out = Literal["bf16", "f32"]
