@@ -111,8 +111,8 @@ GroupedShape check_grouped_gemm(const GroupedArgs& args, const GroupsAsked& aske
 
     shape.alignment = asked.alignment;
     // Rows that may be padding count: what is not known is taken as given.
-    const int64_t likely = asked.expected_m > 0 ? asked.expected_m * shape.groups : shape.slabs * shape.m;
-    shape.expected_rows = std::min(likely, shape.slabs * shape.m);
+    const int64_t likely = std::min(asked.expected_m, shape.m) * shape.groups;
+    shape.expected_rows = likely > 0 ? std::min(likely, shape.slabs * shape.m) : shape.slabs * shape.m;
     return shape;
 }
 

@@ -39,8 +39,8 @@ int64_t most_tiles(const GemmKernel& kernel, const GroupedShape& shape) {
 
 void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const Tensor& out,
                       const GemmKernel* wanted) {
-    if (shape.groups == 0 || shape.m == 0 || shape.n == 0) return;
     if (shape.k == 0) return fill_zero(out);
+    if (shape.groups == 0 || shape.m == 0 || shape.n == 0) return;
 
     const LaunchScope scope(args.a);
     const GemmProblem problem = problem_of(shape, scope.device());

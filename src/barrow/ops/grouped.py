@@ -42,14 +42,17 @@ def m_grouped_fp8_gemm_nt(
             empty.
         alignment: rows, at least 1. DeepGEMM's layout of prefix sums has
             `get_mk_alignment_for_contiguous_layout()`.
-        out: [M, N] bfloat16 to write to; last stride 1, no overlap with an input. Rows of no group stay as they are.
+        out: [M, N] bfloat16 to write to; last stride 1, no overlap with an input. Rows of no group stay as they are,
+            but with K = 0 all of it becomes zeros.
 
     Returns:
         `out`, or a new contiguous [M, N] tensor whose rows of no group are undefined.
 
     Raises:
         RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
-            mode is on, or if the GPU or its driver cannot run the kernels.
+            mode is on, or if the GPU or its driver cannot run the kernels. With BARROW_CHECK_GROUPS=1 also if
+            `group_ends` do not ascend, exceed M or lie before the aligned start of their group: see
+            `barrow.ops.check_groups`.
     """
     return _run(GroupLayout.ENDS, a, a_scale, b, b_scale, group_ends, alignment, 0, out)
 
@@ -76,6 +79,10 @@ def m_grouped_fp8_gemm_nt_indexed(
             the first is not within [0, G), the rows are left out.
         alignment: rows at whose multiples groups begin.
         out: [M, N] bfloat16 to write to. Rows that are left out stay as they are.
+
+    Raises:
+        RuntimeError: see `m_grouped_fp8_gemm_nt`. With BARROW_CHECK_GROUPS=1 also if an index is not from -1 to G - 1,
+            or neither -1 nor that of the first of its `alignment` rows.
     """
     return _run(GroupLayout.INDICES, a, a_scale, b, b_scale, m_indices, alignment, 0, out)
 
@@ -101,6 +108,9 @@ def m_grouped_fp8_gemm_nt_masked(
         expected_m: about how many rows a group has, for the choice of the kernel; max_m if not given. Any value is
             right for any counts.
         out: [G, max_m, N] bfloat16 to write to; last stride 1. Rows from a group's count on stay as they are.
+
+    Raises:
+        RuntimeError: see `m_grouped_fp8_gemm_nt`. With BARROW_CHECK_GROUPS=1 also if a count is not from 0 to max_m.
     """
     return _run(GroupLayout.COUNTS, a, a_scale, b, b_scale, masked_m, 1, expected_m or 0, out)
 
