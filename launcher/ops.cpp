@@ -162,17 +162,17 @@ void register_operators() {
             "bool prefetch_b=False, bool accumulate=False, *, Tensor(a!) out) -> ()",
             "m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, int "
             "kind, "
-            "int alignment, int expected_m) -> Tensor",
+            "int alignment, SymInt expected_m) -> Tensor",
             "m_grouped_fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
-            "int kind, int alignment, int expected_m, *, Tensor(a!) out) -> ()",
+            "int kind, int alignment, SymInt expected_m, *, Tensor(a!) out) -> ()",
             "m_grouped_fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
-            "int kind, int alignment, int expected_m, int kernel, *, Tensor(a!) out) -> ()",
+            "int kind, int alignment, SymInt expected_m, int kernel, *, Tensor(a!) out) -> ()",
             "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
             "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
             "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out, "
             "bool accumulate=False) -> ()",
             "check_m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
-            "int kind, int alignment, int expected_m, Tensor? out) -> ()",
+            "int kind, int alignment, SymInt expected_m, Tensor? out) -> ()",
             "check_quant(Tensor x) -> ()",
         });
     implement("CUDA", "fp8_gemm_nt", fp8_gemm_nt);

@@ -1,6 +1,9 @@
-"""Exact problems for grouped GEMM: rows of one A, a matrix of B per group, and every product of both in float64."""
+"""Exact problems for grouped GEMM: rows of one A, a matrix of B per group, every product of both in float64, and who
+owns which row, told in the plainest words."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from reference import Problem, integer_problem, product
@@ -27,3 +30,55 @@ def grouped_problem(m: int, n: int, k: int, groups: int, device: str | torch.dev
     problems = [integer_problem(m, n, k, seed=group, device=device) for group in range(groups)]
     b, b_scale = torch.stack([p.b for p in problems]), torch.stack([p.b_scale for p in problems])
     return Grouped(problems[0].a, problems[0].a_scale, b, b_scale)
+
+
+Kind = Literal["ends", "indices", "counts"]
+KINDS: tuple[Kind, ...] = ("ends", "indices", "counts")
+
+
+@dataclass(frozen=True)
+class Told:
+    """Groups as a caller tells them, rightly or not, for `rows` rows of A, or of each slab of it."""
+
+    kind: Kind
+    numbers: tuple[int, ...]
+    rows: int
+    alignment: int = 1
+
+    def owners(self, groups: int) -> list[tuple[int, ...]]:
+        """The groups that claim each row, slab after slab: none, one, or, where the numbers contradict, several."""
+        m, step = self.rows, self.alignment
+        if self.kind == "counts":
+            return [(g,) if row < self.numbers[g] else () for g in range(groups) for row in range(m)]
+        if self.kind == "indices":
+            first = [self.numbers[row - row % step] for row in range(m)]
+            return [(g,) if 0 <= g < groups else () for g in first]
+        begins = [0, *(math.ceil(min(max(end, 0), m) / step) * step for end in self.numbers)]
+        spans = list(zip(begins, self.numbers, strict=False))
+        return [tuple(g for g, (first, end) in enumerate(spans) if first <= row < end) for row in range(m)]
+
+
+# How groups can lie and what can be wrong with them, for five matrices.
+TOLD: dict[str, Told] = {
+    "ends": Told("ends", (3, 3, 4, 133, 140), 140),
+    "ends that leave rows": Told("ends", (3, 10, 10, 10, 12), 40),
+    "all empty": Told("ends", (0, 0, 0, 0, 0), 9),
+    "one giant": Told("ends", (0, 0, 300, 300, 300), 300),
+    "aligned to 4, with gaps": Told("ends", (3, 4, 9, 16, 17), 18, 4),
+    "aligned to 128, with gaps": Told("ends", (5, 256, 256, 400, 513), 600, 128),
+    "an aligned start beyond M": Told("ends", (5, 130, 131, 140, 140), 140, 128),
+    "ends before aligned starts": Told("ends", (5, 6, 10, 17, 18), 20, 8),
+    "ends that descend": Told("ends", (9, 4, 12, 2, 20), 20),
+    "ends beyond M": Told("ends", (9, 30, 2**31 - 1, 12, 99), 20),
+    "ends below 0": Told("ends", (-1, 4, -(2**31), 2, 7), 9),
+    "an alignment beyond M": Told("ends", (0, 0, 4, 7, 7), 7, 2**31 - 1),
+    "indices": Told("indices", (0,) * 128 + (3,) * 100 + (-1,) * 28 + (4,) * 256, 512, 128),
+    "indices whose last block is short": Told("indices", (1,) * 128 + (2,) * 5, 133, 128),
+    "indices in any order, an expert twice": Told("indices", (4, 4, -1, -1, 0, 0, 4, 4, 2, -1), 10, 2),
+    "indices that nothing aligns": Told("indices", (3, 3, 0, 1, 1, 1, 4, -1, 3), 9),
+    "indices of no group": Told("indices", (5, 5, -1, -7, 2**31 - 1, 2, -(2**31), 0), 8),
+    "a block that begins with padding": Told("indices", (-1, 3, 3, 3, 0, 2, -1, 9), 8, 4),
+    "counts": Told("counts", (3, 0, 7, 1, 6), 7),
+    "counts of none": Told("counts", (0, 0, 0, 0, 0), 4),
+    "counts beyond max_m and below 0": Told("counts", (9, -1, 2**31 - 1, -(2**31), 7), 7),
+}

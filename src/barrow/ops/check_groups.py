@@ -20,7 +20,7 @@ _library = torch.library.Library("barrow", "FRAGMENT")
 # Arguments as of the GEMM. It returns the groups, so that the product depends on it and torch.compile does not drop it.
 _library.define(
     "checked_groups(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, int kind, int alignment, "
-    "int expected_m, Tensor? out) -> Tensor"
+    "SymInt expected_m, Tensor? out) -> Tensor"
 )
 
 
@@ -50,10 +50,7 @@ def check_group_ends(group_ends: Tensor, m: int, alignment: int = 1) -> None:
 
 
 def check_m_indices(m_indices: Tensor, groups: int, alignment: int = 128) -> None:
-    """Raise RuntimeError unless all [M] indices are from -1 to groups - 1, and those of an aligned block its first or -1.
-
-    The first may be -1 as well, if all are.
-    """
+    """Raise RuntimeError unless [M] indices are from -1 to groups - 1, and in an aligned block its first or -1."""
     told = torch.tensor(_read(m_indices), dtype=torch.int64)
     for row in ((told < -1) | (told >= groups)).nonzero().flatten()[:1].tolist():
         raise RuntimeError(

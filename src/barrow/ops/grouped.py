@@ -112,7 +112,7 @@ def m_grouped_fp8_gemm_nt_masked(
     Raises:
         RuntimeError: see `m_grouped_fp8_gemm_nt`. With BARROW_CHECK_GROUPS=1 also if a count is not from 0 to max_m.
     """
-    return _run(GroupLayout.COUNTS, a, a_scale, b, b_scale, masked_m, 1, expected_m or 0, out)
+    return _run(GroupLayout.COUNTS, a, a_scale, b, b_scale, masked_m, 1, 0 if expected_m is None else expected_m, out)
 
 
 def k_grouped_fp8_gemm_nt(
@@ -194,9 +194,7 @@ def _run(
     ):
         refuse_grad("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
     if _CHECK_GROUPS:
-        groups = torch.ops.barrow.checked_groups(
-            a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out
-        )
+        groups = torch.ops.barrow.checked_groups(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out)
     if out is None:
         result: Tensor = _gemm(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m)
         return result
