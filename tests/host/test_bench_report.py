@@ -76,13 +76,13 @@ def test_lines_stand_under_the_header() -> None:
 
 
 def test_the_summary_in_words_names_the_worst_and_the_failures() -> None:
-    text = "\n".join(summary.summary_lines(ROWS))
+    text = "\n".join(summary.summary_lines(ROWS, summary.summary(ROWS)))
     assert "M 1..64: 2.00x the floor" in text
     assert "against fp8_best        geomean 1.817x, worst 1.100x at M=1 N=2112 K=7168" in text
     assert "cublaslt has no time for 2 of 4 rows: RuntimeError: M = 1" in text
     us = {"barrow": 100.0, "deep_gemm": 150.0}
     step = {"m": 8, "floor_us": 70.0, "us": us, "samples": steady(us), "failed": {}}
-    assert "worst 1.500x at M=8\n" in "\n".join(summary.summary_lines([step])) + "\n"
+    assert "worst 1.500x at M=8\n" in "\n".join(summary.summary_lines([step], summary.summary([step]))) + "\n"
 
 
 def drawn(folder: Path, rows: list[Row], **settings: bool) -> dict[str, str]:

@@ -13,7 +13,7 @@ TABLE = {
     "barrow.ops": {"barrow.launcher"},
     "barrow.linear": {"barrow.ops", "barrow.launcher"},
     "barrow.experts": {"barrow.linear", "barrow.ops"},
-    "barrow.bench": {"barrow.linear", "barrow.ops", "barrow.launcher", "barrow"},
+    "barrow.bench": {"barrow.experts", "barrow.linear", "barrow.ops", "barrow.launcher", "barrow"},
     "barrow.tune": {"barrow.bench", "barrow.ops", "barrow.launcher"},
     "barrow.deep_gemm": {"barrow.ops"},
     "barrow.integrations": {"barrow.deep_gemm", "barrow.ops"},

@@ -5,6 +5,7 @@ from random import Random
 
 import torch
 
+from barrow.bench.measure import reference
 from barrow.bench.providers import DEVICE, Activation
 from barrow.bench.timing import copies_for
 
@@ -12,6 +13,7 @@ from barrow.bench.timing import copies_for
 SPREAD = 0.3
 # Of fewer rows a group has what chance gives it.
 FEW = 4
+DRAWN_AT_ONCE = 1 << 26
 
 
 def uneven(rows: int, groups: int, seed: int = 0) -> list[int]:
@@ -43,34 +45,60 @@ def ends_of(sizes: list[int]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class ExpertWeights:
-    """One copy of B [G, N, K]: e4m3 with a float32 scale per 128 x 128 block."""
+class Quantised:
+    """e4m3 with float32 scales: a matrix [rows, K] or one per group [G, rows, K]."""
 
     q: torch.Tensor
     scale: torch.Tensor
 
+    def __getitem__(self, index: int | slice) -> "Quantised":
+        """Some rows with a scale each, or a group."""
+        return Quantised(self.q[index], self.scale[index])
 
-def expert_weights(groups: int, n: int, k: int) -> list[ExpertWeights]:
-    """As many copies as it takes to keep the L2 cache cold. Drawn in FP8: quantising them would take longer than all
-    that is timed."""
-    return [_draw(groups, n, k) for _ in range(copies_for(groups * n * k))]
-
-
-def _draw(groups: int, n: int, k: int) -> ExpertWeights:
-    q = torch.empty(groups, n, k, device=DEVICE, dtype=torch.float8_e4m3fn)
-    for matrix in q:
-        matrix.copy_(torch.randn(n, k, device=DEVICE, dtype=torch.bfloat16) * 64)
-    return ExpertWeights(q, torch.rand(groups, -(-n // 128), -(-k // 128), device=DEVICE) * 0.01 + 0.001)
+    @property
+    def pair(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.q, self.scale
 
 
-def grouped_reference(a: Activation, b: ExpertWeights, sizes: list[int]) -> torch.Tensor:
+def expert_weights(groups: int, n: int, k: int, rotate: bool = True) -> list[Quantised]:
+    """B [G, N, K] with a scale per 128 x 128 block: as many copies as it takes to keep the L2 cache cold, or one."""
+    return [drawn_weights(groups, n, k) for _ in range(copies_for(groups * n * k) if rotate else 1)]
+
+
+def drawn_weights(groups: int, n: int, k: int) -> Quantised:
+    return Quantised(drawn(groups, n, k), drawn_scales(groups, -(-n // 128), -(-k // 128)))
+
+
+def drawn_rows(*shape: int) -> Quantised:
+    """[..., rows, K] with a scale per row and 128 of K, rows adjacent, as the quantizer leaves them."""
+    *groups, rows, k = shape
+    scale = drawn_scales(*groups, -(-k // 128), -(-rows // 4) * 4).mT
+    return Quantised(drawn(*shape), scale[..., :rows, :])
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    """Random e4m3. Drawn in FP8: quantising experts would take longer than all that is timed."""
+    q = torch.empty(shape, device=DEVICE, dtype=torch.float8_e4m3fn)
+    # Part by part, since the numbers that they are rounded from take several times their memory.
+    for part in q.view(-1).split(DRAWN_AT_ONCE):
+        part.copy_(torch.randn(part.shape, device=DEVICE, dtype=torch.bfloat16) * 64)
+    return q
+
+
+def drawn_scales(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, device=DEVICE) * 0.01 + 0.001
+
+
+def spans(sizes: list[int], alignment: int = 1) -> list[slice]:
+    """The rows of each group, which begins at a multiple of `alignment`."""
+    found, begin = [], 0
+    for size in sizes:
+        found.append(slice(begin, begin + size))
+        begin += -(-size // alignment) * alignment
+    return found
+
+
+def grouped_reference(a: Activation, b: Quantised, sizes: list[int]) -> torch.Tensor:
     """The float32 product of the dequantised operands, [M, N]."""
-    out = torch.empty(a.q.shape[0], b.q.shape[1], device=DEVICE)
-    first = 0
-    left = a.q.float() * a.scale.repeat_interleave(128, 1)[:, : a.q.shape[1]]
-    for group, size in enumerate(sizes):
-        wide = b.scale[group].repeat_interleave(128, 0)[: b.q.shape[1]]
-        right = b.q[group].float() * wide.repeat_interleave(128, 1)[:, : b.q.shape[2]]
-        out[first : first + size] = left[first : first + size] @ right.t()
-        first += size
-    return out
+    rows = Quantised(a.q, a.scale)
+    return torch.cat([reference(rows[span], b[group]) for group, span in enumerate(spans(sizes))])

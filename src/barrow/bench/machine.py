@@ -46,7 +46,15 @@ class Machine:
         all operations. `activation_bytes` is 2 where activations arrive as bfloat16 and are quantised on the way.
         """
         moved = activation_bytes * m * k + n * k + 2 * m * n if cold else 0
-        return max(moved / (self.bandwidth_tb_s * 1e6), 2 * m * n * k / (FP8_TFLOPS * 1e6))
+        return self.least_us(moved, 2 * m * n * k)
+
+    def least_us(self, moved: float, operations: float) -> float:
+        """Microseconds that moving so many bytes or doing so many operations takes, whichever is longer."""
+        return max(moved / (self.bandwidth_tb_s * 1e6), operations / (FP8_TFLOPS * 1e6))
+
+    def title(self) -> str:
+        """What a run prints above its table."""
+        return f"{self.gpu}, driver {self.driver}, torch {self.torch}, barrow {self.barrow} ({self.commit})"
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)

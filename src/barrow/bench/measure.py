@@ -1,10 +1,11 @@
 """Times all contenders on one shape after another, each judged by its result first."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -12,10 +13,12 @@ from barrow import launcher
 from barrow.bench.machine import Machine
 from barrow.bench.providers import Activation, Provider, Weight, activation, result, weight
 from barrow.bench.shapes import Problem
-from barrow.bench.timing import Call, copies_for, interleaved, reason
+from barrow.bench.timing import LAUNCHES, Call, copies_for, interleaved, reason
 
 # Far above the rounding of e4m3 products to bfloat16 (0.002), far below what a misread scale does.
 WRONG = 0.01
+# Of a replay, where a launch takes so long that fewer of them will do: enough for the clocks to settle.
+REPLAY_US = 15_000.0
 
 Row = dict[str, Any]
 
@@ -31,12 +34,39 @@ class Settings:
         return asdict(self)
 
 
-def reference(a: Activation, b: Weight) -> torch.Tensor:
+class Scaled(Protocol):
+    """A matrix [rows, K] of e4m3, and float32 scales per 128 of K and per row, or per 128 rows."""
+
+    @property
+    def q(self) -> torch.Tensor: ...
+
+    @property
+    def scale(self) -> torch.Tensor: ...
+
+
+class Contender(Protocol):
+    """Whatever is timed."""
+
+    @property
+    def name(self) -> str: ...
+
+    def prepare(self) -> None:
+        """Set what is global to the contender's library."""
+
+
+C = TypeVar("C", bound=Contender)
+
+
+def dequantised(x: Scaled) -> torch.Tensor:
+    """The float32 matrix that is meant."""
+    rows, columns = x.q.shape
+    scale = x.scale if x.scale.shape[0] == rows else x.scale.repeat_interleave(128, 0)[:rows]
+    return x.q.float() * scale.repeat_interleave(128, 1)[:, :columns]
+
+
+def reference(a: Scaled, b: Scaled) -> torch.Tensor:
     """The float32 product of the dequantised operands."""
-    rows = b.scale.repeat_interleave(128, 0)[: b.q.shape[0]]
-    left = a.q.float() * a.scale.repeat_interleave(128, 1)[:, : a.q.shape[1]]
-    right = b.q.float() * rows.repeat_interleave(128, 1)[:, : b.q.shape[1]]
-    return left @ right.t()
+    return dequantised(a) @ dequantised(b).t()
 
 
 def multiply(provider: Provider, a: Activation, b: Weight, out: torch.Tensor, quantise: bool) -> None:
@@ -48,35 +78,45 @@ def relative_error(
     provider: Provider, a: Activation, b: Weight, out: torch.Tensor, want: torch.Tensor, quantise: bool
 ) -> float:
     """Distance of the result from `want`, relative to its norm; NaN if any element was not written."""
-    provider.prepare()
     out.fill_(float("nan"))
     multiply(provider, a, b, out, quantise)
     return float((out.float() - want).norm() / want.norm())
 
 
-def judge(
-    contenders: Sequence[Provider], a: Activation, b: Weight, out: torch.Tensor, row: Row, quantise: bool
-) -> list[Provider]:
-    """Those who compute the product rightly; the errors of all, and why the others cannot, go to `row`."""
-    want = reference(a, b)
+def sound(contenders: Sequence[C], error: Callable[[C], float], row: Row, limit: Callable[[C], float]) -> list[C]:
+    """Those whose error is below their limit; the errors of all, and why the others have no time, go to `row`."""
     able = []
-    for provider in contenders:
+    for contender in contenders:
         try:
-            error = relative_error(provider, a, b, out, want, quantise)
+            contender.prepare()
+            found = error(contender)
         # Anything: a compiler at run time fails in ways of its own, and one contender must not end the run.
         except Exception as refusal:
-            row["failed"][provider.name] = reason(refusal)
+            row["failed"][contender.name] = reason(refusal)
             continue
-        row["relative_error"][provider.name] = error
-        # bf16 multiplies the unquantised operands, so its distance is that of the quantisation.
-        if provider.fp8 and not error < WRONG:
-            row["failed"][provider.name] = f"wrong result: relative error {error:.3g}"
+        row["relative_error"][contender.name] = found
+        if found < limit(contender):
+            able.append(contender)
         else:
-            able.append(provider)
+            row["failed"][contender.name] = f"wrong result: relative error {found:.3g}"
     return able
 
 
-def prepared(provider: Provider, calls: Sequence[Call]) -> list[Call]:
+def judge(
+    contenders: Sequence[Provider], a: Activation, b: Weight, out: torch.Tensor, row: Row, quantise: bool
+) -> list[Provider]:
+    """Those who compute the product rightly."""
+    want = reference(a, b)
+    return sound(
+        contenders,
+        lambda provider: relative_error(provider, a, b, out, want, quantise),
+        row,
+        # bf16 multiplies the unquantised operands, so its distance is that of the quantisation.
+        lambda provider: WRONG if provider.fp8 else math.inf,
+    )
+
+
+def prepared(provider: Contender, calls: Sequence[Call]) -> list[Call]:
     """The calls, of which the first also sets the library's switches, so that a capture sees its own."""
 
     def first() -> None:
@@ -86,9 +126,14 @@ def prepared(provider: Provider, calls: Sequence[Call]) -> list[Call]:
     return [first, *calls[1:]]
 
 
-def take_times(row: Row, calls: dict[str, Sequence[Call]]) -> None:
+def launches_of(floor_us: float) -> int:
+    """How many launches a graph of calls needs that take at least so long: a long one needs no neighbours."""
+    return max(1, min(LAUNCHES, round(REPLAY_US / floor_us)))
+
+
+def take_times(row: Row, calls: Mapping[str, Sequence[Call]], launches: int = LAUNCHES) -> None:
     """Time the calls of every contender and put medians, samples and failures into `row`."""
-    for name, timing in interleaved(calls).items():
+    for name, timing in interleaved(calls, launches).items():
         if timing.us is None:
             row["failed"][name] = timing.failure
         else:

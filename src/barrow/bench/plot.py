@@ -1,71 +1,23 @@
 """Draws a benchmark's rows as SVG: time against M with the floor, and the speed-up over each peer. Needs matplotlib."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import geometric_mean
-from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from barrow.bench.summary import FP8_PEERS, OURS, speedups
+from barrow.bench.plot_mixture import groups_figure, layer_figure
+from barrow.bench.plot_parts import STYLES, Row, caption, peers_of, plot_lines, ratio_panel, ratio_title
+from barrow.bench.summary import FP8_PEERS, speedups
 
-Row = dict[str, Any]
-
-# One look per contender in every plot; colours of Okabe and Ito, told apart by colour-blind readers too.
-STYLES: dict[str, dict[str, Any]] = {
-    "barrow_prefetch": {"color": "#D55E00", "marker": "o", "linewidth": 2.2, "zorder": 5},
-    "barrow": {"color": "#E69F00", "marker": "o", "linewidth": 1.6, "zorder": 4},
-    "deep_gemm": {"color": "#0072B2", "marker": "s", "linewidth": 1.3},
-    "deep_gemm_pdl": {"color": "#56B4E9", "marker": "D", "linewidth": 1.3},
-    "cublaslt": {"color": "#009E73", "marker": "^", "linewidth": 1.3},
-    "triton": {"color": "#CC79A7", "marker": "P", "linewidth": 1.1},
-    "bf16": {"color": "#999999", "marker": "v", "linewidth": 1.1},
-}
-LABELS = {
-    "barrow_prefetch": "barrow, weights prefetched",
-    "barrow": "barrow",
-    "deep_gemm": "DeepGEMM",
-    "deep_gemm_pdl": "DeepGEMM, launches overlapped",
-    "cublaslt": "cuBLASLt (torch._scaled_mm)",
-    "triton": "Triton",
-    "bf16": "bf16 (torch.mm)",
-}
 COLUMNS = 4
 
 
 def shapes_of(rows: Sequence[Row]) -> list[tuple[int, int]]:
     """N x K in the order of measurement."""
     return list(dict.fromkeys((row["n"], row["k"]) for row in rows))
-
-
-def caption(data: Row) -> str:
-    machine, settings = data["machine"], data["settings"]
-    cache = "weights cold in L2" if settings["cold"] else "weights warm in L2"
-    what = "with the quantisation of activations" if settings["quantise"] else "activations quantised before"
-    software = f"driver {machine['driver']}, torch {machine['torch']}, barrow {machine['barrow']}"
-    return f"{machine['gpu']}, {software}\n{cache}, {what}"
-
-
-def plot_lines(axes: Axes, rows: Sequence[Row]) -> None:
-    """Time of every contender against M, and the floor."""
-    for name, style in STYLES.items():
-        points = [(row["m"], row["us"][name]) for row in rows if name in row["us"]]
-        if points:
-            axes.plot(*zip(*points, strict=True), label=LABELS[name], markersize=4, **style)
-    ms = [row["m"] for row in rows]
-    floor = [row["floor_us"] for row in rows]
-    axes.plot(ms, floor, color="black", linestyle="--", linewidth=1, label="floor: bytes or FLOP")
-    axes.fill_between(ms, [us / 100 for us in floor], floor, color="black", alpha=0.06, linewidth=0)
-    axes.set(xscale="log", yscale="log", xlabel="M", ylabel="µs")
-    axes.set_xticks(ms, [str(m) for m in ms], rotation=60, fontsize=8)
-    axes.set_xticks([], minor=True)
-    axes.set_ylim(bottom=min(floor) * 0.7)
-    axes.grid(True, which="major", alpha=0.3)
 
 
 def time_figure(data: Row) -> Figure:
@@ -101,46 +53,16 @@ def step_figure(data: Row) -> Figure:
     return figure
 
 
-def text_color(ratio: float) -> str:
-    """Readable on the colour of `ratio`, which is dark at both ends of the scale."""
-    return "white" if ratio > 1.75 or ratio < 0.6 else "black"
-
-
-def ratio_panel(axes: Axes, rows: Sequence[Row], peer: str) -> None:
-    """Heat map of a peer's time over barrow's: M across, N x K down."""
-    shapes, ms = shapes_of(rows), sorted({row["m"] for row in rows})
-    values = [[math.nan] * len(ms) for _ in shapes]
-    for ratio, row in speedups(rows, [peer]):
-        values[shapes.index((row["n"], row["k"]))][ms.index(row["m"])] = ratio
-    axes.pcolormesh(values, cmap="RdYlGn", norm=TwoSlopeNorm(1.0, 0.5, 2.0), edgecolors="white", linewidth=0.5)
-    axes.invert_yaxis()
-    for i, line in enumerate(values):
-        for j, value in enumerate(line):
-            text, color = ("-", "black") if math.isnan(value) else (f"{value:.2f}", text_color(value))
-            axes.text(j + 0.5, i + 0.5, text, color=color, ha="center", va="center", fontsize=8)
-    axes.set_xticks([j + 0.5 for j in range(len(ms))], [str(m) for m in ms], fontsize=8)
-    axes.set_yticks([i + 0.5 for i in range(len(shapes))], [f"{n} x {k}" for n, k in shapes], fontsize=8)
-    axes.set_title(ratio_title(rows, peer), fontsize=10)
-    axes.set_xlabel("M")
-
-
-def ratio_title(rows: Sequence[Row], peer: str) -> str:
-    mean = geometric_mean([ratio for ratio, _ in speedups(rows, [peer])])
-    return f"against {LABELS[peer]}: geomean {mean:.2f}"
-
-
-def peers_of(rows: Sequence[Row]) -> list[str]:
-    return [name for name in STYLES if name not in OURS and speedups(rows, [name])]
-
-
 def ratio_figure(data: Row) -> Figure:
     rows: list[Row] = data["rows"]
     peers = peers_of(rows)
     height = 1.4 + 0.3 * len(shapes_of(rows))
     figure = Figure(figsize=(13, height * -(-len(peers) // 2) + 0.6))
     panels = figure.subplots(-(-len(peers) // 2), 2, squeeze=False).flatten()
+    in_order = sorted(rows, key=lambda row: int(row["m"]))
     for axes, peer in zip(panels, peers, strict=False):
-        ratio_panel(axes, rows, peer)
+        ratio_panel(axes, in_order, peer, lambda row: f"{row['n']} x {row['k']}", lambda row: str(row["m"]))
+        axes.set_xlabel("M")
     for axes in panels[len(peers) :]:
         axes.axis("off")
     figure.suptitle(f"Time of the peer over time of barrow (above 1: barrow is faster)\n{caption(data)}", fontsize=11)
@@ -177,6 +99,10 @@ def scatter_figure(data: Row) -> Figure:
 def figures(data: Row) -> dict[str, Figure]:
     """The figures that suit the rows, by what their files are called after."""
     rows: list[Row] = data["rows"]
+    if "load" in rows[0]:
+        return {"ratio": groups_figure(data)} if peers_of(rows) else {}
+    if "active" in rows[0]:
+        return {"time": layer_figure(data)}
     if "n" not in rows[0]:
         return {"time": step_figure(data)}
     if max(Counter((row["n"], row["k"]) for row in rows).values()) == 1 and len(rows) > 1:

@@ -4,14 +4,14 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -19,6 +19,8 @@ from barrow import ops
 from barrow.bench.shapes import Problem
 
 DEVICE = torch.device("cuda")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,7 @@ class DeepGemm:
         self._pdl = pdl
 
     def prepare(self) -> None:
-        if hasattr(self._module, "set_pdl"):
-            self._module.set_pdl(self._pdl)
+        set_overlap(self._module, self._pdl)
 
     def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
         self._module.fp8_gemm_nt((a.q, a.scale), (b.q, b.scale), out)
@@ -152,9 +153,19 @@ def import_deep_gemm(folder: Path | None) -> ModuleType:
     return module
 
 
+def overlaps(deep_gemm: ModuleType) -> tuple[bool, ...]:
+    """Whether to overlap the launches of DeepGEMM: off, and on if this release can."""
+    return (False, True) if hasattr(deep_gemm, "set_pdl") else (False,)
+
+
+def set_overlap(deep_gemm: ModuleType, on: bool) -> None:
+    if hasattr(deep_gemm, "set_pdl"):
+        deep_gemm.set_pdl(on)
+
+
 def deep_gemms(module: ModuleType) -> list[Provider]:
     """DeepGEMM as it is, and with its launches overlapped if this release can."""
-    return [DeepGemm(module, pdl) for pdl in ((False, True) if hasattr(module, "set_pdl") else (False,))]
+    return [DeepGemm(module, pdl) for pdl in overlaps(module)]
 
 
 PEERS = ("deep_gemm", "cublaslt", "triton", "bf16")
@@ -173,7 +184,15 @@ def providers(peers: Sequence[str], deep_gemm: Path | None) -> tuple[list[Provid
         "triton": lambda: [TritonGemm()],
         "bf16": lambda: [Bf16()],
     }
-    found: list[Provider] = [Barrow(), Barrow(prefetch=True)]
+    found, missing = collect(makers, peers, deep_gemm)
+    return [Barrow(), Barrow(prefetch=True), *found], missing
+
+
+def collect(
+    makers: Mapping[str, Callable[[], list[T]]], peers: Sequence[str], deep_gemm: Path | None
+) -> tuple[list[T], dict[str, str]]:
+    """What is made for `peers` that can be imported, and why the others cannot; raises as `providers` does."""
+    found: list[T] = []
     missing: dict[str, str] = {}
     for peer in peers:
         try:
@@ -216,8 +235,15 @@ def _compile(folder: Path | None, shapes: Sequence[Problem]) -> None:
 
 def warm_deep_gemm(folder: Path | None, shapes: Sequence[Problem], processes: int) -> None:
     """Let several processes fill DeepGEMM's cache on disk: it takes seconds for each configuration."""
-    # Dealt out in turn: the slow compilations of large M would otherwise meet in one share.
-    shares = [shapes[i::processes] for i in range(min(processes, len(shapes)))]
+    in_processes(_compile, folder, shapes, processes)
+
+
+def in_processes(
+    work: Callable[[Path | None, Sequence[T]], None], folder: Path | None, tasks: Sequence[T], processes: int
+) -> None:
+    """Deal `tasks` out to at most so many processes, each of which calls `work` with the folder and its share."""
+    # In turn: tasks that take long, such as those of a large M, would otherwise meet in one share.
+    shares = [tasks[i::processes] for i in range(min(processes, len(tasks)))]
     with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn")) as pool:
-        for future in [pool.submit(_compile, folder, share) for share in shares]:
+        for future in [pool.submit(work, folder, share) for share in shares]:
             future.result()

@@ -14,7 +14,8 @@ FP8_PEERS = (*DEEP_GEMM, "cublaslt", "triton")
 OURS = ("barrow", "barrow_prefetch")
 # Who is compared with whom, each side as the fastest of some contenders. Like with like first: one launch after the
 # other on both sides.
-AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+Against = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
+AGAINST: Against = {
     "deep_gemm": (("barrow",), ("deep_gemm",)),
     "deep_gemm_best": (OURS, DEEP_GEMM),
     "cublaslt": (OURS, ("cublaslt",)),
@@ -22,6 +23,14 @@ AGAINST: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fp8_best": (OURS, FP8_PEERS),
     "bf16": (OURS, ("bf16",)),
 }
+# A layer of experts on DeepGEMM's kernels comes in several layouts; the fastest for a number of tokens counts.
+LAYERS = ("deep_gemm_indices", "deep_gemm_ends", "deep_gemm_masked")
+LAYERS_PDL = tuple(f"{name}_pdl" for name in LAYERS)
+AGAINST_LAYERS: Against = {"deep_gemm": (OURS, LAYERS), "deep_gemm_best": (OURS, (*LAYERS, *LAYERS_PDL))}
+
+# What tells a row from others, as it is written: of groups, and of all else.
+PLACE_OF_GROUPS = {"kind": "", "load": "groups ", "shape": "shape "}
+PLACE = {"m": "M=", "n": "N=", "k": "K="}
 
 
 def fastest(row: Row, names: Sequence[str]) -> str | None:
@@ -42,27 +51,53 @@ def speedups(rows: Sequence[Row], names: Sequence[str], ours: Sequence[str] = OU
     ]
 
 
-def summary(rows: Sequence[Row]) -> list[Row]:
-    """Per range of M and per peer: geometric mean and worst of the speed-ups, and the distance to the floor."""
+def timed(rows: Sequence[Row]) -> list[Row]:
+    """Those with a time of barrow's."""
+    return [row for row in rows if fastest(row, OURS) is not None]
+
+
+def place_of(row: Row) -> dict[str, str]:
+    """The keys that tell this row from others, and how they are written."""
+    return PLACE_OF_GROUPS if "load" in row else {key: text for key, text in PLACE.items() if key in row}
+
+
+def ratios(rows: Sequence[Row], against: Against) -> Row:
+    """Per peer the geometric mean and the worst of the speed-ups, and the distance to the floor; all rows are timed."""
+    found: Row = {"over_floor": geometric_mean([row["us"][fastest(row, OURS)] / row["floor_us"] for row in rows])}
+    for label, (ours, names) in against.items():
+        if pairs := speedups(rows, names, ours):
+            worst, where = min(pairs, key=lambda pair: pair[0])
+            found[label] = {
+                "geomean": geometric_mean([ratio for ratio, _ in pairs]),
+                "worst": worst,
+                "worst_at": {key: where[key] for key in place_of(where)},
+            }
+    return found
+
+
+def summary(rows: Sequence[Row], against: Against = AGAINST) -> list[Row]:
+    """`ratios` per range of M."""
     result = []
     for low, high in M_RANGES:
-        timed = [(row, mine) for row in rows if low <= row["m"] <= high and (mine := fastest(row, OURS)) is not None]
-        if not timed:
-            continue
-        line: Row = {
-            "m": [min(row["m"] for row, _ in timed), max(row["m"] for row, _ in timed)],
-            "over_floor": geometric_mean([row["us"][mine] / row["floor_us"] for row, mine in timed]),
-        }
-        for label, (ours, names) in AGAINST.items():
-            if ratios := speedups([row for row, _ in timed], names, ours):
-                worst, where = min(ratios, key=lambda pair: pair[0])
-                line[label] = {
-                    "geomean": geometric_mean([ratio for ratio, _ in ratios]),
-                    "worst": worst,
-                    "worst_at": {key: where[key] for key in ("m", "n", "k") if key in where},
-                }
-        result.append(line)
+        if part := [row for row in timed(rows) if low <= row["m"] <= high]:
+            ms = [row["m"] for row in part]
+            result.append({"m": [min(ms), max(ms)], **ratios(part, against)})
     return result
+
+
+def summary_of_groups(rows: Sequence[Row]) -> list[Row]:
+    """`ratios` per kind of groups, per load of each kind, and of all."""
+    parts: dict[str, list[Row]] = {}
+    for row in timed(rows):
+        for name in (row["kind"], f"{row['kind']} {row['load']}", "all"):
+            parts.setdefault(name, []).append(row)
+    return [{"of": name, **ratios(part, AGAINST)} for name, part in parts.items()]
+
+
+def summary_of_layers(rows: Sequence[Row]) -> list[Row]:
+    """`ratios` per range of M, and of all."""
+    found = summary(rows, AGAINST_LAYERS)
+    return [*found, {"of": "all", **ratios(timed(rows), AGAINST_LAYERS)}] if found else []
 
 
 def header(names: Sequence[str], nk: bool) -> str:
@@ -74,26 +109,55 @@ def header(names: Sequence[str], nk: bool) -> str:
 
 def line(row: Row, names: Sequence[str]) -> str:
     """One row: microseconds of the floor and of every contender, and the ratio of the best FP8 peer to barrow."""
-
-    def cell(name: str) -> str:
-        return f"{row['us'][name]:9.2f}" if name in row["us"] else f"{'-':>9}"
-
-    (ratio, _), *_ = speedups([row], FP8_PEERS) or [(float("nan"), row)]
     shape = f"{row['m']:5d} " + (f"{row['n']:6d} {row['k']:6d} " if "n" in row else "")
     kernel = f"  {row['kernel'].removeprefix('fp8_gemm_nt_bf16_')}" if "kernel" in row else ""
-    return f"{shape}{row['floor_us']:8.2f} {' '.join(map(cell, names))} {ratio:6.2f}{kernel}"
+    return f"{shape}{times(row, names, 9, FP8_PEERS)}{kernel}"
 
 
-def summary_lines(rows: Sequence[Row]) -> list[str]:
-    """`summary` in words, and who has no time for what reason."""
+def times(row: Row, names: Sequence[str], width: int, peers: Sequence[str]) -> str:
+    """Columns of the floor, of every contender in this width, and of the ratio of the best peer to barrow."""
+
+    def cell(name: str) -> str:
+        return f"{row['us'][name]:{width}.2f}" if name in row["us"] else f"{'-':>{width}}"
+
+    (ratio, _), *_ = speedups([row], peers) or [(float("nan"), row)]
+    return f"{row['floor_us']:8.2f} {' '.join(map(cell, names))} {ratio:6.2f}"
+
+
+def group_header(names: Sequence[str]) -> str:
+    """Above the lines of `group_line`."""
+    columns = " ".join(f"{name:>13}" for name in names)
+    return f"{'kind':10} {'groups':>13} {'shape':>11} {'floor':>8} {columns} {'ratio':>6}"
+
+
+def group_line(row: Row, names: Sequence[str]) -> str:
+    """As `line`, of a row of groups."""
+    return f"{row['kind']:10} {row['load']:>13} {row['shape']:>11} {times(row, names, 13, DEEP_GEMM)}"
+
+
+def layer_header(names: Sequence[str]) -> str:
+    """Above the lines of `layer_line`; of DeepGEMM's contenders the layouts suffice."""
+    columns = " ".join(f"{name.removeprefix('deep_gemm_'):>11}" for name in names)
+    return f"{'M':>5} {'experts':>7} {'floor':>8} {columns} {'ratio':>6}"
+
+
+def layer_line(row: Row, names: Sequence[str]) -> str:
+    """As `line`, of a whole layer: how many experts have a token, and the ratio of the fastest layout."""
+    return f"{row['m']:5d} {row['active']:7.1f} {times(row, names, 11, (*LAYERS, *LAYERS_PDL))}"
+
+
+def summary_lines(rows: Sequence[Row], parts: Sequence[Row]) -> list[str]:
+    """A summary in words, and who has no time for what reason."""
     lines = []
-    for part in summary(rows):
-        low, high = part["m"]
-        lines.append(f"M {low}..{high}: {part['over_floor']:.2f}x the floor")
+    for part in parts:
+        name = part["of"] if "of" in part else "M {}..{}".format(*part["m"])
+        lines.append(f"{name}: {part['over_floor']:.2f}x the floor")
         for label in AGAINST:
             if label in part:
                 worst = part[label]
-                where = " ".join(f"{key.upper()}={value}" for key, value in worst["worst_at"].items())
+                where = " ".join(
+                    f"{place_of(worst['worst_at'])[key]}{value}" for key, value in worst["worst_at"].items()
+                )
                 lines.append(
                     f"  against {label:15} geomean {worst['geomean']:.3f}x, worst {worst['worst']:.3f}x at {where}"
                 )

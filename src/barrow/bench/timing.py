@@ -18,6 +18,8 @@ Call = Callable[[], object]
 # Four times the 50 MB of an H100's L2 cache, over three times an H200's.
 ROTATED_BYTES = 200 * 2**20
 MOST_COPIES = 16
+# In a graph, at least.
+LAUNCHES = 32
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def replay_us(graph: torch.cuda.CUDAGraph, launches: int) -> float:
     return float(start.elapsed_time(stop)) * 1e3 / launches
 
 
-def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int = 32, rounds: int = 7) -> dict[str, Timing]:
+def interleaved(
+    contenders: Mapping[str, Sequence[Call]], launches: int = LAUNCHES, rounds: int = 7
+) -> dict[str, Timing]:
     """Time each contender's calls, all contenders in turn within every round. One that raises gets the reason."""
     graphs: dict[str, tuple[torch.cuda.CUDAGraph, int]] = {}
     failures: dict[str, str] = {}

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from barrow.bench.measure import Settings, measure
 from barrow.bench.providers import PEERS, providers, warm_deep_gemm
 from barrow.bench.serve import BLOCK, SERVE_MS, measure_steps
 from barrow.bench.shapes import Problem
-from barrow.bench.summary import header, line, summary, summary_lines
+from barrow.bench.summary import header, line, summary
+from barrow.cli.bench_mixture import measure_experts, measure_grouped, report, say, say_missing, warmed
 from barrow.cli.shape_options import config_nk, nk, positive, writable
 
 FAILED = 1
@@ -50,7 +50,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     what.add_argument(
         "--serve-like", action="store_true", help="a DeepSeek-V3 decoder block's layers in sequence, as one graph"
     )
-    parser.add_argument("--m", type=positive, nargs="+", help="rows of activations; 1 to 8192 by default")
+    what.add_argument(
+        "--grouped", action="store_true", help="products of experts, in the layouts and shapes of DeepGEMM's tests"
+    )
+    what.add_argument(
+        "--experts", action="store_true", help="a layer of DeepSeek-V3's experts, from tokens in bfloat16 to their sum"
+    )
+    parser.add_argument(
+        "--m", type=positive, nargs="+", help="rows of activations; 1 to 8192 by default, with --experts 1 to 512"
+    )
     parser.add_argument("--tp", type=positive, help="GPUs that the layers of --config are split over; 1 by default")
     parser.add_argument("--seed", type=int, help="of --shapes unseen; 0 by default")
     how = parser.add_argument_group("how")
@@ -72,13 +80,20 @@ def _problems(options: argparse.Namespace) -> list[Problem]:
     refuse = options.parser.error
     if options.tp and not options.config:
         refuse("--tp needs --config")
-    unseen = options.shapes == UNSEEN and not (options.nk or options.config or options.serve_like)
+    mixture = _mixture(options)
+    unseen = options.shapes == UNSEEN and not (options.nk or options.config or options.serve_like or mixture)
     if options.seed is not None and not unseen:
         refuse("--seed needs --shapes unseen")
     if unseen:
         if options.m:
             refuse("--shapes unseen draws M too; leave --m out")
         return shapes.unseen(options.seed or 0)
+    if mixture:
+        if options.l2 == "warm" or options.quant:
+            refuse(f"{mixture} has weights cold and says itself what it quantises; leave --l2 warm and --quant out")
+        if options.grouped and options.m:
+            refuse("--grouped has the M of DeepGEMM's tests; leave --m out")
+        return []
     if options.serve_like:
         if options.l2 == "warm":
             refuse("--serve-like walks through more weights than the L2 cache holds; leave --l2 warm out")
@@ -89,32 +104,32 @@ def _problems(options: argparse.Namespace) -> list[Problem]:
     return shapes.grid(nks, options.m or shapes.MS)
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)
+def _mixture(options: argparse.Namespace) -> str:
+    """The option that asks for experts, if one does."""
+    return "--grouped" if options.grouped else "--experts" if options.experts else ""
 
 
 def _measure(options: argparse.Namespace, problems: list[Problem]) -> Row:
     """Measure and print; what the JSON holds."""
     machine = this_machine()
+    if options.grouped:
+        return measure_grouped(options, machine)
+    if options.experts:
+        return measure_experts(options, machine)
     contenders, missing = providers(options.against, options.deep_gemm)
-    for name, why in missing.items():
-        _say(f"{name} is left out: {why}")
+    say_missing(missing)
     names = [contender.name for contender in contenders]
     if options.warm and "deep_gemm" in names:
-        started = time.perf_counter()
-        warm_deep_gemm(options.deep_gemm, problems, options.warm)
-        _say(f"DeepGEMM's cache filled in {time.perf_counter() - started:.0f} s")
-    _say(f"{machine.gpu}, driver {machine.driver}, torch {machine.torch}, barrow {machine.barrow} ({machine.commit})")
+        warmed(lambda: warm_deep_gemm(options.deep_gemm, problems, options.warm))
+    say(machine.title())
     settings = Settings(cold=options.l2 == "cold", quantise=options.quant or options.serve_like)
-    _say(header(names, nk=not options.serve_like))
+    say(header(names, nk=not options.serve_like))
     if options.serve_like:
         ms = list(dict.fromkeys(m for m, _, _ in problems))
-        rows = measure_steps(machine, contenders, ms, lambda row: _say(line(row, names)))
+        rows = measure_steps(machine, contenders, ms, lambda row: say(line(row, names)))
     else:
-        rows = measure(machine, contenders, problems, settings, lambda row: _say(line(row, names)))
-    for text in summary_lines(rows):
-        _say(text)
-    return {"machine": machine.as_json(), "settings": settings.as_json(), "summary": summary(rows), "rows": rows}
+        rows = measure(machine, contenders, problems, settings, lambda row: say(line(row, names)))
+    return report(machine, settings, rows, summary(rows))
 
 
 def _draw(data: Row, path: Path) -> int:
@@ -124,7 +139,7 @@ def _draw(data: Row, path: Path) -> int:
         print(f"barrow bench: no plots: {error}; pip install 'barrow[bench]'", file=sys.stderr)
         return FAILED
     for written in draw(data, path):
-        _say(str(written))
+        say(str(written))
     return 0
 
 
