@@ -111,7 +111,7 @@ def rows_of_tiles(tile: Tile, m: int, groups: int) -> float:
     if groups == 0:
         return -(-m // tile.block_m)
     active, tiles = likely_groups(m, groups), m / tile.block_m
-    return active if tiles <= 0.75 * active else tiles + active / 2
+    return active if tiles <= 0.9 * active else tiles + active / 2
 
 
 def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
