@@ -10,8 +10,13 @@ import pytest
 import torch
 
 import barrow
+import barrow.deep_gemm
 from barrow import cli, launcher
+from barrow.bench import experts
+from barrow.bench.expert_layers import ALIGNMENT, LAYOUTS, DeepGemmLayer, Layout
+from barrow.bench.grouped_problems import GroupedProblem
 from barrow.bench.providers import Activation, Bf16, CublasLt, Weight, activation, result, weight
+from barrow.cli import bench_mixture
 
 # Triton compiles its launchers with the C compiler of the machine.
 CAN_TRITON = importlib.util.find_spec("triton") is not None and bool(shutil.which("gcc") or shutil.which("clang"))
@@ -61,6 +66,53 @@ def test_the_triton_contender_takes_any_shape(m: int, n: int, k: int, device: to
     triton_gemm.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out)
     want = barrow.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out_dtype=torch.float32)
     assert float((out.float() - want).norm() / want.norm()) < 0.005
+
+
+def test_groups_of_every_kind_have_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: torch.device
+) -> None:
+    problems = [
+        GroupedProblem("contiguous", 4, 300, 512, 1024, skewed=True),
+        GroupedProblem("masked", 6, 20, 512, 1024),
+        GroupedProblem("k_grouped", 3, 256, 512, 1024),
+    ]
+    monkeypatch.setattr(bench_mixture, "PROBLEMS", problems)
+    data = run_json("bench", "--grouped", "--against", "bf16", out=tmp_path / "grouped.json")
+    assert [(row["kind"], set(row["us"])) for row in data["rows"]] == [(p.kind, {"barrow"}) for p in problems]
+
+
+def test_a_layer_of_experts_has_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: torch.device) -> None:
+    monkeypatch.setattr(experts, "SIZES", (16, 1024, 512))
+    data = run_json("bench", "--experts", "--m", "1", "70", "--against", "bf16", out=tmp_path / "experts.json")
+    assert [set(row["us"]) for row in data["rows"]] == [{"barrow"}] * 2
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("tokens", [1, 3, 150])
+def test_triton_around_grouped_products_makes_a_layer(
+    layout: Layout, tokens: int, monkeypatch: pytest.MonkeyPatch, device: torch.device
+) -> None:
+    """With barrow in DeepGEMM's place, in a graph, for another routing than the one it was captured with."""
+    if not CAN_TRITON:
+        pytest.skip("Triton or a C compiler for it is not installed here")
+    from barrow.bench import triton_experts
+
+    monkeypatch.setattr(barrow.deep_gemm.utils.layout, "_group_alignment", ALIGNMENT)
+    weights = experts.drawn_experts(16, 1152, 512)
+    layer = DeepGemmLayer(barrow.deep_gemm, triton_experts, weights, layout, False)
+    layer.prepare()
+    x = torch.randn(tokens, 1152, device=device, dtype=torch.bfloat16)
+    routing, other = (experts.drawn_routing(tokens, 16, 8, seed) for seed in (0, 1))
+    layer.run(x, routing.ids, routing.weights)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        y = layer.run(x, routing.ids, routing.weights)
+    routing.ids.copy_(other.ids)
+    routing.weights.copy_(other.weights)
+    graph.replay()
+    want = experts.reference(weights, x, other)
+    error = (y.float() - want).norm(dim=1) / want.norm(dim=1)
+    assert float(error.max()) < experts.WRONG_TOKEN
 
 
 def test_peers_take_the_layouts_of_the_benchmark(device: torch.device) -> None:

@@ -85,6 +85,74 @@ def test_the_summary_in_words_names_the_worst_and_the_failures() -> None:
     assert "worst 1.500x at M=8\n" in "\n".join(summary.summary_lines([step], summary.summary([step]))) + "\n"
 
 
+def group_row(kind: str, load: str, shape: str, **us: float) -> Row:
+    return {
+        "m": 9,
+        "kind": kind,
+        "load": load,
+        "shape": shape,
+        "floor_us": 5.0,
+        "us": us,
+        "samples": steady(us),
+        "failed": {},
+    }
+
+
+GROUPS = [
+    group_row("contiguous", "4 x 8192", "6144 x 7168", barrow=10.0, deep_gemm=12.0, deep_gemm_pdl=11.0),
+    group_row("contiguous", "4 x 8192", "4096 x 2048", barrow=10.0, deep_gemm=12.0, deep_gemm_pdl=16.0),
+    group_row("masked", "6 x 20", "6144 x 7168", barrow=20.0, deep_gemm=10.0),
+    group_row("masked", "32 x 20", "6144 x 7168", deep_gemm=10.0),
+]
+
+
+def test_groups_are_summed_up_by_kind_by_load_and_together() -> None:
+    parts = {part["of"]: part for part in summary.summary_of_groups(GROUPS)}
+    assert list(parts) == ["contiguous", "contiguous 4 x 8192", "all", "masked", "masked 6 x 20"]
+    assert parts["contiguous"]["deep_gemm"]["geomean"] == pytest.approx(1.2)
+    assert parts["contiguous"]["deep_gemm_best"]["geomean"] == pytest.approx((1.1 * 1.2) ** 0.5)
+    assert parts["masked"]["deep_gemm"]["worst_at"] == {"kind": "masked", "load": "6 x 20", "shape": "6144 x 7168"}
+    assert parts["all"]["over_floor"] == pytest.approx((2 * 2 * 4) ** (1 / 3))
+    text = "\n".join(summary.summary_lines(GROUPS, list(parts.values())))
+    assert "masked 6 x 20: 4.00x the floor" in text
+    assert "against deep_gemm       geomean 0.500x, worst 0.500x at masked groups 6 x 20 shape 6144 x 7168" in text
+
+
+def test_lines_of_groups_and_layers_stand_under_their_headers() -> None:
+    names = ["barrow", "deep_gemm", "deep_gemm_pdl"]
+    head, text = summary.group_header(names), summary.group_line(GROUPS[0], names)
+    assert head.split() == ["kind", "groups", "shape", "floor", *names, "ratio"]
+    assert len(head) == len(text)
+    assert text.endswith("  5.00         10.00         12.00         11.00   1.10")
+    names = ["barrow", "deep_gemm_ends", "deep_gemm_masked_pdl"]
+    head, text = summary.layer_header(names), summary.layer_line(LAYER[1], names)
+    assert head.split() == ["M", "experts", "floor", "barrow", "ends", "masked_pdl", "ratio"]
+    assert len(head) == len(text)
+    assert text.split() == ["64", "99.5", "70.00", "100.00", "150.00", "130.00", "1.30"]
+
+
+def layer_row(m: int, **us: float) -> Row:
+    size = {"experts": 256, "top_k": 8, "active": 99.5}
+    return {"m": m, **size, "floor_us": 70.0, "us": us, "samples": steady(us), "failed": {}}
+
+
+LAYER = [
+    layer_row(1, barrow=100.0, deep_gemm_indices=120.0, deep_gemm_masked=110.0),
+    layer_row(64, barrow=100.0, deep_gemm_ends=150.0, deep_gemm_masked_pdl=130.0),
+    layer_row(512, barrow=100.0),
+]
+
+
+def test_of_layers_the_fastest_layout_of_each_step_counts() -> None:
+    small, large, together = summary.summary_of_layers(LAYER)
+    assert small["deep_gemm"]["geomean"] == pytest.approx((1.1 * 1.5) ** 0.5)
+    assert small["deep_gemm_best"]["geomean"] == pytest.approx((1.1 * 1.3) ** 0.5)
+    assert small["deep_gemm"]["worst_at"] == {"m": 1}
+    assert (large["m"], "deep_gemm" in large) == ([512, 512], False)
+    assert (together["of"], together["deep_gemm"]) == ("all", small["deep_gemm"])
+    assert summary.summary_of_layers([layer_row(1, deep_gemm_ends=1.0)]) == []
+
+
 def drawn(folder: Path, rows: list[Row], **settings: bool) -> dict[str, str]:
     """Name and text of every plot."""
     files = plot.draw(data(rows, **settings), folder / "run.json")
@@ -122,3 +190,25 @@ def test_a_block_is_drawn_as_time_of_a_step(tmp_path: Path) -> None:
 def test_without_a_peer_there_is_no_ratio_to_draw(tmp_path: Path) -> None:
     assert set(drawn(tmp_path, [row(1, barrow=1.0), row(8, barrow=2.0)])) == {"run-time.svg"}
     assert drawn(tmp_path, [row(1, 128, barrow=1.0), row(8, 256, barrow=2.0)]) == {}
+
+
+def test_groups_are_drawn_as_a_heat_map_for_each_kind(tmp_path: Path) -> None:
+    text = drawn(tmp_path, GROUPS)["run-ratio.svg"]
+    for part in (
+        "rows sorted by expert (N x K)",
+        "6 x 20",
+        "4096 x 2048",
+        ">1.60<",
+        ">0.50<",
+        "against DeepGEMM: geomean",
+    ):
+        assert part in text
+    assert drawn(tmp_path, [group_row("masked", "6 x 20", "1 x 1", barrow=1.0)]) == {}
+
+
+def test_a_layer_is_drawn_as_time_and_ratio_against_tokens(tmp_path: Path) -> None:
+    files = drawn(tmp_path, LAYER, quantise=True)
+    assert set(files) == {"run-time.svg"}
+    for part in ("top 8 of 256", "DeepGEMM + Triton, masked", "floor: bytes or FLOP", "fastest layout"):
+        assert part in files["run-time.svg"]
+    assert "fastest layout" not in drawn(tmp_path, LAYER[2:], quantise=True)["run-time.svg"]

@@ -9,10 +9,12 @@ import pytest
 import torch
 from bench_on_cpu import H100, Peer, pretend
 
+import barrow.deep_gemm
 from barrow import cli
-from barrow.bench import providers, shapes
+from barrow.bench import expert_layers, experts, grouped, providers, shapes
+from barrow.bench.grouped_problems import GroupedProblem
 from barrow.bench.measure import Row
-from barrow.cli import bench
+from barrow.cli import bench, bench_mixture
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,11 @@ from barrow.cli import bench
         (["bench", "--shapes", "other", "--nk", "1x1"], "not allowed with argument --shapes"),
         (["bench", "--serve-like", "--nk", "1x1"], "not allowed with argument --serve-like"),
         (["bench", "--serve-like", "--l2", "warm"], "leave --l2 warm out"),
+        (["bench", "--grouped", "--m", "4"], "--grouped has the M of DeepGEMM's tests; leave --m out"),
+        (["bench", "--grouped", "--quant"], "--grouped has weights cold and says itself what it quantises"),
+        (["bench", "--experts", "--l2", "warm"], "--experts has weights cold"),
+        (["bench", "--experts", "--serve-like"], "not allowed with argument --experts"),
+        (["bench", "--seed", "1", "--experts"], "--seed needs --shapes unseen"),
         (["bench", "--config", "none.json"], "--config none.json: [Errno 2] No such file"),
         (["bench", "--out", "none/x.json"], "argument --out: there is no folder none"),
         (["tune"], "the following arguments are required: --out"),
@@ -63,7 +70,11 @@ def test_a_config_that_is_none(text: str, told: str, tmp_path: Path, capsys: pyt
     assert f"--config {path}: {told}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["bench"], ["bench", "--serve-like"], ["tune", "--out", "x.json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["bench"], ["bench", "--serve-like"], ["bench", "--grouped"], ["bench", "--experts"], ["tune", "--out", "x.json"]],
+    ids=" ".join,
+)
 def test_without_a_gpu_they_say_what_is_missing(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +153,43 @@ def test_deep_gemms_cache_is_filled_first_if_asked(on_cpu: Peer, monkeypatch: py
     monkeypatch.setattr(bench, "warm_deep_gemm", lambda *arguments: asked.append(arguments))
     assert cli.main(["bench", "--nk", "40x256", "--m", "1", "--warm", "3", "--deep-gemm", "dir"]) == 0
     assert asked == [(Path("dir"), [(1, 40, 256)], 3)]
+
+
+def test_groups_are_measured(
+    on_cpu: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_mixture, "PROBLEMS", [GroupedProblem("masked", 3, 10, 40, 256)])
+    monkeypatch.setattr(grouped, "import_deep_gemm", lambda folder: barrow.deep_gemm)
+    asked: list[Any] = []
+    monkeypatch.setattr(grouped, "warm_grouped", lambda *arguments: asked.append(arguments))
+    out = tmp_path / "run.json"
+    assert cli.main(["bench", "--grouped", "--warm", "3", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "masked 3 x 10: " in text
+    assert " 1.50\n" in text
+    assert asked == [(None, 3)]
+    data = json.loads(out.read_text())
+    assert [part["of"] for part in data["summary"]] == ["masked", "masked 3 x 10", "all"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run-ratio.svg", "run.json"]
+    assert cli.main(["bench", "--plot", str(out)]) == 0
+
+
+def test_a_layer_of_experts_is_measured(
+    on_cpu: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(experts, "SIZES", (10, 256, 128))
+    asked: list[Any] = []
+    monkeypatch.setattr(expert_layers, "can_take_part", lambda peers, folder: True)
+    monkeypatch.setattr(expert_layers, "warm_layers", lambda *arguments: asked.append(arguments))
+    out = tmp_path / "run.json"
+    arguments = ["bench", "--experts", "--m", "1", "6", "--against", "bf16", "--warm", "3", "--out", str(out)]
+    assert cli.main(arguments) == 0
+    assert asked == [(None, (10, 256, 128), [1, 6], experts.TOP_K, 3)]
+    assert "all: " in capsys.readouterr().out
+    data = json.loads(out.read_text())
+    assert data["settings"] == {"cold": True, "quantise": True}
+    assert [(row["m"], row["us"]) for row in data["rows"]] == [(1, {"barrow": 2.0}), (6, {"barrow": 2.0})]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run-time.svg", "run.json"]
 
 
 def test_without_matplotlib_the_numbers_are_still_written(
