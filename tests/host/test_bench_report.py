@@ -108,7 +108,7 @@ GROUPS = [
 
 def test_groups_are_summed_up_by_kind_by_load_and_together() -> None:
     parts = {part["of"]: part for part in summary.summary_of_groups(GROUPS)}
-    assert list(parts) == ["contiguous", "contiguous 4 x 8192", "all", "masked", "masked 6 x 20"]
+    assert list(parts) == ["contiguous 4 x 8192", "masked 6 x 20", "contiguous", "masked", "all"]
     assert parts["contiguous"]["deep_gemm"]["geomean"] == pytest.approx(1.2)
     assert parts["contiguous"]["deep_gemm_best"]["geomean"] == pytest.approx((1.1 * 1.2) ** 0.5)
     assert parts["masked"]["deep_gemm"]["worst_at"] == {"kind": "masked", "load": "6 x 20", "shape": "6144 x 7168"}

@@ -169,7 +169,7 @@ def test_groups_are_measured(
     assert " 1.50\n" in text
     assert asked == [(None, 3)]
     data = json.loads(out.read_text())
-    assert [part["of"] for part in data["summary"]] == ["masked", "masked 3 x 10", "all"]
+    assert [part["of"] for part in data["summary"]] == ["masked 3 x 10", "masked", "all"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run-ratio.svg", "run.json"]
     assert cli.main(["bench", "--plot", str(out)]) == 0
 

@@ -124,5 +124,7 @@ def measure_experts(
     rows = []
     for count in tokens:
         rows.append(measure_tokens(machine, layer, contenders, count))
+        # What graphs held is of no use to those of other sizes, and memory must not run out within a capture.
+        torch.cuda.empty_cache()
         tell(rows[-1])
     return rows

@@ -23,6 +23,7 @@ AGAINST: Against = {
     "fp8_best": (OURS, FP8_PEERS),
     "bf16": (OURS, ("bf16",)),
 }
+AGAINST_GROUPS = {name: AGAINST[name] for name in ("deep_gemm", "deep_gemm_best")}
 # A layer of experts on DeepGEMM's kernels comes in several layouts; the fastest for a number of tokens counts.
 LAYERS = ("deep_gemm_indices", "deep_gemm_ends", "deep_gemm_masked")
 LAYERS_PDL = tuple(f"{name}_pdl" for name in LAYERS)
@@ -86,12 +87,12 @@ def summary(rows: Sequence[Row], against: Against = AGAINST) -> list[Row]:
 
 
 def summary_of_groups(rows: Sequence[Row]) -> list[Row]:
-    """`ratios` per kind of groups, per load of each kind, and of all."""
+    """`ratios` per load of each kind of groups, per kind, and of all."""
     parts: dict[str, list[Row]] = {}
-    for row in timed(rows):
-        for name in (row["kind"], f"{row['kind']} {row['load']}", "all"):
-            parts.setdefault(name, []).append(row)
-    return [{"of": name, **ratios(part, AGAINST)} for name, part in parts.items()]
+    for name_of in (lambda row: f"{row['kind']} {row['load']}", lambda row: row["kind"], lambda row: "all"):
+        for row in timed(rows):
+            parts.setdefault(name_of(row), []).append(row)
+    return [{"of": name, **ratios(part, AGAINST_GROUPS)} for name, part in parts.items()]
 
 
 def summary_of_layers(rows: Sequence[Row]) -> list[Row]:
