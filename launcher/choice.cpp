@@ -69,9 +69,9 @@ double likely_groups(const GemmProblem& problem) {
     return groups * (1 - power(1 - 1 / groups, problem.m));
 }
 
-// Groups of about so many rows differ by up to a third, as those of experts do. A tile that is somewhat taller
-// than their mean is taken for the only one of its group; of smaller ones the last is half empty on average.
-// The limit is the one with the least loss on shapes held out.
+// Groups of about so many rows differ by up to a third, as those of experts do. A tile that is somewhat
+// taller than their mean is taken for the only one of its group; of smaller ones the last is half empty on
+// average. The limit is the one with the least loss on shapes held out.
 double rows_of_tiles(const GemmKernel& kernel, const GemmProblem& problem) {
     if (problem.groups == 0) return ceil_div(problem.m, kernel.block_m);
     const double groups = likely_groups(problem), tiles = static_cast<double>(problem.m) / kernel.block_m;

@@ -69,8 +69,8 @@ WRONG_TOO = [
     ),
     (
         Told("indices", (0, 0, -1, -1, 2, -1, 2, 1), 8, 4),
-        "m_indices[7] is 1 but its block of 4 rows begins at row 4 with 2, which counts for all of it; let groups begin "
-        "at multiples of the alignment",
+        "m_indices[7] is 1 but its block of 4 rows begins at row 4 with 2, which counts for all of it; let groups "
+        "begin at multiples of the alignment",
     ),
     (Told("indices", (-1, -1, -1, 2), 4, 4), "m_indices[3] is 2 but its block of 4 rows begins at row 0 with -1"),
     (Told("counts", (3, 4, -1), 4), "masked_m[2] is -1 but needs to be from 0 to max_m = 4"),
