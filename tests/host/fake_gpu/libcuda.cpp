@@ -56,9 +56,10 @@ static_assert(sizeof(Map) <= sizeof(CUtensorMap));
 std::string describe(const Map& map) {
     char text[256];
     snprintf(text, sizeof(text),
-             "{\"cols\": %lu, \"rows\": %lu, \"stride\": %lu, \"box\": [%u, %u], \"element_bytes\": %d, "
-             "\"swizzle\": %d}",
-             map.cols, map.rows, map.stride, map.box_cols, map.box_rows, map.element_bytes, map.swizzle);
+             "{\"cols\": %lu, \"rows\": %lu, \"slabs\": %lu, \"stride\": %lu, \"slab_stride\": %lu, "
+             "\"box\": [%u, %u], \"element_bytes\": %d, \"swizzle\": %d}",
+             map.cols, map.rows, map.slabs, map.stride, map.slab_stride, map.box_cols, map.box_rows,
+             map.element_bytes, map.swizzle);
     return text;
 }
 
@@ -105,9 +106,9 @@ std::string run(const std::string& name, void** parameters, uint32_t grid, uint3
         run_grouped_gemm(a, b, d, a_scale, p);
         snprintf(text, sizeof(text),
                  "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
-                 "\"groups\": %u, \"kind\": %u, \"blocks\": %u, \"slabs\": %lu",
+                 "\"groups\": %u, \"kind\": %u, \"blocks\": %u, \"alignment\": %u",
                  p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.groups, static_cast<uint32_t>(p.kind), p.blocks,
-                 a.slabs);
+                 p.alignment);
         return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
                ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null");
     }
@@ -118,8 +119,8 @@ std::string run(const std::string& name, void** parameters, uint32_t grid, uint3
         run_gemm(name, a, b, d, a_scale, b_scale, p);
         snprintf(text, sizeof(text),
                  "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
-                 "\"prefetch_b\": %u",
-                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.prefetch_b);
+                 "\"prefetch_b\": %u, \"accumulate\": %u",
+                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.prefetch_b, p.accumulate);
         return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
                ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null") +
                ", \"b_scale\": " + (p.b_scale_box_rows > 0 ? describe(b_scale) : "null");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -29,10 +30,17 @@ inline Map read_map(const void* parameter) {
 }
 
 inline float e4m3(uint8_t bits) {
-    const int exponent = bits >> 3 & 15, mantissa = bits & 7;
-    const float magnitude =
-        exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
-    return bits & 0x80 ? -magnitude : magnitude;
+    static const auto values = [] {
+        std::array<float, 256> all;
+        for (int code = 0; code < 256; ++code) {
+            const int exponent = code >> 3 & 15, mantissa = code & 7;
+            const float magnitude =
+                exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+            all[code] = code & 0x80 ? -magnitude : magnitude;
+        }
+        return all;
+    }();
+    return values[bits];
 }
 
 inline uint16_t bf16(float value) {
@@ -73,7 +81,8 @@ inline void run_gemm(const std::string& name, const Map& a, const Map& b, const 
             } else if (is_bf16) {
                 static_cast<uint16_t*>(p.d)[m * p.d_stride_m + n] = bf16(sum);
             } else {
-                static_cast<float*>(p.d)[m * p.d_stride_m + n] = sum;
+                float& place = static_cast<float*>(p.d)[m * p.d_stride_m + n];
+                place = p.accumulate ? place + sum : sum;
             }
         }
         // As measured on an H100: a bulk store that ends inside 16 bytes zeroes the rest of them.
@@ -122,6 +131,8 @@ inline void run_grouped_gemm(const Map& a, const Map& b, const Map& d, const Map
             else
                 static_cast<uint16_t*>(p.d)[slab * p.d_stride_slab + row * p.d_stride_m + n] = bf16(sum);
         }
+        for (int64_t n = p.n; p.d_by_tma && n % 8 != 0; ++n)
+            reinterpret_cast<uint16_t*>(d.address + slab * d.slab_stride + row * d.stride)[n] = 0;
     });
 }
 

@@ -1,0 +1,112 @@
+"""The walk of kernels/group_scheduler.cuh over the tiles of all groups, compiled for the host, a warp of fibers."""
+
+import random
+import subprocess
+from collections import Counter
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+from choice_probe import ROOT, SPECS
+from cxx import compiler
+from grouped_problem import KINDS, TOLD, Told
+
+BLOCKS = sorted({(spec.block_m, spec.block_n) for spec in SPECS if spec.grouped})
+Tile = tuple[int, ...]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if (found := compiler()) is None:
+        pytest.skip("compiling the walk needs a C++ compiler")
+    target = tmp_path_factory.mktemp("walk") / "walk"
+    walks = ", ".join(f"{{{m}, {n}, walk<{m}, {n}>}}" for m, n in BLOCKS)
+    flags = [
+        "-std=c++17",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unknown-pragmas",
+        f"-I{ROOT / 'kernels'}",
+        f"-DWALKS={walks}",
+    ]
+    subprocess.run([found, *flags, "-o", str(target), str(ROOT / "tests/group_walk.cpp")], check=True)
+    return target
+
+
+def many(block_m: int) -> list[tuple[Told, int]]:
+    """More groups and runs than a warp has lanes, around its multiples, and sizes around the tile."""
+    drawn = random.Random(block_m)
+    sizes = [drawn.choice((0, 0, 1, 3, block_m - 1, block_m, block_m + 1)) for _ in range(70)]
+    ends = [sum(sizes[: i + 1]) for i in range(70)]
+    runs = [(3, 31), (1, 1), (4, 32), (4, 1), (-1, 30), (2, 33), (70, 2), (2, 64), (0, 32), (5, 32), (5, 70), (6, 1)]
+    indices = [index for index, length in runs for _ in range(length)]
+    return [
+        (Told("ends", tuple(ends), ends[-1]), 70),
+        (Told("ends", (0,) * 31 + (5,) * 32 + (9,), 9), 64),
+        (Told("counts", tuple(sizes), block_m + 1), 70),
+        (Told("indices", tuple(indices), len(indices)), 70),
+        (Told("indices", tuple(i for i in indices for _ in range(2))[1:], 2 * len(indices) - 1, 2), 70),
+        (Told("indices", (7,) * 100, 100), 8),
+        (Told("indices", tuple(drawn.randint(-1, 3) for _ in range(97)), 97), 3),
+    ]
+
+
+def spans(told: Told, groups: int) -> list[tuple[int, int, int, int]]:
+    """Slab, first row, end and group of every run of rows."""
+    owners = told.owners(groups)
+    if told.kind == "ends":
+        of_group = [[row for row, claimed in enumerate(owners) if g in claimed] for g in range(groups)]
+        return [(0, rows[0], rows[-1] + 1, g) for g, rows in enumerate(of_group) if rows]
+    found = []
+    for (slab, claimed), run in groupby(enumerate(owners), key=lambda at: (at[0] // max(told.rows, 1), at[1])):
+        rows = [row - slab * told.rows for row, _ in run]
+        found += [(slab, rows[0], rows[-1] + 1, g) for g in claimed]
+    return found
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: "x".join(map(str, block)))
+def test_every_row_of_a_group_is_in_one_tile_of_each_column_and_no_other_row_is(
+    block: tuple[int, int], program: Path
+) -> None:
+    block_m, block_n = block
+    cases = [(told, 5) for told in TOLD.values()] + many(block_m)
+    # Columns of tiles, band, along, CTAs.
+    walks = [(1, 1, 0, 1), (3, 1, 0, 1), (3, 2, 1, 1), (3, 7, 0, 5)]
+    asked = [(told, groups, *walks[turn]) for told, groups in cases for turn in range(len(walks))]
+    lines = [
+        f"{block_m} {block_n} {told.rows} {columns * block_n - 3} {band} {along} {KINDS.index(told.kind)} {groups} "
+        f"{told.alignment} {ctas} {len(told.numbers)} {' '.join(map(str, told.numbers))}\n"
+        for told, groups, columns, band, along, ctas in asked
+    ]
+    done = subprocess.run([program], input="".join(lines), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    walked = iter(done.stdout.splitlines())
+    order: list[Tile] = []
+    for told, groups, columns, band, along, ctas in asked:
+        case = f"{told}, {columns} columns, band {band}, along {along}"
+        parts: list[list[Tile]] = []
+        for _ in range(ctas):
+            numbers = list(map(int, next(walked).split()))
+            parts.append([tuple(numbers[i : i + 6]) for i in range(0, len(numbers), 6)])
+        # CTAs take turns in the order in which one alone would go.
+        order = [tile for turn in range(max(map(len, parts))) for part in parts for tile in part[turn : turn + 1]]
+        assert [order[i::ctas] for i in range(ctas)] == parts, case
+        seen: Counter[Tile] = Counter()
+        for m, n, group, slab, first, end in order:
+            # Rows are the inner dimension of the map of A's scales: whole 16 bytes of them.
+            assert m % 4 == 0, case
+            assert slab == (group if told.kind == "counts" else 0), case
+            seen.update((slab, row, group, n) for row in range(max(m, first), min(m + block_m, end)))
+        runs = spans(told, groups)
+        wanted = {
+            (slab, row, group, column * block_n)
+            for slab, first, end, group in runs
+            for row in range(first, end)
+            for column in range(columns)
+        }
+        assert seen == Counter(wanted), case
+        # No tile more than it takes.
+        assert len(order) == columns * sum(-(-(end - first // 4 * 4) // block_m) for _, first, end, _ in runs), case
+    assert next(walked, None) is None
