@@ -57,6 +57,31 @@ class Told:
         spans = list(zip(begins, self.numbers, strict=False))
         return [tuple(g for g, (first, end) in enumerate(spans) if first <= row < end) for row in range(m)]
 
+    def total_rows(self, groups: int) -> int:
+        """Of A, or of all its slabs together."""
+        return self.rows * (groups if self.kind == "counts" else 1)
+
+    def operands(self, p: Grouped) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """A, its scales, B, its scales and the numbers, as the function for this kind takes them."""
+        a, a_scale = p.a, p.a_scale
+        if self.kind == "counts":
+            a, a_scale = (x.view(len(self.numbers), self.rows, x.shape[1]) for x in (a, a_scale))
+        return a, a_scale, p.b, p.b_scale, torch.tensor(self.numbers, dtype=torch.int32, device=a.device)
+
+    def wrong_rows(self, out: Tensor, p: Grouped, before: float | None) -> list[int]:
+        """Rows of `out` that have neither the product of a group that claims them nor, where none does, `before`.
+
+        None: such rows are undefined.
+        """
+        products = p.products().float().to(out.dtype)
+        rows, owners = out.reshape(products.shape[1:]), self.owners(p.b.shape[0])
+        claimed = torch.tensor(
+            [[g in claim for claim in owners] for g in range(p.b.shape[0])], device=out.device
+        ).bool()
+        kept = torch.ones_like(claimed[0]) if before is None else (rows == before).all(1)
+        right = torch.where(claimed.any(0), ((rows == products).all(2) & claimed).any(0), kept)
+        return (~right).nonzero().flatten().tolist()
+
 
 # How groups can lie and what can be wrong with them, for five matrices.
 TOLD: dict[str, Told] = {

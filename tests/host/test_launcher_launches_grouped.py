@@ -21,16 +21,12 @@ from grouped_problem import KINDS, TOLD, Told, grouped_problem
 from reference import integer_problem, product
 KEEP = 77.0
 def grouped(told, n, k, groups=5):
-    "Arguments of the operator but expected_m."
-    p = grouped_problem(told.rows * (groups if told.kind == "counts" else 1), n, k, groups)
-    a, a_scale = p.a, p.a_scale.T.contiguous().T
-    if told.kind == "counts":
-        a = a.view(groups, told.rows, k)
-        a_scale = p.a_scale.view(groups, told.rows, -1)
-        padded = torch.nn.functional.pad(a_scale, (0, 0, 0, -told.rows % 4))
-        a_scale = padded.mT.contiguous().mT[:, :told.rows]
-    numbers = torch.tensor(told.numbers, dtype=torch.int32)
-    return [a, a_scale, p.b, p.b_scale, numbers, KINDS.index(told.kind), told.alignment]
+    "Arguments of the operator but expected_m, with scales as the quantizer lays them out."
+    p = grouped_problem(told.total_rows(groups), n, k, groups)
+    a, a_scale, b, b_scale, numbers = told.operands(p)
+    padded = torch.nn.functional.pad(a_scale, (0, 0, 0, -told.rows % 4))
+    a_scale = padded.mT.contiguous().mT[..., :told.rows, :]
+    return [a, a_scale, b, b_scale, numbers, KINDS.index(told.kind), told.alignment]
 def blank(args):
     return torch.full((*args[0].shape[:-1], args[2].shape[1]), KEEP, dtype=torch.bfloat16)
 def exact(args, out, expected_m=0, kernel=None):
@@ -86,14 +82,10 @@ def check_geometry(launch: dict[str, Any], name: str, n: int, k: int, groups: in
         assert (d["element_bytes"], 16 << d["swizzle"]) == (2, 2 * d["box"][0])
 
 
-# Rows in columns of scales 16 bytes apart, as the quantizer lays them out.
-ALIGNED = [name for name, told in TOLD.items() if told.kind == "counts" or told.rows % 4 == 0]
-
-
 def test_every_layout_computes_by_the_chosen_kernel(on_fake_gpu: Run) -> None:
-    code = f"""
+    code = """
 result = []
-for told in map(TOLD.get, {ALIGNED}):
+for told in TOLD.values():
     for n, k in ((1, 16), (136, 48), (24, 300)):
         args = grouped(told, n, k)
         new = on_gpu(ops.m_grouped_fp8_gemm_nt.default, *args, 0)
@@ -101,7 +93,7 @@ for told in map(TOLD.get, {ALIGNED}):
         result.append([exact(args, out), str(new.dtype), list(new.shape) == list(out.shape), new.is_contiguous()])
 """
     result, log = on_fake_gpu(PREAMBLE + code)
-    cases = [(name, n, k) for name in ALIGNED for n, k in ((1, 16), (136, 48), (24, 300))]
+    cases = [(name, n, k) for name in TOLD for n, k in ((1, 16), (136, 48), (24, 300))]
     assert result == [[True, "torch.bfloat16", True, True]] * len(cases)
     launches = gemms(log)
     assert len(launches) == 2 * len(cases)

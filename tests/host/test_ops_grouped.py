@@ -18,38 +18,15 @@ GROUPS = 5
 UNTOUCHED = -12345.0
 
 
-def slabs(p: Grouped, told: Told) -> tuple[Tensor, Tensor]:
-    """A and its scales, as slabs where the groups are told by counts."""
-    if told.kind != "counts":
-        return p.a, p.a_scale
-    shape = len(told.numbers), told.rows
-    return p.a.view(*shape, p.a.shape[1]), p.a_scale.view(*shape, p.a_scale.shape[1])
-
-
-def run(told: Told, a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, **options: Any) -> Tensor:
-    numbers = torch.tensor(told.numbers, dtype=torch.int32)
+def run(told: Told, a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, numbers: Tensor, **options: Any) -> Tensor:
     if told.kind == "counts":
         return barrow.m_grouped_fp8_gemm_nt_masked(a, a_scale, b, b_scale, numbers, **options)
     function = barrow.m_grouped_fp8_gemm_nt if told.kind == "ends" else barrow.m_grouped_fp8_gemm_nt_indexed
     return function(a, a_scale, b, b_scale, numbers, alignment=told.alignment, **options)
 
 
-def total_rows(told: Told, groups: int = GROUPS) -> int:
-    return told.rows * (groups if told.kind == "counts" else 1)
-
-
-def problem(told: Told, n: int, k: int, groups: int = GROUPS) -> Grouped:
-    return grouped_problem(total_rows(told, groups), n, k, groups)
-
-
-def assert_right(out: Tensor, told: Told, p: Grouped, before: float | None) -> None:
-    """Every row has the product of a group that claims it, and what it had `before` where none does."""
-    products = p.products().float().bfloat16()
-    for row, (owners, got) in enumerate(zip(told.owners(p.b.shape[0]), out.reshape(products.shape[1:]), strict=True)):
-        if owners:
-            assert any(torch.equal(got, products[group, row]) for group in owners), f"row {row} of {owners}: {got}"
-        elif before is not None:
-            assert (got == before).all(), f"row {row} is no group's but was written: {got}"
+def problem(told: Told, n: int, k: int) -> Grouped:
+    return grouped_problem(told.total_rows(GROUPS), n, k, GROUPS)
 
 
 @pytest.mark.parametrize("name", TOLD)
@@ -57,14 +34,14 @@ def assert_right(out: Tensor, told: Told, p: Grouped, before: float | None) -> N
 def test_integers_come_out_exactly(name: str, n: int, k: int) -> None:
     told = TOLD[name]
     p = problem(told, n, k)
-    args = *slabs(p, told), p.b, p.b_scale
+    args = told.operands(p)
     new = run(told, *args)
     assert (new.dtype, new.shape) == (torch.bfloat16, (*args[0].shape[:-1], n))
     assert new.is_contiguous()
-    assert_right(new, told, p, None)
+    assert told.wrong_rows(new, p, None) == []
     out = torch.full_like(new, UNTOUCHED)
     assert run(told, *args, out=out) is out
-    assert_right(out, told, p, UNTOUCHED)
+    assert told.wrong_rows(out, p, UNTOUCHED) == []
 
 
 @st.composite
@@ -84,10 +61,10 @@ def tellings(draw: st.DrawFn) -> Told:
 @settings(max_examples=200)
 def test_whatever_is_told(told: Told, expected_m: int | None) -> None:
     p = problem(told, 9, 130)
-    a, a_scale = slabs(p, told)
-    options = {"expected_m": expected_m} if told.kind == "counts" else {}
-    out = torch.full((*a.shape[:-1], 9), UNTOUCHED, dtype=torch.bfloat16)
-    assert_right(run(told, a, a_scale, p.b, p.b_scale, out=out, **options), told, p, UNTOUCHED)
+    args = told.operands(p)
+    options: dict[str, Any] = {"expected_m": expected_m} if told.kind == "counts" else {}
+    out = torch.full((*args[0].shape[:-1], 9), UNTOUCHED, dtype=torch.bfloat16)
+    assert told.wrong_rows(run(told, *args, out=out, **options), p, UNTOUCHED) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,7 +83,7 @@ def test_random_data_by_element_and_tile(kind: Kind) -> None:
     numbers = {"ends": tuple(ends), "indices": tuple(indices), "counts": sizes}[kind]
     told = Told(kind, numbers, 200 if kind == "counts" else rows, 128 if kind == "indices" else 1)
     b, b_scale = torch.stack([p.b for p in problems]), torch.stack([p.b_scale for p in problems])
-    out = run(told, *slabs(Grouped(a, a_scale, b, b_scale), told), b, b_scale).reshape(rows, n)
+    out = run(told, *told.operands(Grouped(a, a_scale, b, b_scale))).reshape(rows, n)
     for start, size, p in zip(starts, sizes, problems, strict=True):
         reference.judge(out[start : start + size], p)
 
@@ -137,32 +114,36 @@ SCALE_LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 def test_strides(kind: Kind, of_b: str, of_scales: str) -> None:
     told = {"ends": TOLD["ends"], "indices": TOLD["indices that nothing aligns"], "counts": TOLD["counts"]}[kind]
     plain = problem(told, 9, 300)
-    a, a_scale = slabs(plain, told)
-    # Slabs of A may be one as well.
+    a, a_scale, b, b_scale, numbers = told.operands(plain)
     lay_out = SCALE_LAYOUTS[of_scales]
-    a, a_scale, b_scale = in_a_wider_tensor(a), lay_out(a_scale), lay_out(plain.b_scale)
-    b = LAYOUTS[of_b](plain.b)
+    a, a_scale, b, b_scale = in_a_wider_tensor(a), lay_out(a_scale), LAYOUTS[of_b](b), lay_out(b_scale)
     p = Grouped(a.reshape(-1, 300), a_scale.reshape(-1, 3), b, b_scale)
     wide = torch.full([size + 4 for size in (*a.shape[:-1], 9)], UNTOUCHED, dtype=torch.bfloat16)
     out = wide[tuple(slice(2, size - 2) for size in wide.shape)]
-    assert_right(run(told, a, a_scale, b, b_scale, out=out), told, p, UNTOUCHED)
+    assert told.wrong_rows(run(told, a, a_scale, b, b_scale, numbers, out=out), p, UNTOUCHED) == []
     out.fill_(UNTOUCHED)
     assert (wide == UNTOUCHED).all()
+
+
+def blank(told: Told, n: int, k: int, groups: int) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Operands of any size, 0 too, and an out."""
+    rows, k_blocks = told.total_rows(groups), reference.blocks(k)
+    p = Grouped(
+        torch.zeros(rows, k).to(reference.E4M3),
+        torch.ones(rows, k_blocks),
+        torch.zeros(groups, n, k).to(reference.E4M3),
+        torch.ones(groups, reference.blocks(n), k_blocks),
+    )
+    args = told.operands(p)
+    return args, torch.full((*args[0].shape[:-1], n), UNTOUCHED, dtype=torch.bfloat16)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("m", "n", "k", "groups"), [(0, 3, 5, 2), (4, 0, 5, 2), (4, 3, 5, 0), (0, 0, 0, 0)])
 def test_empty_dimensions(kind: Kind, m: int, n: int, k: int, groups: int) -> None:
     told = Told(kind, (0,) * (m if kind == "indices" else groups), m)
-    rows = total_rows(told, groups)
-    a, scale = torch.zeros(rows, k).to(reference.E4M3), torch.ones(rows, reference.blocks(k))
-    b, b_scale = (
-        torch.zeros(groups, n, k).to(reference.E4M3),
-        torch.ones(groups, reference.blocks(n), reference.blocks(k)),
-    )
-    args = *slabs(Grouped(a, scale, b, b_scale), told), b, b_scale
-    assert run(told, *args).shape == (*args[0].shape[:-1], n)
-    out = torch.full((*args[0].shape[:-1], n), UNTOUCHED, dtype=torch.bfloat16)
+    args, out = blank(told, n, k, groups)
+    assert run(told, *args).shape == out.shape
     assert (run(told, *args, out=out) == UNTOUCHED).all()
 
 
@@ -170,14 +151,7 @@ def test_empty_dimensions(kind: Kind, m: int, n: int, k: int, groups: int) -> No
 @pytest.mark.parametrize("groups", [0, 2])
 def test_k_of_0_gives_zeros_throughout(kind: Kind, groups: int) -> None:
     told = Told(kind, (0,) * (4 if kind == "indices" else groups), 4)
-    p = Grouped(
-        torch.empty(total_rows(told, groups), 0).to(reference.E4M3),
-        torch.empty(total_rows(told, groups), 0),
-        torch.empty(groups, 3, 0).to(reference.E4M3),
-        torch.empty(groups, 1, 0),
-    )
-    args = *slabs(p, told), p.b, p.b_scale
-    out = torch.full((*args[0].shape[:-1], 3), UNTOUCHED, dtype=torch.bfloat16)
+    args, out = blank(told, 3, 0, groups)
     assert (run(told, *args) == 0).all()
     assert (run(told, *args, out=out) == 0).all()
 
@@ -185,9 +159,9 @@ def test_k_of_0_gives_zeros_throughout(kind: Kind, groups: int) -> None:
 def test_a_scale_that_is_nan_stays_in_its_group() -> None:
     told = TOLD["ends"]
     p = problem(told, 130, 300)
-    clean = run(told, p.a, p.a_scale, p.b, p.b_scale)
+    clean = run(told, *told.operands(p))
     p.b_scale[3] = math.nan
-    out = run(told, p.a, p.a_scale, p.b, p.b_scale)
+    out = run(told, *told.operands(p))
     theirs = torch.tensor([3 in owners for owners in told.owners(GROUPS)])
     assert out[theirs].isnan().all()
     assert torch.equal(out[~theirs], clean[~theirs])
