@@ -64,11 +64,12 @@ class Operands:
         """The same bytes, strides and gaps on another device."""
         guard = self.guard.to(device)
         out = guard.as_strided(self.out.shape, self.out.stride(), self.out.storage_offset())
-        a, a_scale, b, b_scale = (_moved(t, device) for t in (self.a, self.a_scale, self.b, self.b_scale))
+        a, a_scale, b, b_scale = (moved(t, device) for t in (self.a, self.a_scale, self.b, self.b_scale))
         return Operands(a, a_scale, b, b_scale, out, guard)
 
 
-def _moved(t: torch.Tensor, device: torch.device) -> torch.Tensor:
+def moved(t: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The same bytes, strides and gaps on another device."""
     storage = t.as_strided((t.untyped_storage().nbytes() // t.element_size(),), (1,), 0)
     return storage.to(device).as_strided(t.shape, t.stride(), t.storage_offset())
 

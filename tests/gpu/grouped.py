@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from exact import GUARD, OutLayout, ScaleLayout, ceil_div, fp8_rows, guarded_out, laid_out_scale, wrong_values
+from exact import GUARD, OutLayout, ScaleLayout, ceil_div, fp8_rows, guarded_out, laid_out_scale, moved, wrong_values
 from reference import Problem, blocks, product
 
 Kind = Literal["ends", "indices", "counts"]
@@ -45,10 +45,10 @@ class GroupedOperands:
     runs: tuple[tuple[int, int, int, int], ...]
 
     def to(self, device: torch.device) -> "GroupedOperands":
-        """The same values on another device; strides are kept, gaps are not."""
+        """The same bytes, strides and gaps on another device."""
         guard = self.guard.to(device)
         out = guard.as_strided(self.out.shape, self.out.stride(), self.out.storage_offset())
-        tensors = (t.to(device) for t in (self.a, self.a_scale, self.b, self.b_scale, self.groups))
+        tensors = (moved(t, device) for t in (self.a, self.a_scale, self.b, self.b_scale, self.groups))
         a, a_scale, b, b_scale, groups = tensors
         return GroupedOperands(self.case, a, a_scale, b, b_scale, groups, out, guard, self.runs)
 
@@ -106,8 +106,10 @@ def grouped_operands(case: GroupedCase, device: torch.device, seed: int = 0) -> 
         a = a.as_strided((slabs, m, case.k), (m * a.stride(0), a.stride(0), 1), a.storage_offset())
         parts = [laid_out_scale(scales(m), case.a_scale) for _ in range(slabs)]
         strides = parts[0].stride()
-        pitch = ceil_div(max(size * stride for size, stride in zip((m, k_blocks), strides, strict=True)), 4) * 4 + 4
-        storage = torch.full((slabs * pitch,), float("nan"), device=device)
+        extent = max(0, 1 + (m - 1) * strides[0] + (k_blocks - 1) * strides[1])
+        pitch = ceil_div(extent, 4) * 4 + 4
+        # Nothing lies behind the last slab, so that an overrun is one.
+        storage = torch.full(((slabs - 1) * pitch + extent,), float("nan"), device=device)
         a_scale = storage.as_strided((slabs, m, k_blocks), (pitch, *strides))
         # An expanded dimension is written once.
         once = tuple(slice(1) if stride == 0 else slice(None) for stride in strides)

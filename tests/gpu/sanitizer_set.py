@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from exact import Case, expected, operands, wrong_values
-from gemm_kernels import Kernel, all_kernels
+from gemm_kernels import Kernel, all_kernels, grouped_kernels, of_kind
+from grouped import GroupedCase, grouped_expected, grouped_operands
 from reference import BLOCK, same_bits
 
 import barrow
@@ -51,6 +52,46 @@ def gemm_faults(device: torch.device) -> list[str]:
             kernel.run(y)
             if found := wrong_values(y.out.cpu(), expected(x)):
                 faults.append(f"{kernel.name}, {case}: {found}")
+    return faults
+
+
+def grouped_cases(kernel: Kernel) -> list[GroupedCase]:
+    """An empty and a ragged group in each layout, rows of A copied and their scales too; more groups than a warp has
+    lanes, whose tiles overlap."""
+    m, n = kernel.block_m, kernel.block_n
+    return [
+        GroupedCase((3, 0, m + 1), n + 8, 2 * BLOCK + 16, out="bare"),
+        GroupedCase((m - 1, 0, 5), n + 9, BLOCK + 16, "counts", spare=1, out="bare"),
+        GroupedCase((2, 0, m + 3), 24, 130, "indices", 4, a_offset=1, a_scale="row_major", out="bare"),
+        GroupedCase(tuple(i % 3 for i in range(40)), 16, 48, out="bare"),
+    ]
+
+
+def grouped_faults(device: torch.device) -> list[str]:
+    faults = []
+    for kernel in grouped_kernels():
+        for case in grouped_cases(kernel):
+            x = grouped_operands(case, torch.device("cpu"))
+            y = x.to(device)
+            y.run(kernel.index)
+            rows = (-1, case.n)
+            if found := wrong_values(y.out.cpu().reshape(rows), grouped_expected(x).reshape(rows)):
+                faults.append(f"{kernel.name}, {case}: {found}")
+    return faults
+
+
+def accumulation_faults(device: torch.device) -> list[str]:
+    """Where the last row of tiles reaches back, pairs of columns and odd ones."""
+    faults = []
+    for kernel in (*of_kind(torch.float32), *of_kind(torch.float32, row_scales_b=True)):
+        for n in (kernel.block_n + 8, 9):
+            case = Case(kernel.block_m + 5, n, BLOCK + 16, out="bare", row_scales_b=kernel.row_scales_b)
+            x = operands(case, kernel.dtype, torch.device("cpu"))
+            x.out.fill_(3)
+            y = x.to(device)
+            kernel.run(y, accumulate=True)
+            if found := wrong_values(y.out.cpu(), expected(x) + 3):
+                faults.append(f"{kernel.name}, {case}, added: {found}")
     return faults
 
 
@@ -97,12 +138,19 @@ def expert_faults(device: torch.device) -> list[str]:
 
 def main() -> int:
     device = torch.device("cuda")
-    faults = gemm_faults(device) + quantizer_faults(device) + expert_faults(device)
+    faults = [
+        *gemm_faults(device),
+        *grouped_faults(device),
+        *accumulation_faults(device),
+        *quantizer_faults(device),
+        *expert_faults(device),
+    ]
     torch.cuda.synchronize()
     for line in faults:
         print(line)
     print(
-        f"{len(all_kernels())} GEMM kernels, the quantizers and what surrounds experts ran, {len(faults)} wrong results"
+        f"{len(all_kernels())} GEMM kernels, {len(grouped_kernels())} for groups, the quantizers and what surrounds "
+        f"experts ran, {len(faults)} wrong results"
     )
     return 1 if faults else 0
 

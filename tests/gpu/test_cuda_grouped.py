@@ -2,16 +2,20 @@
 
 import itertools
 import random
+import re
+from collections.abc import Callable
 
 import pytest
 import torch
 from exact import OUT_LAYOUTS, SCALE_LAYOUTS
 from gemm_kernels import Kernel, grouped_kernels
-from grouped import KINDS, GroupedCase, grouped_expected, grouped_fault, grouped_operands
+from grouped import KINDS, UNTOUCHED, GroupedCase, grouped_expected, grouped_fault, grouped_operands
+from grouped_problem import TOLD, Grouped, Told, grouped_problem
 from judge import judge
 from reference import BLOCK, Problem, random_problem
 
 import barrow
+from barrow.ops import check_groups
 
 GROUPED = grouped_kernels()
 by_kernel = pytest.mark.parametrize("grouped", GROUPED, ids=[kernel.name for kernel in GROUPED])
@@ -84,6 +88,9 @@ def test_more_tiles_than_sms(grouped: Kernel, device: torch.device) -> None:
         GroupedCase((150 * m + 3, 5, 130 * m), n + 8, k, "indices", BLOCK),
         GroupedCase(tuple(range(1, 300)), 2 * n, 2 * BLOCK, "counts"),
         GroupedCase(tuple(i % 40 for i in range(300)), n + 16, 3 * BLOCK),
+        GroupedCase(tuple(9_000 if i == 37 else i % 41 // 40 for i in range(300)), 2 * n, BLOCK + 16),
+        GroupedCase(tuple(i % 7 for i in range(300)), n + 8, BLOCK, "indices", 4),
+        GroupedCase((0,) * 300, n, BLOCK, spare=5),
     ]
     faults = _faults(grouped, cases, device)
     assert not faults, faults
@@ -114,6 +121,54 @@ def test_what_the_caller_tells_wrongly_touches_no_foreign_memory(device: torch.d
     x.groups[128:] = -(2**31)
     x.run()
     assert (x.out == 77).all()
+
+
+@by_kernel
+@pytest.mark.parametrize("name", TOLD)
+def test_whatever_is_told(name: str, grouped: Kernel, device: torch.device) -> None:
+    """Exact for every kernel, and nothing written that is no group's, with numbers that contradict each other too."""
+    told = TOLD[name]
+    for n, k, rows_adjacent in ((72, 208, True), (130, 300, False)):
+        p = grouped_problem(told.total_rows(5), n, k, 5, device)
+        a, a_scale, *others = told.operands(p)
+        if rows_adjacent:
+            padded = torch.nn.functional.pad(a_scale, (0, 0, 0, -told.rows % 4), value=float("nan"))
+            a_scale = padded.mT.contiguous().mT[..., : told.rows, :]
+        guard = torch.full((a.shape[:-1].numel() + 2, n), UNTOUCHED, device=device, dtype=torch.bfloat16)
+        out = guard[1:-1].view(*a.shape[:-1], n)
+        kind, index = KINDS.index(told.kind), grouped.index
+        torch.ops.barrow.m_grouped_fp8_gemm_nt_with(a, a_scale, *others, kind, told.alignment, 0, index, out=out)
+        assert told.wrong_rows(out, p, UNTOUCHED) == []
+        assert (guard[[0, -1]] == UNTOUCHED).all()
+
+
+@by_kernel
+@pytest.mark.parametrize("where", ["one for all", "within each other's rows", "far apart"])
+def test_slabs_and_matrices_in_any_place(where: str, grouped: Kernel, device: torch.device) -> None:
+    """As maps see them: strides between slabs of zero, less than those between rows, and past 2^32 bytes."""
+    told, n, k = TOLD["counts"], 72, 208
+
+    def placed(x: torch.Tensor) -> torch.Tensor:
+        count, rows, columns = x.shape
+        if where == "one for all":
+            return x[:1].expand(x.shape)
+        if where == "within each other's rows":
+            return x.view(torch.uint8).transpose(0, 1).contiguous().transpose(0, 1).view(x.dtype)
+        pitch = 2**30 + 16
+        storage = torch.empty((count - 1) * pitch + rows * columns, dtype=torch.uint8, device=device)
+        far = storage.as_strided(x.shape, (pitch, columns, 1))
+        far.copy_(x.view(torch.uint8))
+        return far.view(x.dtype)
+
+    plain = grouped_problem(told.total_rows(5), n, k, 5, device)
+    a, a_scale, b, b_scale, numbers = told.operands(plain)
+    a, b = placed(a), placed(b)
+    if where == "one for all":
+        a_scale, b_scale = a_scale[:1].expand(a_scale.shape), b_scale[:1].expand(b_scale.shape)
+    p = Grouped(a.reshape(-1, k), a_scale.reshape(-1, a_scale.shape[2]), b, b_scale)
+    out = torch.full((5, told.rows, n), UNTOUCHED, device=device, dtype=torch.bfloat16)
+    torch.ops.barrow.m_grouped_fp8_gemm_nt_with(a, a_scale, b, b_scale, numbers, 2, 1, 0, grouped.index, out=out)
+    assert told.wrong_rows(out, p, UNTOUCHED) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,19 +203,83 @@ def test_a_row_has_the_same_bits_wherever_it_lies(device: torch.device) -> None:
 
 
 def test_a_graph_is_replayed_with_other_groups(device: torch.device) -> None:
-    x = grouped_operands(GroupedCase((40, 10, 0, 30), 264, 520), device)
-    y = grouped_operands(GroupedCase((0, 61, 19, 0), 264, 520), device)
+    shape, sizes = (264, 520), [(40, 10, 0, 30), (0, 61, 19, 0), (80, 0, 0, 0), (0, 0, 0, 80)]
+    x, *others = (grouped_operands(GroupedCase(each, *shape), device, seed) for seed, each in enumerate(sizes))
     x.run()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         x.run()
-    for source in (y, x, y):
-        for target, value in ((x.a, source.a), (x.a_scale, source.a_scale), (x.b, source.b)):
-            target.copy_(value.clone())
-        x.b_scale.copy_(source.b_scale.clone())
-        x.groups.copy_(source.groups.clone())
+    for other in (*others, others[0]):
+        for name in ("a", "a_scale", "b", "b_scale", "groups"):
+            getattr(x, name).copy_(getattr(other, name))
         graph.replay()
-        assert torch.equal(x.out, grouped_expected(source)) or source is x
+        assert torch.equal(x.out, grouped_expected(other))
+
+
+def test_the_host_never_waits(device: torch.device) -> None:
+    calls = [grouped_operands(GroupedCase((40, 0, 30), 72, 200, kind), device) for kind in KINDS]
+    for x in calls:
+        x.run()
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for x in calls:
+            x.run()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def _by_function(told: Told, p: Grouped, out: torch.Tensor) -> None:
+    args = told.operands(p)
+    if told.kind == "ends":
+        barrow.m_grouped_fp8_gemm_nt(*args, alignment=told.alignment, out=out)
+    elif told.kind == "indices":
+        barrow.m_grouped_fp8_gemm_nt_indexed(*args, alignment=told.alignment, out=out)
+    else:
+        barrow.m_grouped_fp8_gemm_nt_masked(*args, out=out)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_debug_mode_tells_what_is_wrong(name: str, device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says of each is tested on the CPU; here, that a GPU's groups are read, and before anything is written."""
+    told, n = TOLD[name], 72
+    p = grouped_problem(told.total_rows(5), n, 200, 5, device)
+    out = torch.full((told.total_rows(5), n), UNTOUCHED, device=device, dtype=torch.bfloat16)
+    shaped = out.view(5, told.rows, n) if told.kind == "counts" else out
+    checks: dict[str, Callable[[torch.Tensor], None]] = {
+        "ends": lambda numbers: check_groups.check_group_ends(numbers, told.rows, told.alignment),
+        "indices": lambda numbers: check_groups.check_m_indices(numbers, 5, told.alignment),
+        "counts": lambda numbers: check_groups.check_masked_m(numbers, told.rows),
+    }
+    monkeypatch.setattr("barrow.ops.grouped._CHECK_GROUPS", True)
+    try:
+        checks[told.kind](torch.tensor(told.numbers))
+    except RuntimeError as wrong:
+        with pytest.raises(RuntimeError, match=re.escape(str(wrong))):
+            _by_function(told, p, shaped)
+        assert (out == UNTOUCHED).all()
+    else:
+        _by_function(told, p, shaped)
+        assert told.wrong_rows(out, p, UNTOUCHED) == []
+
+
+def test_the_debug_mode_cannot_look_into_a_capture(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = TOLD["ends"]
+    p = grouped_problem(told.rows, 72, 200, 5, device)
+    args = told.operands(p)
+    out = torch.full((told.rows, 72), UNTOUCHED, device=device, dtype=torch.bfloat16)
+    barrow.m_grouped_fp8_gemm_nt(*args, out=out)
+    torch.cuda.synchronize()
+    monkeypatch.setattr("barrow.ops.grouped._CHECK_GROUPS", True)
+    with (
+        pytest.raises(
+            RuntimeError, match=r"cannot be checked while a CUDA graph is captured.*unset BARROW_CHECK_GROUPS"
+        ),
+        torch.cuda.graph(torch.cuda.CUDAGraph()),
+    ):
+        barrow.m_grouped_fp8_gemm_nt(*args, out=out)
+    barrow.m_grouped_fp8_gemm_nt(*args, out=out)
+    assert told.wrong_rows(out, p, UNTOUCHED) == []
 
 
 def test_every_grouped_kernel_is_listed() -> None:

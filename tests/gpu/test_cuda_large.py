@@ -3,6 +3,7 @@
 import pytest
 import torch
 from exact import wrong_values
+from grouped import KINDS
 from reference import BLOCK, Problem, blocks, product
 
 import barrow
@@ -83,6 +84,48 @@ def test_scales_far_apart(device: torch.device) -> None:
     far = torch.zeros(2 * pitch + m, device=device).as_strided((m, 3), (1, pitch))
     far.copy_(p.a_scale)
     _assert_exact(barrow.fp8_gemm_nt(p.a, far, p.b, p.b_scale), p)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_whose_matrices_have_more_than_2_to_31_elements(kind: str, device: torch.device) -> None:
+    n, k, sizes = 8200, 8192, [7, 0, 130, 1] * 8 + [300]
+    count, max_m = len(sizes), max(sizes)
+    assert count * n * k > 2**31
+    b = _integers(count * n, k, device).view(count, n, k)
+    b_scale = _scales(count * blocks(n), k, device).view(count, blocks(n), -1)
+    rows = count * max_m if kind == "counts" else 128 * sum(map(blocks, sizes))
+    a, a_scale = _integers(rows, k, device), _scales(rows, k, device)
+    out = torch.zeros(rows, n, dtype=torch.bfloat16, device=device)
+    told, firsts = torch.tensor(sizes, dtype=torch.int32, device=device), torch.arange(count) * max_m
+    if kind != "counts":
+        padded = torch.tensor([128 * blocks(size) for size in sizes])
+        firsts = padded.cumsum(0) - padded
+        told = (firsts + torch.tensor(sizes)).int().to(device)
+    if kind == "ends":
+        barrow.m_grouped_fp8_gemm_nt(a, a_scale, b, b_scale, told, alignment=128, out=out)
+    elif kind == "indices":
+        indices = torch.arange(count, dtype=torch.int32).repeat_interleave(padded).to(device)
+        barrow.m_grouped_fp8_gemm_nt_indexed(a, a_scale, b, b_scale, indices, out=out)
+    else:
+        slabs = a.view(count, max_m, k), a_scale.view(count, max_m, -1)
+        barrow.m_grouped_fp8_gemm_nt_masked(*slabs, b, b_scale, told, out=out.view(count, max_m, n))
+    for group, (first, size) in enumerate(zip(firsts.tolist(), sizes, strict=True)):
+        mine = slice(first, first + size)
+        _assert_exact(out[mine], Problem(a[mine], a_scale[mine], b[group], b_scale[group]))
+
+
+def test_slabs_of_more_than_2_to_31_elements(device: torch.device) -> None:
+    count, max_m, n, k = 3, 30_000, 24_584, 272
+    assert count * max_m * n > 2**31
+    a, b = _integers(count * max_m, k, device).view(count, max_m, k), _integers(count * n, k, device).view(count, n, k)
+    a_scale = _scales(count * max_m, k, device).view(count, max_m, -1)
+    b_scale = _scales(count * blocks(n), k, device).view(count, blocks(n), -1)
+    told = torch.tensor([max_m, 5, max_m - 3], dtype=torch.int32, device=device)
+    out = torch.zeros(count, max_m, n, dtype=torch.bfloat16, device=device)
+    barrow.m_grouped_fp8_gemm_nt_masked(a, a_scale, b, b_scale, told, out=out)
+    for group, rows in enumerate(told.tolist()):
+        _assert_exact(out[group, :rows], Problem(a[group, :rows], a_scale[group, :rows], b[group], b_scale[group]))
+        assert (out[group, rows:] == 0).all()
 
 
 def test_a_dimension_that_cannot_be_addressed_is_refused(device: torch.device) -> None:
