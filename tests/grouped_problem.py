@@ -69,7 +69,7 @@ class Told:
         return a, a_scale, p.b, p.b_scale, torch.tensor(self.numbers, dtype=torch.int32, device=a.device)
 
     def wrong_rows(self, out: Tensor, p: Grouped, before: float | None) -> list[int]:
-        """Rows of `out` that have neither the product of a group that claims them nor, where none does, `before`.
+        """Rows of `out` that have neither products of groups that claim them nor, where none does, `before`.
 
         None: such rows are undefined.
         """
@@ -79,7 +79,9 @@ class Told:
             [[g in claim for claim in owners] for g in range(p.b.shape[0])], device=out.device
         ).bool()
         kept = torch.ones_like(claimed[0]) if before is None else (rows == before).all(1)
-        right = torch.where(claimed.any(0), ((rows == products).all(2) & claimed).any(0), kept)
+        # Columns of one row are tiles of their own, so where several groups claim it each may be another's.
+        one_of_them = ((rows == products) & claimed[..., None]).any(0).all(1)
+        right = torch.where(claimed.any(0), one_of_them, kept)
         return (~right).nonzero().flatten().tolist()
 
 
