@@ -45,7 +45,8 @@ def fp8_gemm_nt(
             (programmatic dependent launch), which hides most of a small product's start. Only for what that work does
             not write, such as the weights of a model; `a` and `a_scale` are waited for as ever. Without effect on
             shapes whose kernel is faster when it starts in its turn.
-        accumulate: add the product to `out`, which has to be float32: gradients of weights.
+        accumulate: add the product to `out`, which has to be float32: gradients of weights. On a GPU a sum below 2^-126
+            becomes zero, as the PTX ISA says of additions in memory.
 
     Returns:
         `out`, or a new contiguous [M, N] tensor on the device of `a`.
