@@ -29,7 +29,8 @@ COLUMNS = {
     "result": "result",
 }
 
-# Runs in the new environment: every operator on the CPU, against float64.
+# Runs in the new environment on the CPU: the GEMM and its quantizers against float64, a layer of experts, which has the
+# other operators, against its unquantised weights.
 CHECK = """
 import json, platform, time
 import torch
@@ -47,6 +48,15 @@ exact_a = a.double() * a_scale.double().repeat_interleave(128, 1)[:, :k]
 exact_b = b.double() * b_scale.double().repeat_interleave(128, 0)[:n].repeat_interleave(128, 1)[:, :k]
 error = ((d - exact_a @ exact_b.T).abs().max() / (exact_a.abs() @ exact_b.abs().T).max()).item()
 assert error < 2**-20, f"fp8_gemm_nt is wrong by {error}"
+gate, up, down = torch.randn(3, 64, k), torch.randn(3, 64, k), torch.randn(3, k, 64)
+ids, routing = torch.arange(2 * m).view(m, 2) % 3, torch.rand(m, 2)
+with torch.no_grad():
+    y = barrow.Fp8Experts.from_weights(gate, up, down)(x, ids, routing)
+inner = torch.nn.functional.silu(torch.einsum("mk,eik->mei", x, gate)) * torch.einsum("mk,eik->mei", x, up)
+every = torch.einsum("mei,eki->mek", inner, down)
+want = (every.gather(1, ids[..., None].expand(m, 2, k)) * routing[..., None]).sum(1)
+off = ((y - want).norm() / want.norm()).item()
+assert off < 0.1, f"Fp8Experts is off by {off}"
 barrow.launcher.verify_pack(barrow.launcher.pack_path())
 driver = barrow.launcher.driver()
 print(json.dumps({
@@ -96,7 +106,8 @@ def table(rows: list[dict[str, Any]], wheel: Path) -> str:
             "# The wheel in fresh environments",
             "",
             "Written by `tools/wheel_matrix.py`. Each row is a new environment with the torch that pip takes.",
-            "The wheel is installed there and imported; every operator runs on the CPU and is held against float64.",
+            "The wheel is installed there and imported. The GEMM runs on the CPU and is held against float64, a layer of experts",
+            "against its unquantised weights.",
             "",
             f"`{wheel.name}`, SHA-256 `{digest}`, on {platform.system()} {platform.machine()} with {libc}.",
             "",
