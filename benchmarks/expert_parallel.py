@@ -9,17 +9,14 @@ one after the other, since the host waits for the numbers of tokens; the slowest
 
 import argparse
 import json
-import os
-import tempfile
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
 import torch
 import torch.distributed as dist
+from gpu_processes import add_gpus, joined, run
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
 
 from barrow import Fp8Experts
 from barrow.bench.machine import this_machine
@@ -83,18 +80,8 @@ def measure(
 
 
 def worker(rank: int, world: int, store: str, options: argparse.Namespace) -> None:
-    torch.cuda.set_device(rank)
-    device = torch.device("cuda", rank)
-    dist.init_process_group(
-        "nccl",
-        init_method=f"file://{store}",
-        rank=rank,
-        world_size=world,
-        timeout=timedelta(minutes=2),
-        device_id=device,
-    )
     rows = []
-    with torch.no_grad():
+    with joined(rank, world, store) as device, torch.no_grad():
         one = whole(options, device)
         split = ExpertParallel(take_experts(one, experts_of(options.experts, rank, world)))
         for tokens in options.tokens:
@@ -111,25 +98,18 @@ def worker(rank: int, world: int, store: str, options: argparse.Namespace) -> No
         shape = {name: getattr(options, name) for name in ("experts", "hidden", "inner", "top_k")}
         result = {"machine": this_machine().as_json(), "gpus": world, **shape, "rows": rows}
         options.out.write_text(json.dumps(result, indent=2))
-    dist.destroy_process_group()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gpus", type=int, default=2)
+    add_gpus(parser)
     parser.add_argument("--experts", type=int, default=256)
     parser.add_argument("--hidden", type=int, default=7168)
     parser.add_argument("--inner", type=int, default=2048, help="features between gate and down")
     parser.add_argument("--top-k", type=int, default=8)
     parser.add_argument("--tokens", type=int, nargs="+", default=TOKENS, help="of all GPUs, at least one for each")
     parser.add_argument("--out", type=Path, help="JSON file")
-    options = parser.parse_args()
-    if torch.cuda.device_count() < options.gpus:
-        parser.error(f"--gpus is {options.gpus}, but torch sees {torch.cuda.device_count()}")
-    # In-switch reduction needs a fabric manager that not every machine gives to its users.
-    os.environ.setdefault("NCCL_NVLS_ENABLE", "0")
-    with tempfile.TemporaryDirectory() as folder:
-        spawn(worker, args=(options.gpus, f"{folder}/store", options), nprocs=options.gpus)
+    run(worker, parser)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,13 @@ of a CUDA graph, and the slowest process counts.
 
 import argparse
 import json
-import os
-import tempfile
-from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
 import torch
 import torch.distributed as dist
+from gpu_processes import add_gpus, joined, run
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
 
 import barrow
 from barrow import Fp8Linear
@@ -108,18 +105,8 @@ def measure(inner: int, m: int, rank: int, world: int, device: torch.device) -> 
 
 
 def worker(rank: int, world: int, store: str, options: argparse.Namespace) -> None:
-    torch.cuda.set_device(rank)
-    device = torch.device("cuda", rank)
-    dist.init_process_group(
-        "nccl",
-        init_method=f"file://{store}",
-        rank=rank,
-        world_size=world,
-        timeout=timedelta(minutes=2),
-        device_id=device,
-    )
     rows = []
-    with torch.no_grad():
+    with joined(rank, world, store) as device, torch.no_grad():
         for inner in options.inner:
             for m in options.ms:
                 row = measure(inner, m, rank, world, device)
@@ -133,22 +120,15 @@ def worker(rank: int, world: int, store: str, options: argparse.Namespace) -> No
                     )
     if rank == 0 and options.out is not None:
         options.out.write_text(json.dumps({"machine": this_machine().as_json(), "gpus": world, "rows": rows}, indent=2))
-    dist.destroy_process_group()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gpus", type=int, default=2)
+    add_gpus(parser)
     parser.add_argument("--inner", type=int, nargs="+", default=INNERS, help="features between the layers")
     parser.add_argument("--ms", type=int, nargs="+", default=MS)
     parser.add_argument("--out", type=Path, help="JSON file")
-    options = parser.parse_args()
-    if torch.cuda.device_count() < options.gpus:
-        parser.error(f"--gpus is {options.gpus}, but torch sees {torch.cuda.device_count()}")
-    # In-switch reduction needs a fabric manager that not every machine gives to its users.
-    os.environ.setdefault("NCCL_NVLS_ENABLE", "0")
-    with tempfile.TemporaryDirectory() as folder:
-        spawn(worker, args=(options.gpus, f"{folder}/store", options), nprocs=options.gpus)
+    run(worker, parser)
 
 
 if __name__ == "__main__":
