@@ -56,6 +56,8 @@ class Tile(Hashable, Protocol):
     @property
     def cluster_k(self) -> int: ...
     @property
+    def cluster_n(self) -> int: ...
+    @property
     def ctas_per_sm(self) -> int: ...
     @property
     def swapped(self) -> bool: ...
@@ -85,15 +87,15 @@ class Sample:
 
 
 def resident_clusters(tile: Tile, num_sms: int) -> int:
-    filled = FILLED_SMS[min(tile.cluster_k, len(FILLED_SMS)) - 1]
-    return num_sms * filled // SMS * tile.ctas_per_sm // tile.cluster_k
+    size = tile.cluster_k * tile.cluster_n
+    return num_sms * FILLED_SMS[min(size, len(FILLED_SMS)) - 1] // SMS * tile.ctas_per_sm // size
 
 
 def walk(tile: Tile, m: int, n: int, k: int) -> tuple[int, bool]:
     """The band, and whether it is of columns, as launcher/choice.cpp walks over D."""
     along = tile.block_m > SQUARE and k >= WORTH_ALONG
     across, onward = (n, m) if along else (m, n)
-    block = tile.block_n if along else tile.block_m
+    block = tile.block_n * tile.cluster_n if along else tile.block_m
     if across * k <= RESIDENT_BYTES:
         return -(-across // block), along
     return (512 if onward * k <= RESIDENT_BYTES else 2048) // block, along
@@ -118,7 +120,8 @@ def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
     """Bytes that L2 cannot keep between two bands, or between two groups of the tiles that run at once."""
     band, along = walk(tile, m, n, k)
     across, onward = (n, m) if along else (m, n)
-    block, other = (tile.block_n, tile.block_m) if along else (tile.block_m, tile.block_n)
+    columns = tile.block_n * tile.cluster_n
+    block, other = (columns, tile.block_m) if along else (tile.block_m, columns)
     across_tiles, onward_tiles = -(-across // block), -(-onward // other)
     band = min(band, across_tiles)
     again = 0
@@ -132,13 +135,13 @@ def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
 @cache
 def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> tuple[float, ...]:
     """What the coefficients are multiplied with, in the order of CostModel."""
-    columns = -(-n // tile.block_n)
-    tiles, resident = int(rows_of_tiles(tile, m, groups) * columns), resident_clusters(tile, gpu.num_sms)
-    waves, running = -(-tiles // resident), min(tiles, resident)
+    columns = -(-n // (tile.block_n * tile.cluster_n))
+    clusters, resident = int(rows_of_tiles(tile, m, groups) * columns), resident_clusters(tile, gpu.num_sms)
+    waves, running = -(-clusters // resident), min(clusters, resident)
     k_blocks = -(-k // (128 * tile.cluster_k))
     matrices = likely_groups(m, groups) if groups else 1
     stage = (min(m / matrices, tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
-    load = tiles * tile.cluster_k / gpu.num_sms * k_blocks * stage
+    load = clusters * tile.cluster_k * tile.cluster_n / gpu.num_sms * k_blocks * stage
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us
     again = matrices * bytes_again(tile, -(-m // groups) if groups else m, n, k, running)
@@ -261,6 +264,7 @@ class _Installed:
     block_m: int
     block_n: int
     cluster_k: int
+    cluster_n: int
     ctas_per_sm: int
     swapped: bool = False
     grouped: bool = False
@@ -280,7 +284,9 @@ def check_formula(gpu: Gpu) -> None:
     ):
         for candidate in launcher.choose(m, n, k, "bf16", gpu.num_sms, gpu.memory_gb_s, groups=groups):
             kernel, said = kernels[candidate["kernel"]], candidate["predicted_us"]
-            tile = _Installed(kernel["block_m"], kernel["block_n"], kernel["cluster_k"], kernel["ctas_per_sm"])
+            tile = _Installed(
+                kernel["block_m"], kernel["block_n"], kernel["cluster_k"], kernel["cluster_n"], kernel["ctas_per_sm"]
+            )
             ours = predict(CostModel(**kernel["cost"]), tile, m, n, k, groups, gpu)
             # The launcher's costs are float32.
             if abs(ours - said) > 1e-5 * said:

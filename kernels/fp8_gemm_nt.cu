@@ -9,6 +9,8 @@
 // The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order. With few
 // rows of A, SWAPPED lays B on wgmma's 64 rows and A on its narrow side, and the sums are D transposed.
 //
+// Beside each other along N, the CLUSTER_N CTAs of a cluster load each tile of A together.
+//
 // GROUPED, rows of A come in groups, each multiplied by a matrix of its own: only the walk over tiles and
 // where they lie differ.
 //
@@ -122,12 +124,14 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
             // Arrivals: the thread that loads, and every thread that copies scales.
             mbarrier_init(shared.full_at(stage), scales_by_tma ? 1 : 1 + kWarp);
             // Copied scales are written by threads, so every thread that reads them tells so itself.
-            mbarrier_init(shared.empty_at(stage), scales_by_tma ? kMathThreads / kWarp : kMathThreads);
+            // The other CTA's math warps read what is loaded here for both.
+            mbarrier_init(shared.empty_at(stage), (scales_by_tma ? kMathThreads / kWarp : kMathThreads) +
+                                                      (kClusterN - 1) * kMathThreads / kWarp);
         }
         if constexpr (kClusterK > 1) mbarrier_init(shared.landed, 1);
         mbarrier_init_fence();
     }
-    if constexpr (kClusterK > 1)
+    if constexpr (kClusterK * kClusterN > 1)
         cluster_sync();
     else
         __syncthreads();
@@ -148,5 +152,10 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
             else if (kGrouped || elect_lane())
                 produce<false>(shared, maps, params, rank, threadIdx.x % kWarp);
         }
+    }
+    // A CTA stays as long as the other one may arrive at its barriers.
+    if constexpr (kClusterN > 1) {
+        __syncwarp();
+        cluster_sync();
     }
 }

@@ -15,13 +15,13 @@ struct GroupTile {
     uint32_t end;    // to here
 };
 
-template <uint32_t kBlockM, uint32_t kBlockN>
+template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterN>
 class GroupScheduler {
 public:
     using Tile = GroupTile;
 
     __device__ __forceinline__ explicit GroupScheduler(const GroupedGemmParams& params)
-        : params_(params), columns_(ceil_div(params.n, kBlockN)), next_(blockIdx.x) {
+        : params_(params), columns_(ceil_div(params.n, kBlockN * kClusterN)), next_(blockIdx.x / kClusterN) {
         read(0);
     }
 
@@ -31,7 +31,7 @@ public:
             const uint32_t later = __ballot_sync(kAllLanes, next_ < tiles_);
             if (later != 0) {
                 take(__ffs(later) - 1, tile);
-                next_ += gridDim.x;
+                next_ += gridDim.x / kClusterN;
                 return true;
             }
             next_ -= __shfl_sync(kAllLanes, tiles_, kWarp - 1);
@@ -60,7 +60,7 @@ private:
         // The last tile does not reach back, as it does where there are no groups: what of it is empty is not
         // multiplied.
         tile.m = begin + place.row * kBlockM;
-        tile.n = place.column * kBlockN;
+        tile.n = (place.column * kClusterN + blockIdx.x % kClusterN) * kBlockN;
     }
 
     // Lets every lane have the group of one entry from `base` on, and `tiles_` count the tiles up to its

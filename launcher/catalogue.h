@@ -38,7 +38,8 @@ struct GemmKernel {
     int stages;
     int row_scales_b;  // 1 where each row of B has a scale of its own
     int grouped;       // 1 where groups of rows of A have matrices of their own
-    int cluster_k;
+    int cluster_k;     // CTAs that split the K of a tile
+    int cluster_n;     // CTAs that have tiles beside each other along N
     int warpgroups;
     int threads;
     int smem_bytes;  // dynamic
@@ -48,6 +49,10 @@ struct GemmKernel {
     CostModel cost;
     Image image;
 };
+
+// CTAs of a cluster, and the columns of D that their tiles cover.
+inline int cluster_size(const GemmKernel& kernel) { return kernel.cluster_k * kernel.cluster_n; }
+inline int cluster_columns(const GemmKernel& kernel) { return kernel.block_n * kernel.cluster_n; }
 
 struct AuxKernel {
     const char* name;

@@ -83,9 +83,10 @@ double rows_of_tiles(const GemmKernel& kernel, const GemmProblem& problem) {
 double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t running) {
     const Walk walked = walk(kernel, problem);
     const uint32_t m = problem.m, n = problem.n;
-    const uint32_t rows = ceil_div(m, kernel.block_m), columns = ceil_div(n, kernel.block_n);
+    const uint32_t rows = ceil_div(m, kernel.block_m);
+    const uint32_t columns = ceil_div(n, cluster_columns(kernel));
     const uint32_t across = walked.along ? columns : rows, onward = walked.along ? rows : columns;
-    const int block = walked.along ? kernel.block_n : kernel.block_m;
+    const int block = walked.along ? cluster_columns(kernel) : kernel.block_m;
     const double k = problem.k;
     const double across_bytes = (walked.along ? n : m) * k, onward_bytes = (walked.along ? m : n) * k;
 
@@ -111,14 +112,14 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const CostModel& cost = kernel.cost;
     const double matrices = problem.groups == 0 ? 1 : likely_groups(problem);
-    const uint32_t columns = ceil_div(problem.n, kernel.block_n);
+    const uint32_t columns = ceil_div(problem.n, cluster_columns(kernel));
     const auto clusters = static_cast<int64_t>(rows_of_tiles(kernel, problem) * columns);
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
     const double waves = static_cast<double>((clusters + resident - 1) / resident);
     const int64_t running = std::min(clusters, resident);
     const uint32_t k_blocks = ceil_div(ceil_div(problem.k, kScaleBlock), kernel.cluster_k);
 
-    const double tiles_per_sm = static_cast<double>(clusters * kernel.cluster_k) / problem.num_sms;
+    const double tiles_per_sm = static_cast<double>(clusters * cluster_size(kernel)) / problem.num_sms;
     const double stage = (std::min<double>(problem.m / matrices, kernel.block_m) + kernel.block_n) /
                          (kernel.block_m + kernel.block_n);
     const double load = tiles_per_sm * k_blocks * stage;
@@ -140,12 +141,12 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
 
 }  // namespace
 
-int64_t tiles(const GemmKernel& kernel, int64_t m, int64_t n) {
-    return int64_t{ceil_div(m, kernel.block_m)} * ceil_div(n, kernel.block_n);
+int64_t clusters_of(const GemmKernel& kernel, int64_t m, int64_t n) {
+    return int64_t{ceil_div(m, kernel.block_m)} * ceil_div(n, cluster_columns(kernel));
 }
 
 int resident_clusters(const GemmKernel& kernel, int num_sms) {
-    const int size = kernel.cluster_k;
+    const int size = cluster_size(kernel);
     const int filled = kFilledSms[std::min<size_t>(size, std::size(kFilledSms)) - 1];
     return static_cast<int>(int64_t{num_sms} * filled / kSms * kernel.ctas_per_sm / size);
 }
@@ -158,7 +159,7 @@ Walk walk(const GemmKernel& kernel, const GemmProblem& problem) {
     const bool along = kernel.block_m > kSquare && problem.k >= kWorthAlong;
     const int64_t m = walked_rows(problem), n = problem.n, k = problem.k;
     const int64_t across = along ? n : m, other = along ? m : n;
-    const int block = along ? kernel.block_n : kernel.block_m;
+    const int block = along ? cluster_columns(kernel) : kernel.block_m;
     if (across * k <= kResidentBytes) return {ceil_div(across, block), along};
     return {(other * k <= kResidentBytes ? 512u : 2048u) / block, along};
 }
@@ -169,7 +170,7 @@ Walk walk(const GemmKernel& kernel, const GemmProblem& problem) {
 // anyway.
 bool overlaps(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k, int num_sms) {
     const bool shares_b = m > kernel.block_m && kernel.cluster_k == 1;
-    const bool few_rounds = tiles(kernel, m, n) <= 2 * resident_clusters(kernel, num_sms);
+    const bool few_rounds = clusters_of(kernel, m, n) <= 2 * resident_clusters(kernel, num_sms);
     return !(shares_b && few_rounds && k >= kLongK);
 }
 

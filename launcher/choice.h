@@ -35,8 +35,8 @@ struct Candidate {
     bool measured;  // named by the table of measured choices
 };
 
-// Tiles that cover D, and clusters, of one tile each, that run at once.
-int64_t tiles(const GemmKernel& kernel, int64_t m, int64_t n);
+// Clusters whose tiles cover D, one a CTA or, with split K, one in all, and clusters that run at once.
+int64_t clusters_of(const GemmKernel& kernel, int64_t m, int64_t n);
 int resident_clusters(const GemmKernel& kernel, int num_sms);
 
 // How the walk over D goes: GemmParams::band and GemmParams::along.

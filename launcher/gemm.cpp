@@ -13,9 +13,6 @@ namespace {
 
 using namespace cuda;
 
-// Rows of A that one load brings: those of a tile, or where A has fewer, no more than that takes.
-int64_t a_box_rows(const GemmKernel& kernel, int64_t m) { return std::min<int64_t>(m, kernel.block_m); }
-
 GemmProblem problem_of(const GemmShape& shape, const Device& device) {
     return {shape.m,
             shape.n,
@@ -104,11 +101,11 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     }
 
     // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.
-    int64_t clusters = tiles(kernel, shape.m, shape.n);
+    int64_t clusters = clusters_of(kernel, shape.m, shape.n);
     if (kernel.cluster_k == 1)
         clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
     void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &b_scale_map, &params};
-    scope.launch(kernel, clusters * kernel.cluster_k, overlap, pointers);
+    scope.launch(kernel, clusters * cluster_size(kernel), overlap, pointers);
 }
 
 }  // namespace barrow

@@ -28,11 +28,12 @@ const GemmKernel& choose(const GemmProblem& problem, const GemmKernel* wanted, c
         device.index, device.name);
 }
 
-// The most tiles that the groups can have: each may end and, where nothing aligns it, begin inside of one.
-int64_t most_tiles(const GemmKernel& kernel, const GroupedShape& shape) {
+// The most clusters that the tiles of all groups can make: each may end and, where nothing aligns it, begin
+// inside of one.
+int64_t most_clusters(const GemmKernel& kernel, const GroupedShape& shape) {
     const int64_t rows = shape.slabs == 1 ? rules::ceil_div(shape.m, kernel.block_m) + 2 * shape.groups
                                           : shape.slabs * rules::ceil_div(shape.m, kernel.block_m);
-    return rows * rules::ceil_div(shape.n, kernel.block_n);
+    return rows * rules::ceil_div(shape.n, cluster_columns(kernel));
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     const Walk walked = walk(kernel, problem);
     params.band = walked.band;
     params.along = walked.along;
-    params.a_box_rows = std::min<int64_t>(shape.m, kernel.block_m);
+    params.a_box_rows = a_box_rows(kernel, shape.m);
     params.a_scale_box_rows = scale_box_rows(args.a_scale, a_scale, kernel.block_m);
     params.d_by_tma = storable_by_tma(d_rows);
     params.layout = static_cast<const int32_t*>(args.groups.data());
@@ -91,10 +92,10 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     if (params.a_scale_box_rows > 0)
         encode(a_scale_map, TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
 
-    const int64_t grid =
-        std::min<int64_t>(most_tiles(kernel, shape), resident_clusters(kernel, scope.device().num_sms));
+    const int64_t clusters =
+        std::min<int64_t>(most_clusters(kernel, shape), resident_clusters(kernel, scope.device().num_sms));
     void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &a_scale_map, &params};
-    scope.launch(kernel, grid, true, pointers);
+    scope.launch(kernel, clusters * cluster_size(kernel), true, pointers);
 }
 
 }  // namespace barrow

@@ -62,7 +62,7 @@ LaunchScope::LaunchScope(const TensorView& tensor)
       stream_(static_cast<CUstream>(current_stream(tensor.device_index))) {}
 
 void LaunchScope::launch(const GemmKernel& kernel, int64_t grid, bool overlap, void** params) const {
-    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, kernel.cluster_k,
+    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, cluster_size(kernel),
             kernel.smem_bytes, overlap, stream_, params);
 }
 

@@ -67,6 +67,10 @@ TmaMatrix scale_rows(const TensorView& scale) {
             stride,       slabs.count, slab_stride_bytes(slabs, kFloat, k_blocks * stride)};
 }
 
+int64_t a_box_rows(const GemmKernel& kernel, int64_t m) {
+    return std::min<int64_t>(m, kernel.block_m / kernel.cluster_n);
+}
+
 int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block) {
     const int64_t bytes = rows.cols * kFloat;
     const bool adjacent = rows.cols == 1 || scale.strides[Slabs(scale).rows] == 1;

@@ -17,6 +17,10 @@ struct Operand {
 // [rows, K], or [slabs, rows, K], whose last stride is 1.
 Operand addressable(const TensorView& tensor, const LaunchScope& scope);
 
+// Rows of A that one load brings: of a tile those that one CTA loads, or where A has fewer, no more than that
+// takes.
+int64_t a_box_rows(const GemmKernel& kernel, int64_t m);
+
 // Scales of rows: a row of one scale each per block of K, of every slab.
 TmaMatrix scale_rows(const TensorView& scale);
 

@@ -52,7 +52,13 @@ template <>
 struct AccessOf<true> {
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const GroupTile& tile) {
-        tma_load(smem, map, full, kb * kScaleBlock, tile.m, tile.slab);
+        if constexpr (kClusterN > 1) {
+            const uint32_t first = cluster_rank() * kPartRows;
+            tma_load_to_all<kClusterN>(smem + first * kScaleBlock, map, full, kb * kScaleBlock,
+                                       tile.m + first, tile.slab);
+        } else {
+            tma_load(smem, map, full, kb * kScaleBlock, tile.m, tile.slab);
+        }
     }
     static __device__ __forceinline__ void load_b(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const GroupTile& tile) {

@@ -13,7 +13,8 @@ struct Multiplier {
     uint32_t first_row;  // of this warpgroup's 64, on A or, swapped, on B
     uint32_t rows;       // descriptor of those rows in stage 0, and of the other operand
     uint32_t columns;
-    uint32_t scale_a;  // address of the scale of A for this thread's first accumulator in stage 0
+    uint32_t scale_a;     // address of the scale of A for this thread's first accumulator in stage 0
+    uint32_t peer_empty;  // barriers of the CTA that loads a part of A for this one too
     // Whether every lane arrives at a stage's barrier, or one for its warp.
     bool every_lane;
 
@@ -26,6 +27,7 @@ struct Multiplier {
           columns(wgmma_descriptor(kSwapped ? shared.a : shared.b)),
           scale_a(shared.scale_a +
                   (kSwapped ? lane % 4 * 2 : first_row + thread / kWarp * 16 + lane / 4) * 4),
+          peer_empty(kClusterN > 1 ? remote_address(shared.empty, cluster_rank() ^ 1) : 0),
           every_lane(every_lane) {}
 
     __device__ __forceinline__ void wait_full() const {
@@ -55,6 +57,9 @@ struct Multiplier {
     __device__ __forceinline__ void release(uint32_t stage) const {
         __syncwarp();
         if (every_lane || lane == 0) mbarrier_arrive(shared.empty_at(stage));
+        if constexpr (kClusterN > 1) {
+            if (lane == 0) mbarrier_arrive_remote(peer_empty + stage * 8);
+        }
     }
 };
 

@@ -32,7 +32,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
                                         uint32_t rank, uint32_t lane) {
     const bool leads = !(kCopiesScales || kGrouped) || lane == 0;
     // Of A and of all scales, which may be written by the kernels in front.
-    uint32_t late_bytes = params.a_box_rows * kScaleBlock;
+    uint32_t late_bytes = params.a_box_rows * kClusterN * kScaleBlock;
     if (!kCopiesScales) late_bytes += (params.a_scale_box_rows + params.b_scale_box_rows) * 4;
     const uint32_t k_blocks = k_blocks_of(params.k, rank);
     const auto load_b = [&](uint32_t stage, uint32_t kb, const Tile& tile) {

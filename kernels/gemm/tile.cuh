@@ -8,6 +8,9 @@ namespace barrow {
 
 constexpr uint32_t kBlockM = BLOCK_M, kBlockN = BLOCK_N, kStages = STAGES;
 constexpr uint32_t kClusterK = CLUSTER_K;  // CTAs that split the K of a tile
+// CTAs with tiles beside each other along N, of which each loads a part of their rows of A for all.
+constexpr uint32_t kClusterN = CLUSTER_N;
+constexpr uint32_t kPartRows = kBlockM / kClusterN;
 constexpr uint32_t kWarpgroups = WARPGROUPS;
 // Which operand lies on wgmma's 64 rows: A, or, where A has too few, B. The other one is on its narrow side.
 constexpr bool kSwapped = SWAPPED;
@@ -99,7 +102,7 @@ struct WalkOf {
 template <>
 struct WalkOf<true> {
     using Params = GroupedGemmParams;
-    using Scheduler = GroupScheduler<kBlockM, kBlockN>;
+    using Scheduler = GroupScheduler<kBlockM, kBlockN, kClusterN>;
 };
 using Params = WalkOf<kGrouped>::Params;
 using Scheduler = WalkOf<kGrouped>::Scheduler;

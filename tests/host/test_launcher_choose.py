@@ -37,7 +37,7 @@ FILLED = (132, 132, 117, 120)
 
 def fits(kernel: GemmKernel, num_sms: int) -> int:
     """Clusters that run at once."""
-    size = kernel["cluster_k"]
+    size = kernel["cluster_k"] * kernel["cluster_n"]
     return num_sms * FILLED[min(size, 4) - 1] // 132 * kernel["ctas_per_sm"] // size
 
 

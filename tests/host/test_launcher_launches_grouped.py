@@ -55,16 +55,19 @@ def check_geometry(launch: dict[str, Any], name: str, n: int, k: int, groups: in
     told = TOLD[name]
     slabs = groups if told.kind == "counts" else 1
     assert (launch["m"], launch["n"], launch["k"], launch["groups"]) == (told.rows, n, k, groups)
-    assert (launch["cluster"], launch["stream"]) == (1, 77)
+    cluster = kernel["cluster_n"]
+    assert (launch["cluster"], launch["stream"]) == (cluster, 77)
     assert (launch["block"], launch["smem"]) == (kernel["threads"], kernel["smem_bytes"])
     assert launch["kind"] == ("ends", "indices", "counts").index(told.kind)
     assert launch["alignment"] == told.alignment
     assert launch["blocks"] == (-(-told.rows // told.alignment) if told.kind == "indices" else groups)
     # CTAs for all tiles there can be, or as many as run at once.
-    block_m, columns = kernel["block_m"], -(-n // kernel["block_n"])
+    block_m, columns = kernel["block_m"], -(-n // (cluster * kernel["block_n"]))
     rows_of_tiles = slabs * -(-told.rows // block_m) + (0 if told.kind == "counts" else 2 * groups)
-    assert launch["grid"] == min(rows_of_tiles * columns, fake_driver.SMS * kernel["ctas_per_sm"])
-    box_rows = min(told.rows, block_m)
+    resident = fake_driver.SMS * kernel["ctas_per_sm"] // cluster
+    assert launch["grid"] == min(rows_of_tiles * columns, resident) * cluster
+    # Of a tile that CTAs load together, a part.
+    box_rows = min(told.rows, block_m // cluster)
     assert launch["a_box_rows"] == box_rows
     for operand, rows, matrices, box in (("a", told.rows, slabs, box_rows), ("b", n, groups, kernel["block_n"])):
         found = launch[operand]
@@ -157,7 +160,7 @@ for kernel, row in enumerate(kernels()):
     launches = gemms(log)
     for kernel, few, many in zip(GROUPED, launches[::2], launches[1::2], strict=True):
         # Three groups of nine rows end and begin inside of tiles.
-        assert few["grid"] == -(-9 // kernel["block_m"]) + 2 * 3
+        assert few["grid"] == (-(-9 // kernel["block_m"]) + 2 * 3) * kernel["cluster_n"]
         assert many["grid"] == fake_driver.SMS * kernel["ctas_per_sm"]
 
 

@@ -71,6 +71,7 @@ class GemmKernel(TypedDict):
     stages: int
     row_scales_b: int
     cluster_k: int
+    cluster_n: int
     warpgroups: int
     threads: int
     smem_bytes: int

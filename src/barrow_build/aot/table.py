@@ -15,6 +15,7 @@ GEMM_NUMBERS = (
     "row_scales_b",
     "grouped",
     "cluster_k",
+    "cluster_n",
     "warpgroups",
     "threads",
     "smem_bytes",

@@ -50,16 +50,17 @@ class GemmSpec:
     """D[M,N] = A[M,K] x B[N,K]^T with tiles of `block_m` x `block_n`, 128 of K a stage.
 
     `cluster_k` CTAs split the K of one tile and add their sums up in a fixed order, which fills the GPU where tiles are
-    few. `warpgroups` math warpgroups split the rows of a tile, or, `swapped`, its columns: then B lies on the 64 rows
-    of wgmma and A, of few rows, on its narrow side. With `row_scales_b` each row of B has a scale of its own, where
-    otherwise 128 share one. A `grouped` kernel multiplies groups of rows of A, which only the GPU knows, each by a
-    matrix of its own in B[G,N,K].
+    few. `cluster_n` CTAs have tiles beside each other along N and load their rows of A together. `warpgroups` math
+    warpgroups split the rows of a tile, or, `swapped`, its columns: then B lies on the 64 rows of wgmma and A, of few
+    rows, on its narrow side. With `row_scales_b` each row of B has a scale of its own, where otherwise 128 share one. A
+    `grouped` kernel multiplies groups of rows of A, which only the GPU knows, each by a matrix of its own in B[G,N,K].
     """
 
     block_m: int
     block_n: int
     stages: int
     cluster_k: int = 1
+    cluster_n: int = 1
     warpgroups: int = 1
     swapped: bool = False
     row_scales_b: bool = False
@@ -73,7 +74,8 @@ class GemmSpec:
         """The one name of this kernel: symbol, manifest row, benchmark row and error message."""
         return (
             f"fp8_gemm_nt_{self.out}_sm{self.arch}_{self.block_m}x{self.block_n}x{SCALE_BLOCK}"
-            f"_s{self.stages}_k{self.cluster_k}_w{self.warpgroups}{'_swapped' if self.swapped else ''}"
+            f"_s{self.stages}_k{self.cluster_k}{f'_n{self.cluster_n}' if self.cluster_n > 1 else ''}"
+            f"_w{self.warpgroups}{'_swapped' if self.swapped else ''}"
             f"{'_rows' if self.row_scales_b else ''}{'_grouped' if self.grouped else ''}"
         )
 
@@ -186,6 +188,7 @@ class GemmSpec:
             "BLOCK_N": str(self.block_n),
             "STAGES": str(self.stages),
             "CLUSTER_K": str(self.cluster_k),
+            "CLUSTER_N": str(self.cluster_n),
             "WARPGROUPS": str(self.warpgroups),
             "SLICES": str(self.slices),
             "SWAPPED": str(int(self.swapped)),
@@ -216,6 +219,10 @@ class GemmSpec:
             (self.stages >= 2, "stages must be at least 2, or loads and math cannot overlap"),
             (self.warpgroups <= 3, "at most 3 math warpgroups: more leave too few registers"),
             (self.cluster_k <= 8, "a portable cluster has at most 8 CTAs"),
+            (
+                self.cluster_n == 1 or (self.cluster_n == 2 and self.grouped and not self.swapped),
+                "cluster_n is 1, or 2 in a kernel that is grouped and not swapped",
+            ),
             (self.cluster_k == 1 or self.waves == 1, "split K takes 64 rows a warpgroup"),
             (
                 not (self.swapped and self.row_scales_b),
