@@ -39,21 +39,23 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
                                       const Tile& tile, uint32_t row, uint32_t column, uint32_t group,
                                       uint32_t thread, const float (&sum)[kColumns / 2]) {
     const bool inside = row < params.m && column < params.n;
-    if (kBf16 && params.d_by_tma && Access::storable(tile, row, kSwapped ? kColumns : kWgmmaM)) {
-        if constexpr (kSwapped)
-            store_by_tma(
-                group, thread, [&] { stage_bf16_transposed<kColumns>(staged, sum, thread); },
-                [&] {
-                    if (inside) Access::store_box(staged, &d_map, column, row, tile);
-                    tma_store_commit();
-                });
-        else
-            store_by_tma(
-                group, thread, [&] { stage_bf16<kColumns>(staged, sum, thread); },
-                [&] {
-                    if (inside) store_staged<kColumns>(staged, &d_map, row, column, params.n, tile);
-                });
-        return;
+    if constexpr (kStaged) {
+        if (params.d_by_tma && Access::storable(params, tile, row, kSwapped ? kColumns : kWgmmaM)) {
+            if constexpr (kSwapped)
+                store_by_tma(
+                    group, thread, [&] { stage_bf16_transposed<kColumns>(staged, sum, thread); },
+                    [&] {
+                        if (inside) Access::store_box(params, staged, &d_map, column, row, tile);
+                        tma_store_commit();
+                    });
+            else
+                store_by_tma(
+                    group, thread, [&] { stage<kColumns>(staged, sum, thread); },
+                    [&] {
+                        if (inside) store_staged<kColumns>(params, staged, &d_map, row, column, tile);
+                    });
+            return;
+        }
     }
     const Target target = Access::target(params, tile);
     if constexpr (kSwapped)
@@ -98,7 +100,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
                                column, group, thread, sum[wave]);
         }
     }
-    if (kBf16 && thread == 0) tma_store_wait_read();  // before shared memory goes away
+    if (kStaged && thread == 0) tma_store_wait_read();  // before shared memory goes away
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
@@ -115,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     if (warp == 0 && elect_lane()) {
         tma_prefetch_map(&a_map);
         tma_prefetch_map(&b_map);
-        if (kBf16 && params.d_by_tma) tma_prefetch_map(&d_map);
+        if (kStaged && params.d_by_tma) tma_prefetch_map(&d_map);
         if (scales_by_tma) tma_prefetch_map(&a_scale_map);
         if (kRowScalesB && scales_by_tma) tma_prefetch_map(&b_scale_map);
         for (uint32_t stage = 0; stage < kStages; ++stage) {
