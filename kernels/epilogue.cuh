@@ -50,9 +50,9 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
     }
 }
 
-// The same in float32, in boxes of 32 columns. A pair of columns is half of a piece, and half a warp writes at
-// once: of four rows, two would meet in the same banks. So odd rows write eight columns where even ones write
-// the eight that lie 16 further or before.
+// The same in float32, in boxes of 32 columns. A pair of columns is half of a piece, and half a warp writes
+// at once: of four rows, two would meet in the same banks. So odd rows write eight columns where even ones
+// write the eight that lie 16 further or before.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void stage_f32(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
     static_assert(kStoreWidth<kBlockN> == kSpan);

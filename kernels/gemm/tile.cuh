@@ -43,8 +43,8 @@ constexpr uint32_t kScaleWidth = kBlockN % 128 == 0  ? 128
                                  : kBlockN % 64 == 0 ? 64
                                  : kBlockN % 32 == 0 ? 32
                                                      : 16;
-// Of a thread and block of K.
-constexpr uint32_t kScalesB = kSwapped ? 1 : kRowScalesB ? kSums / 2 : kBlockN / kScaleWidth;
+// Of a thread and block of K, where 128 rows share one.
+constexpr uint32_t kScalesB = kSwapped ? 1 : kBlockN / kScaleWidth;
 // Scale blocks of B that a tile can touch.
 constexpr uint32_t kBlocksB = kSwapped ? 1 : (kScaleBlock - kScaleWidth + kBlockN - 1) / kScaleBlock + 1;
 

@@ -130,8 +130,8 @@ class GemmSpec:
         return 2 if self.waves == 1 and self._registers_for(2) <= self.math_registers else 1
 
     def _registers_for(self, partial_sums: int) -> int:
-        # A scale for each of a thread's columns.
-        factors = self.accumulators // 2 if self.swapped or self.row_scales_b else 0
+        # Swapped, a scale for each of a thread's columns; scales of B's rows are read as they are needed.
+        factors = self.accumulators // 2 if self.swapped else 0
         return (self.waves + partial_sums) * self.accumulators + factors + BOOKKEEPING_REGISTERS
 
     @property
