@@ -21,11 +21,12 @@ __device__ __forceinline__ void store_transposed(uint32_t address, uint32_t a, u
                  : "memory");
 }
 
-// Greatest width of 16, 32 or 64 columns that divides the tile: one swizzle span of bfloat16.
+// Columns of a box of D: of the swizzle spans, 128, 64 or 32 bytes, the greatest that divides the tile.
+constexpr uint32_t kSpan = 128 / kOutBytes;
 template <uint32_t kBlockN>
-constexpr uint32_t kStoreWidth = kBlockN % 64 == 0   ? 64
-                                 : kBlockN % 32 == 0 ? 32
-                                                     : 16;
+constexpr uint32_t kStoreWidth = kBlockN % kSpan == 0         ? kSpan
+                                 : kBlockN % (kSpan / 2) == 0 ? kSpan / 2
+                                                              : kSpan / 4;
 
 // Writes one warpgroup's 64 rows to `smem` as boxes of 64 rows x kStoreWidth columns, in the swizzle of D's
 // map: the 16-byte pieces of a row are permuted by the row, so that eight rows of one matrix fall into eight
@@ -49,14 +50,46 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
     }
 }
 
+// The same in float32, in boxes of 32 columns. A pair of columns is half of a piece, and half a warp writes
+// at once: of four rows, two would meet in the same banks. So odd rows write eight columns where even ones
+// write the eight that lie 16 further or before.
+template <uint32_t kBlockN>
+__device__ __forceinline__ void stage_f32(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
+    static_assert(kStoreWidth<kBlockN> == kSpan);
+    const uint32_t lane = thread % kWarp;
+    const uint32_t row = thread / kWarp * 16 + lane / 4;  // and the one eight below, in the same swizzle
+    const bool odd = row % 2 != 0;
+    const uint32_t swizzle = row % 8 ^ (odd ? 4 : 0);
+    const uint32_t base = smem + row * 128 + lane % 2 * 8;
+#pragma unroll
+    for (uint32_t j = 0; j < kBlockN / 8; ++j) {
+        const uint32_t piece = (j % 4 * 2 + lane % 4 / 2) ^ swizzle;
+        const uint32_t address = base + j / 4 * (kWgmmaM * 128) + piece * 16;
+        // Chosen, not indexed: an array indexed at run time would live in memory.
+        const auto of = [&](uint32_t i) { return odd ? sum[4 * (j ^ 2) + i] : sum[4 * j + i]; };
+        store_shared_pair(address, of(0), of(1));
+        store_shared_pair(address + 8 * 128, of(2), of(3));
+    }
+}
+
+// Writes one warpgroup's 64 rows to `smem` as boxes of D.
+template <uint32_t kBlockN>
+__device__ __forceinline__ void stage(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
+    if constexpr (kBf16)
+        stage_bf16<kBlockN>(smem, sum, thread);
+    else
+        stage_f32<kBlockN>(smem, sum, thread);
+}
+
 // Hands the staged rows to the copy engine; call from one thread, after the warpgroup has written them.
 template <uint32_t kBlockN>
-__device__ __forceinline__ void store_staged(uint32_t smem, const CUtensorMap* map, uint32_t row,
-                                             uint32_t column, uint32_t columns, const Tile& tile) {
+__device__ __forceinline__ void store_staged(const GemmParams& params, uint32_t smem, const CUtensorMap* map,
+                                             uint32_t row, uint32_t column, const Tile& tile) {
     constexpr uint32_t kWidth = kStoreWidth<kBlockN>;
 #pragma unroll
     for (uint32_t c = 0; c < kBlockN; c += kWidth)
-        if (column + c < columns) Access::store_box(smem + c * kWgmmaM * 2, map, column + c, row, tile);
+        if (column + c < params.n)
+            Access::store_box(params, smem + c * kWgmmaM * kOutBytes, map, column + c, row, tile);
     tma_store_commit();
 }
 

@@ -41,21 +41,23 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
                                       const Tile& tile, uint32_t row, uint32_t column, uint32_t group,
                                       uint32_t thread, const float (&sum)[kColumns / 2]) {
     const bool inside = row < params.m && column < params.n;
-    if (kBf16 && params.d_by_tma && Access::storable(tile, row, kSwapped ? kColumns : kWgmmaM)) {
-        if constexpr (kSwapped)
-            store_by_tma(
-                group, thread, [&] { stage_bf16_transposed<kColumns>(staged, sum, thread); },
-                [&] {
-                    if (inside) Access::store_box(staged, &d_map, column, row, tile);
-                    tma_store_commit();
-                });
-        else
-            store_by_tma(
-                group, thread, [&] { stage_bf16<kColumns>(staged, sum, thread); },
-                [&] {
-                    if (inside) store_staged<kColumns>(staged, &d_map, row, column, params.n, tile);
-                });
-        return;
+    if constexpr (kStaged) {
+        if (params.d_by_tma && Access::storable(params, tile, row, kSwapped ? kColumns : kWgmmaM)) {
+            if constexpr (kSwapped)
+                store_by_tma(
+                    group, thread, [&] { stage_bf16_transposed<kColumns>(staged, sum, thread); },
+                    [&] {
+                        if (inside) Access::store_box(params, staged, &d_map, column, row, tile);
+                        tma_store_commit();
+                    });
+            else
+                store_by_tma(
+                    group, thread, [&] { stage<kColumns>(staged, sum, thread); },
+                    [&] {
+                        if (inside) store_staged<kColumns>(params, staged, &d_map, row, column, tile);
+                    });
+            return;
+        }
     }
     const Target target = Access::target(params, tile);
     if constexpr (kSwapped)
@@ -100,7 +102,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
                                column, group, thread, sum[wave]);
         }
     }
-    if (kBf16 && thread == 0) tma_store_wait_read();  // before shared memory goes away
+    if (kStaged && thread == 0) tma_store_wait_read();  // before shared memory goes away
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
@@ -117,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     if (warp == 0 && elect_lane()) {
         tma_prefetch_map(&a_map);
         tma_prefetch_map(&b_map);
-        if (kBf16 && params.d_by_tma) tma_prefetch_map(&d_map);
+        if (kStaged && params.d_by_tma) tma_prefetch_map(&d_map);
         if (scales_by_tma) tma_prefetch_map(&a_scale_map);
         if (kRowScalesB && scales_by_tma) tma_prefetch_map(&b_scale_map);
         for (uint32_t stage = 0; stage < kStages; ++stage) {
@@ -136,7 +138,11 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     else
         __syncthreads();
 
-    if (threadIdx.x == 0) launch_dependents();
+    if (threadIdx.x == 0) {
+        // A kernel that is chained to this one does not wait, so what is in front of both has to have ended.
+        if (kRowScalesB && !params.chained) wait_for_predecessors();
+        launch_dependents();
+    }
     // The producer waits for itself before it loads A; this is for B and its scales.
     if (!params.prefetch_b) wait_for_predecessors();
 
@@ -151,6 +157,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
                 produce<true>(shared, maps, params, rank, threadIdx.x % kWarp);
             else if (kGrouped || elect_lane())
                 produce<false>(shared, maps, params, rank, threadIdx.x % kWarp);
+            // Whoever waits for this kernel waits for those in front of it as well.
+            if (kRowScalesB && params.chained) wait_for_predecessors();
         }
     }
     // A CTA stays as long as the other one may arrive at its barriers.

@@ -47,12 +47,15 @@ struct GemmParams {
     uint32_t b_scale_box_rows;
     // 1 when B and its scales may be loaded before the kernels in front have ended: they do not write them.
     uint32_t prefetch_b;
-    // 1 when D's address, row stride and row length are multiples of 16 bytes: the copy engine writes whole
-    // 16 bytes.
+    // 1 when the kernel has room to stage D, whose address, row stride and row length are multiples of 16
+    // bytes: the copy engine writes whole 16 bytes.
     uint32_t d_by_tma;
     uint32_t along;
     // 1 when the product is added to D, which is float32 then.
     uint32_t accumulate;
+    // 1 when nothing that the kernel reads or writes is written or read by the kernels in front of it, back
+    // to one of the same kind that is not chained: it starts without them, and ends after them.
+    uint32_t chained;
 };
 
 // Where the groups of rows of A, each with a matrix of its own in B, are told.

@@ -44,8 +44,8 @@ struct GemmKernel {
     int threads;
     int smem_bytes;  // dynamic
     int ctas_per_sm;
-    int store_rows;  // of the box that one bulk store of D covers
-    int store_columns;
+    int store_rows;     // of the box that one bulk store of D covers
+    int store_columns;  // 0: D goes from registers
     CostModel cost;
     Image image;
 };

@@ -71,7 +71,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     params.accumulate = options.accumulate;
 
     const TmaMatrix d_rows = result_rows(d);
-    params.d_by_tma = shape.out == Dtype::bf16 && storable_by_tma(d_rows);
+    params.d_by_tma = kernel.store_columns > 0 && storable_by_tma(d, d_rows);
 
     const TmaMatrix a_scale = scale_rows(args.a_scale), b_scale = scale_rows(args.b_scale);
     params.a_scale_box_rows = scale_box_rows(args.a_scale, a_scale, kernel.block_m);
@@ -84,6 +84,10 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     // A copy of B is written by the kernel right in front of this one.
     const bool overlap = overlaps(kernel, shape.m, shape.n, shape.k, scope.device().num_sms);
     params.prefetch_b = overlap && options.prefetch_b && b.copy == nullptr;
+    // Not with copies either, nor where threads copy scales: they read through an L1 that only a wait renews.
+    params.chained = overlap && options.chained && kernel.row_scales_b && params.a_scale_box_rows > 0 &&
+                     a.copy == nullptr && b.copy == nullptr;
+    if (params.chained) params.prefetch_b = 1;
 
     CUtensorMap a_map, b_map;
     encode(a_map, TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");
@@ -91,13 +95,14 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     // Where params says that the copy engine is not used, the kernel reads no map; any valid one will do.
     CUtensorMap d_map = a_map, a_scale_map = a_map, b_scale_map = a_map;
     if (params.d_by_tma) {
-        encode(d_map, TmaElement::bf16, d_rows, kernel.store_rows, kernel.store_columns, "out");
+        const TmaElement element = shape.out == Dtype::f32 ? TmaElement::f32 : TmaElement::bf16;
+        encode(d_map, element, d_rows, kernel.store_rows, kernel.store_columns, "out");
     }
     if (params.a_scale_box_rows > 0) {
-        encode(a_scale_map, TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
+        encode(a_scale_map, TmaElement::scale, a_scale, 1, params.a_scale_box_rows, "a_scale");
     }
     if (params.b_scale_box_rows > 0) {
-        encode(b_scale_map, TmaElement::f32, b_scale, 1, params.b_scale_box_rows, "b_scale");
+        encode(b_scale_map, TmaElement::scale, b_scale, 1, params.b_scale_box_rows, "b_scale");
     }
 
     // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.

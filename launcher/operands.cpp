@@ -29,6 +29,9 @@ int64_t slab_stride_bytes(const Slabs& slabs, int64_t element_bytes, int64_t oth
     return slabs.count > 1 ? slabs.stride * element_bytes : tma_round_up(otherwise);
 }
 
+// Of an element.
+int64_t result_bytes(const TensorView& d) { return d.dtype == aoti_torch_dtype_float32() ? kFloat : 2; }
+
 }  // namespace
 
 Operand addressable(const TensorView& tensor, const LaunchScope& scope) {
@@ -82,16 +85,16 @@ int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block
 }
 
 TmaMatrix result_rows(const TensorView& d) {
-    constexpr int64_t kBytes = 2;
+    const int64_t bytes = result_bytes(d);
     const Slabs slabs(d);
     const int64_t rows = d.sizes[slabs.rows], n = d.sizes[slabs.cols];
-    const int64_t stride = rows > 1 ? d.strides[slabs.rows] * kBytes : tma_round_up(n * kBytes);
-    return {d.mutable_data(), rows, n, stride, slabs.count, slab_stride_bytes(slabs, kBytes, rows * stride)};
+    const int64_t stride = rows > 1 ? d.strides[slabs.rows] * bytes : tma_round_up(n * bytes);
+    return {d.mutable_data(), rows, n, stride, slabs.count, slab_stride_bytes(slabs, bytes, rows * stride)};
 }
 
-bool storable_by_tma(const TmaMatrix& d) {
-    return tma_aligned(d.address) && tma_aligned(d.row_stride_bytes) && tma_aligned(d.cols * 2) &&
-           tma_aligned(d.slab_stride_bytes);
+bool storable_by_tma(const TensorView& d, const TmaMatrix& rows) {
+    return tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
+           tma_aligned(rows.cols * result_bytes(d)) && tma_aligned(rows.slab_stride_bytes);
 }
 
 }  // namespace barrow

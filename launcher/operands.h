@@ -28,9 +28,9 @@ TmaMatrix scale_rows(const TensorView& scale);
 // are fewer; 0 where the copy engine cannot address them.
 int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block);
 
-// A bfloat16 result. The row length counts for whether the copy engine can store it, because that writes
-// whole 16 bytes: it zeroes what follows a shorter end.
+// A bfloat16 or float32 result. The row length counts for whether the copy engine can store it, because that
+// writes whole 16 bytes: it zeroes what follows a shorter end.
 TmaMatrix result_rows(const TensorView& d);
-bool storable_by_tma(const TmaMatrix& d);
+bool storable_by_tma(const TensorView& d, const TmaMatrix& rows);
 
 }  // namespace barrow

@@ -39,11 +39,18 @@ struct AccessOf {
     }
     // Of the waves of a warpgroup whose rows begin `down` the tile, those that have some.
     static __device__ __forceinline__ uint32_t active_waves(const DenseTile&, uint32_t) { return kWaves; }
-    // Whether the copy engine may store `rows` rows from `row` on: it clips at M.
-    static __device__ __forceinline__ bool storable(const DenseTile&, uint32_t, uint32_t) { return true; }
-    static __device__ __forceinline__ void store_box(uint32_t smem, const CUtensorMap* map, uint32_t column,
-                                                     uint32_t row, const DenseTile&) {
-        tma_store(smem, map, column, row);
+    // Whether the copy engine may write `rows` rows from `row` on: it clips at M.
+    static __device__ __forceinline__ bool storable(const GemmParams& params, const DenseTile& tile,
+                                                    uint32_t row, uint32_t) {
+        return row >= target(params, tile).first;
+    }
+    static __device__ __forceinline__ void store_box(const GemmParams& params, uint32_t smem,
+                                                     const CUtensorMap* map, uint32_t column, uint32_t row,
+                                                     const DenseTile&) {
+        if (!kBf16 && params.accumulate)
+            tma_add(smem, map, column, row);
+        else
+            tma_store(smem, map, column, row);
     }
 };
 
@@ -77,8 +84,7 @@ struct AccessOf<true> {
         return tile.group * params.b_scale_stride_group;
     }
     static __device__ __forceinline__ Target target(const GroupedGemmParams& params, const GroupTile& tile) {
-        constexpr uint32_t kBytes = kBf16 ? 2 : 4;
-        return {static_cast<uint8_t*>(params.d) + tile.slab * params.d_stride_slab * kBytes, tile.first,
+        return {static_cast<uint8_t*>(params.d) + tile.slab * params.d_stride_slab * kOutBytes, tile.first,
                 tile.end};
     }
     static __device__ __forceinline__ uint32_t active_waves(const GroupTile& tile, uint32_t down) {
@@ -86,11 +92,12 @@ struct AccessOf<true> {
         return rows > down ? min((rows - down - 1) / kWaveStep + 1, kWaves) : 0;
     }
     // The copy engine knows nothing of groups: rows of others, and of none, stay as they are.
-    static __device__ __forceinline__ bool storable(const GroupTile& tile, uint32_t row, uint32_t rows) {
+    static __device__ __forceinline__ bool storable(const GemmParams&, const GroupTile& tile, uint32_t row,
+                                                    uint32_t rows) {
         return row >= tile.first && row + rows <= tile.end;
     }
-    static __device__ __forceinline__ void store_box(uint32_t smem, const CUtensorMap* map, uint32_t column,
-                                                     uint32_t row, const GroupTile& tile) {
+    static __device__ __forceinline__ void store_box(const GemmParams&, uint32_t smem, const CUtensorMap* map,
+                                                     uint32_t column, uint32_t row, const GroupTile& tile) {
         tma_store(smem, map, column, row, tile.slab);
     }
 };

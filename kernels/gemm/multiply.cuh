@@ -82,16 +82,18 @@ __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scal
             ScalesA scale_a[kActive];
 #pragma unroll
             for (uint32_t wave = 0; wave < kActive; ++wave) scale_a[wave] = math.load_scales_a(wave);
-            float scale_b[kScalesB];
+            ScalesB::Block scale_b;
 #pragma unroll
             for (uint32_t wave = 0; wave < kActive; ++wave) {
+                const bool last = wave == kActive - 1;
                 math.issue(wave, part);
-                if (wave == 0) scales.of(block, stage, scale_b);
+                if (wave == 0) scale_b = scales.of(block, stage);
                 const Scaling scaling(scale_a[wave], scale_b);
-                if (wave == kActive - 1) math.ring.advance();
+                if (last) math.ring.advance();
                 wgmma_wait<0>();
-                if (wave == kActive - 1) math.release(stage);
+                if (last && !kRowScalesB) math.release(stage);
                 scaling.promote(part, sum[wave]);
+                if (last && kRowScalesB) math.release(stage);
             }
         }
     }
@@ -123,28 +125,28 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
     Partial even, odd;
     const auto issue_then_promote = [&](Partial& next, const Partial& previous, uint32_t block) {
         const uint32_t stage = math.ring.stage;
-        float scale_b[kScalesB];
-        scales.of(block, stage, scale_b);
+        const ScalesB::Block scale_b = scales.of(block, stage);
         math.ring.advance();
         math.wait_full();
         const Scaling scaling(previous.scale_a, scale_b);
         next.scale_a = math.load_scales_a(0);
         math.issue<0, kBefore>(0, next.sum);
         wgmma_wait<1>();
-        math.release(stage);
+        if (!kRowScalesB) math.release(stage);
         scaling.promote(previous.sum, sum);
+        if (kRowScalesB) math.release(stage);
         if constexpr (kBefore < kSteps) math.issue<kBefore>(0, next.sum);
     };
     const uint32_t last = k_blocks - 1;
     const auto finish = [&](const Partial& part) {
         if (last % kWarp == 0) scales.advance();
-        float scale_b[kScalesB];
-        scales.of(last % kWarp, math.ring.stage, scale_b);
-        const Scaling scaling(part.scale_a, scale_b);
-        wgmma_wait<0>();
-        math.release(math.ring.stage);
+        const uint32_t stage = math.ring.stage;
+        const Scaling scaling(part.scale_a, scales.of(last % kWarp, stage));
         math.ring.advance();
+        wgmma_wait<0>();
+        if (!kRowScalesB) math.release(stage);
         scaling.promote(part.sum, sum);
+        if (kRowScalesB) math.release(stage);
     };
     math.wait_full();
     math.issue(0, even.sum);

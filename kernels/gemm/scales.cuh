@@ -5,11 +5,29 @@
 
 namespace barrow {
 
+// B's scales for one block of K, where 128 rows share one: of each group of a thread's columns.
+struct SharedScales {
+    float scale[kScalesB];
+};
+
+// And where each row has its own: where they lie in shared memory, a pair for two neighbouring columns of a
+// thread. Held over a multiplication they would take the registers of a second partial sum, so each is read
+// as it is needed.
+struct ColumnScales {
+    uint32_t address;
+
+    __device__ __forceinline__ void load_pair(uint32_t index, float (&scale)[2]) const {
+        load_shared_pair(address + index * 8 * 4, scale[0], scale[1]);
+    }
+};
+
 // B's scales where one covers 128 rows of B: the same for all rows of a tile. Each lane of a math warp holds
 // those of one block of K, fetched 32 blocks ahead.
 template <bool kRowScales>
 class ScalesBOf {
 public:
+    using Block = SharedScales;
+
     __device__ __forceinline__ ScalesBOf(const Shared&, const GemmParams& params, uint32_t rank,
                                          uint32_t k_blocks, uint32_t lane)
         : first_(params.b_scale + (rank + lane * kClusterK) * params.b_scale_stride_k),
@@ -36,18 +54,20 @@ public:
     }
 
     // Those of one of the 32 blocks, which lies in `stage`.
-    __device__ __forceinline__ void of(uint32_t block, uint32_t /*stage*/, float (&scale)[kScalesB]) const {
+    __device__ __forceinline__ Block of(uint32_t block, uint32_t /*stage*/) const {
+        Block result;
         float of_block[kBlocksB];
 #pragma unroll
         for (uint32_t j = 0; j < kBlocksB; ++j) of_block[j] = __shfl_sync(0xffffffff, held_[j], block);
         // Chosen, not indexed: an array indexed at run time would live in memory.
 #pragma unroll
         for (uint32_t c = 0; c < kScalesB; ++c) {
-            scale[c] = of_block[0];
+            result.scale[c] = of_block[0];
 #pragma unroll
             for (uint32_t j = 1; j < kBlocksB; ++j)
-                if (offset_ + c * kScaleWidth >= j * kScaleBlock) scale[c] = of_block[j];
+                if (offset_ + c * kScaleWidth >= j * kScaleBlock) result.scale[c] = of_block[j];
         }
+        return result;
     }
 
 private:
@@ -74,11 +94,12 @@ private:
     float fetched_[kBlocksB];
 };
 
-// B's scales where each row of B has its own: they come with the stages, a pair for two neighbouring columns
-// of this thread.
+// B's scales where each row of B has its own: they come with the stages.
 template <>
 class ScalesBOf<true> {
 public:
+    using Block = ColumnScales;
+
     __device__ __forceinline__ ScalesBOf(const Shared& shared, const GemmParams&, uint32_t, uint32_t,
                                          uint32_t lane)
         : scale_b_(shared.scale_b + lane % 4 * 2 * 4) {}
@@ -86,10 +107,8 @@ public:
     __device__ __forceinline__ void begin(uint32_t, int64_t) {}
     __device__ __forceinline__ void advance() {}
 
-    __device__ __forceinline__ void of(uint32_t, uint32_t stage, float (&scale)[kScalesB]) const {
-#pragma unroll
-        for (uint32_t c = 0; c < kScalesB; c += 2)
-            load_shared_pair(scale_b_ + stage * kScaleBytesB + c * 4 * 4, scale[c], scale[c + 1]);
+    __device__ __forceinline__ Block of(uint32_t, uint32_t stage) const {
+        return {scale_b_ + stage * kScaleBytesB};
     }
 
 private:
@@ -116,11 +135,11 @@ struct ScalingOf {
     using ScalesA = TwoRows;
     float upper[kScalesB], lower[kScalesB];
 
-    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const float (&scale_b)[kScalesB]) {
+    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const SharedScales& scale_b) {
 #pragma unroll
         for (uint32_t c = 0; c < kScalesB; ++c) {
-            upper[c] = scale_a.upper * scale_b[c];
-            lower[c] = scale_a.lower * scale_b[c];
+            upper[c] = scale_a.upper * scale_b.scale[c];
+            lower[c] = scale_a.lower * scale_b.scale[c];
         }
     }
 
@@ -141,15 +160,20 @@ template <>
 struct ScalingOf<Layout::row_scales> {
     using ScalesA = TwoRows;
     TwoRows row;
-    const float (&column)[kScalesB];
+    ColumnScales columns;
 
-    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const float (&scale_b)[kScalesB])
-        : row(scale_a), column(scale_b) {}
+    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const ColumnScales& scale_b)
+        : row(scale_a), columns(scale_b) {}
 
     __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {
 #pragma unroll
-        for (uint32_t i = 0; i < kSums; ++i)
-            sum[i] += (i % 4 < 2 ? row.upper : row.lower) * (column[i / 4 * 2 + i % 2] * part[i]);
+        for (uint32_t i = 0; i < kSums; i += 4) {
+            float column[2];
+            columns.load_pair(i / 4, column);
+#pragma unroll
+            for (uint32_t j = 0; j < 4; ++j)
+                sum[i + j] += (j < 2 ? row.upper : row.lower) * (column[j % 2] * part[i + j]);
+        }
     }
 };
 
@@ -169,9 +193,9 @@ struct ScalingOf<Layout::swapped> {
     };
     float column[kSums / 2];
 
-    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const float (&scale_b)[kScalesB]) {
+    __device__ __forceinline__ ScalingOf(const ScalesA& scale_a, const SharedScales& scale_b) {
 #pragma unroll
-        for (uint32_t i = 0; i < kSums / 2; ++i) column[i] = scale_a.column[i] * scale_b[0];
+        for (uint32_t i = 0; i < kSums / 2; ++i) column[i] = scale_a.column[i] * scale_b.scale[0];
     }
 
     __device__ __forceinline__ void promote(const float (&part)[kSums], float (&sum)[kSums]) const {

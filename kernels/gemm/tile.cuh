@@ -15,6 +15,9 @@ constexpr uint32_t kWarpgroups = WARPGROUPS;
 // Which operand lies on wgmma's 64 rows: A, or, where A has too few, B. The other one is on its narrow side.
 constexpr bool kSwapped = SWAPPED;
 constexpr bool kBf16 = OUT_BF16;
+constexpr uint32_t kOutBytes = kBf16 ? 2 : 4;
+// Whether D goes out through shared memory and the copy engine, where that can address it.
+constexpr bool kStaged = STAGED;
 // Whether each row of B has a scale of its own, or 128 rows share one.
 constexpr bool kRowScalesB = ROW_SCALES_B;
 // Whether rows of A come in groups, each with a matrix of its own in B.
@@ -43,8 +46,8 @@ constexpr uint32_t kScaleWidth = kBlockN % 128 == 0  ? 128
                                  : kBlockN % 64 == 0 ? 64
                                  : kBlockN % 32 == 0 ? 32
                                                      : 16;
-// Of a thread and block of K.
-constexpr uint32_t kScalesB = kSwapped ? 1 : kRowScalesB ? kSums / 2 : kBlockN / kScaleWidth;
+// Of a thread and block of K, where 128 rows share one.
+constexpr uint32_t kScalesB = kSwapped ? 1 : kBlockN / kScaleWidth;
 // Scale blocks of B that a tile can touch.
 constexpr uint32_t kBlocksB = kSwapped ? 1 : (kScaleBlock - kScaleWidth + kBlockN - 1) / kScaleBlock + 1;
 
@@ -52,8 +55,8 @@ constexpr uint32_t kTileBytesA = kBlockM * kScaleBlock, kTileBytesB = kBlockN * 
 // The copy engine writes to multiples of 128 bytes.
 constexpr uint32_t kScaleBytesA = (kBlockM * 4 + 127) / 128 * 128;
 constexpr uint32_t kScaleBytesB = kRowScalesB ? (kBlockN * 4 + 127) / 128 * 128 : 0;
-// Of a warpgroup's 64 rows and one slice: in bfloat16 on the way out, and as sums that the other CTAs send.
-constexpr uint32_t kStagedBytes = kBf16 ? kWgmmaM * kSlice * 2 : 0;
+// Of a warpgroup's 64 rows and one slice: on the way out, and as sums that the other CTAs send.
+constexpr uint32_t kStagedBytes = kStaged ? kWgmmaM * kSlice * kOutBytes : 0;
 constexpr uint32_t kReceivedBytes = (kClusterK - 1) * kWgmmaM * kSlice * 4;
 
 // Registers of a producing and of a math thread once the former have handed theirs over; 0: as compiled.

@@ -63,6 +63,16 @@ __device__ __forceinline__ void tma_store(uint32_t smem, const CUtensorMap* map,
         : "memory");
 }
 
+// Adds a box of float32 to what the tensor holds, an addition in memory for each element.
+__device__ __forceinline__ void tma_add(uint32_t smem, const CUtensorMap* map, uint32_t column,
+                                        uint32_t row) {
+    asm volatile(
+        "cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.tile.bulk_group [%1, {%2, %3}], [%0];" ::"r"(
+            smem),
+        "l"(map), "r"(column), "r"(row)
+        : "memory");
+}
+
 __device__ __forceinline__ void tma_store_commit() {
     asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }

@@ -81,7 +81,7 @@ def grouped_faults(device: torch.device) -> list[str]:
 
 
 def accumulation_faults(device: torch.device) -> list[str]:
-    """Where the last row of tiles reaches back, pairs of columns and odd ones."""
+    """Where the last row of tiles reaches back: by the copy engine where the kernel stages D, and from registers."""
     faults = []
     for kernel in (*of_kind(torch.float32), *of_kind(torch.float32, row_scales_b=True)):
         for n in (kernel.block_n + 8, 9):

@@ -3,14 +3,15 @@
 import pytest
 import torch
 from edges import edge_cases, wave_cases
-from exact import Case, Operands, expected, laid_out_scale, operands, touched_guard, wrong_values
+from exact import OUT_LAYOUTS, Case, Operands, expected, fault, laid_out_scale, operands, touched_guard, wrong_values
 from gemm_kernels import Kernel, of_kind
 from judge import judge
-from reference import Problem, blocks, integer_problem, product, random_problem
+from reference import BLOCK, Problem, blocks, integer_problem, product, random_problem
 
 import barrow
 
-FLOAT32 = [*of_kind(torch.float32), *of_kind(torch.float32, row_scales_b=True)]
+STAGED = of_kind(torch.float32, row_scales_b=True)
+FLOAT32 = [*of_kind(torch.float32), *STAGED]
 by_kernel = pytest.mark.parametrize("adding", FLOAT32, ids=[kernel.name for kernel in FLOAT32])
 
 KS = {
@@ -46,6 +47,28 @@ def test_edges(adding: Kernel, device: torch.device) -> None:
     """Around every boundary: where the last row of tiles reaches back, nothing may be added twice."""
     # Every pair of M and N, with one or two values of K.
     faults = _faults(adding, edge_cases(adding)[::3], device)
+    assert not faults, "\n".join(faults[:12])
+
+
+@pytest.mark.parametrize("staged", STAGED, ids=[kernel.name for kernel in STAGED])
+def test_boxes_of_the_copy_engine(staged: Kernel, device: torch.device) -> None:
+    """Stored and added: boxes that D cuts, that lie beyond it, and that hold rows which the tile before has added.
+
+    The copy engine takes every fourth N in two of the layouts; the others go from registers.
+    """
+    m, n = staged.block_m, staged.block_n
+    cases = [
+        Case(rows, columns, BLOCK + 16, b_scale="k_block_major", out=out, row_scales_b=True)
+        for rows in (1, 7, m - 1, m, m + 1, m + 60, m + 64, m + 68, 2 * m + 5)
+        for columns in (4, 36, n - 4, n, n + 2, n + 4, 2 * n + 36)
+        for out in OUT_LAYOUTS
+    ]
+    faults = _faults(staged, cases, device)
+    for seed, case in enumerate(cases):
+        x = operands(case, torch.float32, device, seed)
+        staged.run(x)
+        if found := fault(x, expected(x)):
+            faults.append(f"{case}, stored: {found}")
     assert not faults, "\n".join(faults[:12])
 
 
@@ -150,3 +173,36 @@ def test_k_grouped_neither_waits_nor_hinders_a_graph(device: torch.device) -> No
         barrow.k_grouped_fp8_gemm_nt(*a, *b, ks, out=out)
     graph.replay()
     assert torch.equal(out, 3 * want)
+
+
+def test_k_grouped_waits_for_its_inputs_and_is_waited_for(device: torch.device) -> None:
+    """Products that do not wait for one another: none may start before the copies in front of all have ended, and what
+    follows the last one must wait for the first, which is the longest."""
+    ks = [20_000, 128, 256, 128, 4096, 128]
+    parts = [integer_problem(260, 200, k, seed=g, b_rows=1, device=device) for g, k in enumerate(ks)]
+    sources = [x.view(torch.uint8) if x.itemsize == 1 else x for pair in side_by_side(parts, True) for x in pair]
+    inputs = [torch.empty_like(x) for x in sources]
+    a, a_scale, b, b_scale = inputs
+    want = torch.stack([product(p) for p in parts]).float()
+    out, got = torch.empty_like(want), torch.empty_like(want)
+
+    def step() -> None:
+        for x, source in zip(inputs, sources, strict=True):
+            x.copy_(source)
+        out.zero_()
+        fp8 = torch.float8_e4m3fn
+        barrow.k_grouped_fp8_gemm_nt(a.view(fp8), a_scale, b.view(fp8), b_scale, ks, out=out)
+        got.copy_(out)
+        for x in (*inputs, out):
+            x.zero_()
+
+    for _ in range(20):
+        step()
+        assert torch.equal(got, want)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    for _ in range(20):
+        got.zero_()
+        graph.replay()
+        assert torch.equal(got, want)

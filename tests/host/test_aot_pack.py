@@ -62,7 +62,7 @@ def test_manifest_tells_all_about_a_kernel() -> None:
         "smem_bytes": GEMM.smem_bytes,
         "ctas_per_sm": 1,
         "store_rows": 64,
-        "store_columns": 32,
+        "store_columns": 0,
         "registers": 168,
         "spill_bytes": 0,
         "static_smem_bytes": 48,
@@ -100,7 +100,7 @@ def test_table_of_one_gemm_and_one_other_kernel() -> None:
     text = table(placed, len(content), ())
     crc = zlib.crc32(KERNELS[0].cubin.image)
     assert (
-        f'{{"{GEMM.name}", 90, Dtype::f32, 128, 64, 4, 0, 0, 2, 1, 2, 384, {GEMM.smem_bytes}, 1, 64, 32, '
+        f'{{"{GEMM.name}", 90, Dtype::f32, 128, 64, 4, 0, 0, 2, 1, 2, 384, {GEMM.smem_bytes}, 1, 64, 0, '
         f"{{2.5f, 1e-05f, 0.25f, 0.5f, 1.0f, 0.125f, 0.0f}}, {{64, 132, {crc}u}}}},"
     ) in text
     assert f'{{"pad_rows_sm90a", "pad_rows", {{256, 3, {zlib.crc32(b"aux")}u}}}},' in text

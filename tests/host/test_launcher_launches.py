@@ -198,6 +198,36 @@ result.append(wrong(wide, args, torch.float32))
             assert (line["d"]["element_bytes"], 16 << line["d"]["swizzle"]) == (2, 2 * columns)
 
 
+def test_float32_goes_by_bulk_stores_where_each_row_of_b_has_a_scale(on_fake_gpu: Run) -> None:
+    code = """
+m, n, k = 20, 40, 128
+args, result = problem_rows(m, n, k), []
+for accumulate in (False, True):
+    for rows, columns, offset, stride in (
+        (m, n, 0, 40), (m, n, 4, 44), (m, n, 0, 42), (m, n, 2, 40), (1, n, 0, 41), (1, n, 3, 40),
+        (m, 38, 0, 40), (1, 37, 0, 40), (m, 36, 0, 40),
+    ):
+        base = torch.full((m * 64 + 16,), 7.0)
+        out = base.as_strided((rows, columns), (stride, 1), offset)
+        a, a_scale, b, b_scale = args
+        some = [a[:rows], a_scale[:rows], b[:columns], b_scale[:columns]]
+        on_gpu(ops.fp8_gemm_nt.out, *some, False, accumulate, out=out)
+        wrong_product = wrong(out - 7 if accumulate else out, some, torch.float32)
+        out.fill_(7)
+        result.append(wrong_product or bool((base != 7).any()))
+"""
+    result, log = on_fake_gpu(code)
+    assert result == [False] * 18, "a wrong product, or a write outside of out"
+    launches = [line for line in log if "d_by_tma" in line]
+    assert [line["accumulate"] for line in launches] == [0] * 9 + [1] * 9
+    assert [line["d_by_tma"] for line in launches] == [1, 1, 0, 0, 1, 0, 0, 0, 1] * 2
+    for line in launches:
+        assert line["kernel"].endswith("_rows")
+        if line["d_by_tma"]:
+            d = line["d"]
+            assert (d["box"], d["element_bytes"], 16 << d["swizzle"]) == ([32, 64], 4, 128)
+
+
 def test_scales_of_a_go_by_the_copy_engine_where_it_can(on_fake_gpu: Run) -> None:
     code = """
 m, n, k = 20, 40, 384

@@ -92,8 +92,10 @@ _F32 = (
 _ROW_SCALES = (
     GemmSpec(64, 64, 12, row_scales_b=True),
     GemmSpec(128, 96, 6, warpgroups=2, row_scales_b=True),
+    GemmSpec(128, 128, 5, warpgroups=2, row_scales_b=True),
     GemmSpec(64, 64, 12, row_scales_b=True, out="f32"),
     GemmSpec(128, 96, 6, warpgroups=2, row_scales_b=True, out="f32"),
+    GemmSpec(128, 128, 4, warpgroups=2, row_scales_b=True, out="f32"),
 )
 
 # Groups of rows: what their sizes ask for on average decides, and an odd one has to be no disaster.
@@ -113,10 +115,17 @@ _GROUPED = (
 )
 
 
+def _twin(spec: GemmSpec) -> GemmSpec:
+    """The kernel of the same tile that is timed: with bfloat16 output, block scales and maybe room for more stages."""
+    twin = replace(spec, out="bf16", row_scales_b=False)
+    if twin in _BF16:
+        return twin
+    return next((other for other in _BF16 if replace(other, stages=spec.stages) == twin), twin)
+
+
 def _with_cost(spec: GemmSpec) -> GemmSpec:
     """Costs are fitted to bfloat16 output and block scales; the others change them alike for all kernels of a shape."""
-    twin = replace(spec, out="bf16", row_scales_b=False)
-    return replace(spec, cost=BF16_COSTS.get(twin.name, CostModel()))
+    return replace(spec, cost=BF16_COSTS.get(_twin(spec).name, CostModel()))
 
 
 _GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32, *_ROW_SCALES, *_GROUPED))

@@ -13,6 +13,8 @@ SCALE_BLOCK = 128
 WGMMA_M = 64
 # Where the copy engine writes in shared memory, in bytes.
 TMA_ALIGNMENT = 128
+# The widest swizzle of the copy engine, in bytes.
+TMA_SPAN = 128
 WARP = 32
 WARPGROUP = 128
 OUT_BYTES = {"bf16": 2, "f32": 4}
@@ -130,8 +132,8 @@ class GemmSpec:
         return 2 if self.waves == 1 and self._registers_for(2) <= self.math_registers else 1
 
     def _registers_for(self, partial_sums: int) -> int:
-        # A scale for each of a thread's columns.
-        factors = self.accumulators // 2 if self.swapped or self.row_scales_b else 0
+        # Swapped, a scale for each of a thread's columns; scales of B's rows are read as they are needed.
+        factors = self.accumulators // 2 if self.swapped else 0
         return (self.waves + partial_sums) * self.accumulators + factors + BOOKKEEPING_REGISTERS
 
     @property
@@ -155,20 +157,27 @@ class GemmSpec:
         return 8 if self.swapped else 16
 
     @property
+    def staged(self) -> bool:
+        """Whether D goes out through shared memory: bfloat16, and float32 where it is gradients that are added to."""
+        return self.out == "bf16" or self.row_scales_b
+
+    @property
     def store_rows(self) -> int:
         """Rows of D of one bulk store."""
         return self.slice_columns if self.swapped else WGMMA_M
 
     @property
     def store_columns(self) -> int:
-        """Columns of D that one bulk store covers: a swizzle span of 32, 64 or 128 bytes."""
-        return WGMMA_M if self.swapped else gcd(self.slice_columns, 64)
+        """Columns of D that one bulk store covers, a swizzle span of 32, 64 or 128 bytes; 0 where there is none."""
+        if not self.staged:
+            return 0
+        return WGMMA_M if self.swapped else gcd(self.slice_columns, TMA_SPAN // OUT_BYTES[self.out])
 
     @property
     def smem_bytes(self) -> int:
         """Dynamic shared memory of a block, laid out as the kernel's struct Shared."""
         tiles = self.stages * (self.block_m + self.block_n) * SCALE_BLOCK
-        staged = self.rows * self.slice_columns * 2 if self.out == "bf16" else 0
+        staged = self.rows * self.slice_columns * OUT_BYTES[self.out] if self.staged else 0
         received = (self.cluster_k - 1) * self.rows * self.slice_columns * 4
         scale_rows = [self.block_m, *([self.block_n] if self.row_scales_b else [])]
         scales = self.stages * sum(-(-rows * 4 // TMA_ALIGNMENT) * TMA_ALIGNMENT for rows in scale_rows)
@@ -200,6 +209,7 @@ class GemmSpec:
             "PRODUCER_REGISTERS": str(PRODUCER_REGISTERS),
             "MATH_REGISTERS": str(self.math_registers if self.exchanges_registers else 0),
             "OUT_BF16": str(int(self.out == "bf16")),
+            "STAGED": str(int(self.staged)),
         }
 
     def violations(self) -> list[str]:
@@ -231,6 +241,10 @@ class GemmSpec:
             (
                 not self.grouped or (self.cluster_k == 1 and not self.row_scales_b and self.out == "bf16"),
                 "grouped, a tile is one CTA's, with one scale for 128 rows of B, and the output bf16",
+            ),
+            (
+                self.out == "bf16" or not self.staged or self.store_columns * OUT_BYTES[self.out] == TMA_SPAN,
+                "float32 is staged in boxes of 32 columns: slices must be a multiple of them",
             ),
             (self.in_flight == 2 or not self.swapped, "a swapped tile has two partial sums"),
             (registers <= self.math_registers, f"{registers} registers a math thread exceed {self.math_registers}"),

@@ -68,6 +68,7 @@ inline void run_gemm(const std::string& name, const Map& a, const Map& b, const 
                      const Map& b_scale, const GemmParams& p) {
     const int64_t rows_of_b_scale = name.find("_rows") != std::string::npos ? 1 : 128;
     const bool is_bf16 = name.find("_bf16_") != std::string::npos;
+    const int64_t bytes = is_bf16 ? 2 : 4;
     for (int64_t m = 0; m < p.m; ++m) {
         for (int64_t n = 0; n < p.n; ++n) {
             float sum = 0;
@@ -76,19 +77,19 @@ inline void run_gemm(const std::string& name, const Map& a, const Map& b, const 
                        scale_of_a(a_scale, p, m, k / 128) *
                        scale_of_b(b_scale, p, n, k / 128, rows_of_b_scale);
             }
-            if (p.d_by_tma) {
-                reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = bf16(sum);
-            } else if (is_bf16) {
-                static_cast<uint16_t*>(p.d)[m * p.d_stride_m + n] = bf16(sum);
+            void* place =
+                (p.d_by_tma ? d.address + m * d.stride : static_cast<char*>(p.d) + m * p.d_stride_m * bytes) +
+                n * bytes;
+            if (is_bf16) {
+                *static_cast<uint16_t*>(place) = bf16(sum);
             } else {
-                float& place = static_cast<float*>(p.d)[m * p.d_stride_m + n];
-                place = p.accumulate ? place + sum : sum;
+                float& element = *static_cast<float*>(place);
+                element = p.accumulate ? element + sum : sum;
             }
         }
         // As measured on an H100: a bulk store that ends inside 16 bytes zeroes the rest of them.
-        for (int64_t n = p.n; p.d_by_tma && n % 8 != 0; ++n) {
-            reinterpret_cast<uint16_t*>(d.address + m * d.stride)[n] = 0;
-        }
+        const int64_t end = p.n * bytes;
+        if (p.d_by_tma) memset(d.address + m * d.stride + end, 0, (16 - end % 16) % 16);
     }
 }
 
