@@ -21,12 +21,13 @@ __device__ __forceinline__ void store_transposed(uint32_t address, uint32_t a, u
                  : "memory");
 }
 
-// Columns of a box of D: of the swizzle spans, 128, 64 or 32 bytes, the greatest that divides the tile.
-constexpr uint32_t kSpan = 128 / kOutBytes;
+// Columns of a box of D: in bfloat16 a swizzle span of 32, 64 or 128 bytes, the greatest that divides the
+// tile; in float32 all, without a swizzle.
 template <uint32_t kBlockN>
-constexpr uint32_t kStoreWidth = kBlockN % kSpan == 0         ? kSpan
-                                 : kBlockN % (kSpan / 2) == 0 ? kSpan / 2
-                                                              : kSpan / 4;
+constexpr uint32_t kStoreWidth = !kBf16              ? kBlockN
+                                 : kBlockN % 64 == 0 ? 64
+                                 : kBlockN % 32 == 0 ? 32
+                                                     : 16;
 
 // Writes one warpgroup's 64 rows to `smem` as boxes of 64 rows x kStoreWidth columns, in the swizzle of D's
 // map: the 16-byte pieces of a row are permuted by the row, so that eight rows of one matrix fall into eight
@@ -50,25 +51,27 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
     }
 }
 
-// The same in float32, in boxes of 32 columns. A pair of columns is half of a piece, and half a warp writes
-// at once: of four rows, two would meet in the same banks. So odd rows write eight columns where even ones
-// write the eight that lie 16 further or before.
+// The same in float32, as one box, whose rows go to memory whole: what is added to there is read and written,
+// and shorter pieces of rows would cost it more. Rows begin at the same bank, and half a warp writes pairs of
+// four rows at once, so each of the four takes another eight columns of 32.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void stage_f32(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
-    static_assert(kStoreWidth<kBlockN> == kSpan);
+    static_assert(kBlockN % 32 == 0);
     const uint32_t lane = thread % kWarp;
-    const uint32_t row = thread / kWarp * 16 + lane / 4;  // and the one eight below, in the same swizzle
-    const bool odd = row % 2 != 0;
-    const uint32_t swizzle = row % 8 ^ (odd ? 4 : 0);
-    const uint32_t base = smem + row * 128 + lane % 2 * 8;
+    const uint32_t row = thread / kWarp * 16 + lane / 4;  // and the one eight below
+    const uint32_t base = smem + (row * kBlockN + lane % 4 * 2) * 4;
+    const bool odd = row % 2 != 0, high = row % 4 >= 2;
 #pragma unroll
     for (uint32_t j = 0; j < kBlockN / 8; ++j) {
-        const uint32_t piece = (j % 4 * 2 + lane % 4 / 2) ^ swizzle;
-        const uint32_t address = base + j / 4 * (kWgmmaM * 128) + piece * 16;
+        const uint32_t address = base + (j ^ row % 4) * 8 * 4;
         // Chosen, not indexed: an array indexed at run time would live in memory.
-        const auto of = [&](uint32_t i) { return odd ? sum[4 * (j ^ 2) + i] : sum[4 * j + i]; };
+        const auto of = [&](uint32_t i) {
+            const float even_rows = high ? sum[4 * (j ^ 2) + i] : sum[4 * j + i];
+            const float odd_rows = high ? sum[4 * (j ^ 3) + i] : sum[4 * (j ^ 1) + i];
+            return odd ? odd_rows : even_rows;
+        };
         store_shared_pair(address, of(0), of(1));
-        store_shared_pair(address + 8 * 128, of(2), of(3));
+        store_shared_pair(address + 8 * kBlockN * 4, of(2), of(3));
     }
 }
 

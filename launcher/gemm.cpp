@@ -99,10 +99,10 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
         encode(d_map, element, d_rows, kernel.store_rows, kernel.store_columns, "out");
     }
     if (params.a_scale_box_rows > 0) {
-        encode(a_scale_map, TmaElement::scale, a_scale, 1, params.a_scale_box_rows, "a_scale");
+        encode(a_scale_map, TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
     }
     if (params.b_scale_box_rows > 0) {
-        encode(b_scale_map, TmaElement::scale, b_scale, 1, params.b_scale_box_rows, "b_scale");
+        encode(b_scale_map, TmaElement::f32, b_scale, 1, params.b_scale_box_rows, "b_scale");
     }
 
     // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.

@@ -90,7 +90,7 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     if (params.d_by_tma)
         encode(d_map, TmaElement::bf16, d_rows, kernel.store_rows, kernel.store_columns, "out");
     if (params.a_scale_box_rows > 0)
-        encode(a_scale_map, TmaElement::scale, a_scale, 1, params.a_scale_box_rows, "a_scale");
+        encode(a_scale_map, TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
 
     const int64_t clusters =
         std::min<int64_t>(most_clusters(kernel, shape), resident_clusters(kernel, scope.device().num_sms));

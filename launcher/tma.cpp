@@ -19,17 +19,16 @@ Element describe(TmaElement element) {
         case TmaElement::bf16:
             return {CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2};
         case TmaElement::f32:
-        case TmaElement::scale:
             break;
     }
     return {CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 4};
 }
 
 CUtensorMapSwizzle swizzle_of(TmaElement element, int row_bytes) {
-    return element == TmaElement::scale ? CU_TENSOR_MAP_SWIZZLE_NONE
-           : row_bytes == 128           ? CU_TENSOR_MAP_SWIZZLE_128B
-           : row_bytes == 64            ? CU_TENSOR_MAP_SWIZZLE_64B
-                                        : CU_TENSOR_MAP_SWIZZLE_32B;
+    return element == TmaElement::f32 ? CU_TENSOR_MAP_SWIZZLE_NONE
+           : row_bytes == 128         ? CU_TENSOR_MAP_SWIZZLE_128B
+           : row_bytes == 64          ? CU_TENSOR_MAP_SWIZZLE_64B
+                                      : CU_TENSOR_MAP_SWIZZLE_32B;
 }
 
 }  // namespace

@@ -28,13 +28,13 @@ struct TmaMatrix {
     int64_t slab_stride_bytes;
 };
 
-// `scale` is a float32 that is loaded for the threads' own reads.
-enum class TmaElement { fp8, bf16, f32, scale };
+enum class TmaElement { fp8, bf16, f32 };
 
 // Makes `map` the tensor map over `matrix` for boxes of `box_rows` x `box_cols` in one slab; out-of-bounds
-// elements read as zero and are not written. Scales lie in shared memory as they are; the others have the
-// swizzle whose span is the box's row. `name` is the argument that an error names. Not returned: the driver
-// wants a map at a multiple of 64 bytes, and GCC 12 has temporaries of such types at any 16.
+// elements read as zero and are not written. float32, which threads read and write themselves, lies in shared
+// memory as it is; the others have the swizzle whose span is the box's row. `name` is the argument that an
+// error names. Not returned: the driver wants a map at a multiple of 64 bytes, and GCC 12 has temporaries of
+// such types at any 16.
 void encode(cuda::CUtensorMap& map, TmaElement element, const TmaMatrix& matrix, int box_rows, int box_cols,
             const char* name);
 

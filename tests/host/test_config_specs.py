@@ -59,7 +59,7 @@ def test_an_unknown_architecture_has_no_kernels() -> None:
         ({"swapped": True, "block_m": 12}, "block_m must be a multiple of 8"),
         ({"swapped": True, "block_n": 256}, "block_n is 64 rows a warpgroup"),
         ({"row_scales_b": True, "block_n": 208, "stages": 2}, "registers a math thread exceed"),
-        ({"row_scales_b": True, "block_n": 144, "stages": 2, "out": "f32"}, "float32 is staged in boxes of 32 columns"),
+        ({"row_scales_b": True, "block_n": 144, "stages": 2, "out": "f32"}, "float32 is staged 32 columns at a time"),
         ({"swapped": True, "block_m": 64}, "a swapped tile has two partial sums"),
         ({"swapped": True, "block_m": 16, "row_scales_b": True}, "swapped, a thread has one scale of B"),
         ({"block_m": 256, "block_n": 256}, "registers a math thread exceed"),
@@ -90,10 +90,10 @@ def test_scales_per_row_of_b_take_shared_memory_of_every_stage() -> None:
 def test_float32_is_staged_where_each_row_of_b_has_a_scale() -> None:
     spec = GemmSpec(128, 96, 4, warpgroups=2, row_scales_b=True)
     staged = replace(spec, out="f32")
-    # A tile of two bytes an element or four, in boxes of 128 bytes.
+    # A tile of two bytes an element or four, in boxes of a swizzle's span or of whole rows.
     assert staged.smem_bytes == spec.smem_bytes + 128 * 96 * 2
-    assert (staged.store_rows, staged.store_columns, spec.store_columns) == (64, 32, 32)
-    assert replace(staged, block_n=128).store_columns * 4 == replace(spec, block_n=128).store_columns * 2 == 128
+    assert (staged.store_rows, staged.store_columns, spec.store_columns) == (64, 96, 32)
+    assert (replace(staged, block_n=128).store_columns, replace(spec, block_n=128).store_columns) == (128, 64)
     from_registers = replace(staged, row_scales_b=False)
     assert from_registers.store_columns == 0
     assert replace(from_registers, out="bf16").smem_bytes == from_registers.smem_bytes + 128 * 96 * 2

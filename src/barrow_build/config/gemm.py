@@ -13,8 +13,6 @@ SCALE_BLOCK = 128
 WGMMA_M = 64
 # Where the copy engine writes in shared memory, in bytes.
 TMA_ALIGNMENT = 128
-# The widest swizzle of the copy engine, in bytes.
-TMA_SPAN = 128
 WARP = 32
 WARPGROUP = 128
 OUT_BYTES = {"bf16": 2, "f32": 4}
@@ -168,10 +166,15 @@ class GemmSpec:
 
     @property
     def store_columns(self) -> int:
-        """Columns of D that one bulk store covers, a swizzle span of 32, 64 or 128 bytes; 0 where there is none."""
+        """Columns of D that one bulk store covers: of bfloat16 a swizzle span of 32, 64 or 128 bytes, of float32 all.
+
+        0 where there is none.
+        """
         if not self.staged:
             return 0
-        return WGMMA_M if self.swapped else gcd(self.slice_columns, TMA_SPAN // OUT_BYTES[self.out])
+        if self.out == "f32":
+            return self.slice_columns
+        return WGMMA_M if self.swapped else gcd(self.slice_columns, 64)
 
     @property
     def smem_bytes(self) -> int:
@@ -243,8 +246,8 @@ class GemmSpec:
                 "grouped, a tile is one CTA's, with one scale for 128 rows of B, and the output bf16",
             ),
             (
-                self.out == "bf16" or not self.staged or self.store_columns * OUT_BYTES[self.out] == TMA_SPAN,
-                "float32 is staged in boxes of 32 columns: slices must be a multiple of them",
+                self.out == "bf16" or not self.staged or self.slice_columns % 32 == 0,
+                "float32 is staged 32 columns at a time: slices must be a multiple of them",
             ),
             (self.in_flight == 2 or not self.swapped, "a swapped tile has two partial sums"),
             (registers <= self.math_registers, f"{registers} registers a math thread exceed {self.math_registers}"),
