@@ -138,11 +138,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     else
         __syncthreads();
 
-    if (threadIdx.x == 0) {
-        // A kernel that is chained to this one does not wait, so what is in front of both has to have ended.
-        if (kRowScalesB && !params.chained) wait_for_predecessors();
-        launch_dependents();
-    }
+    if (threadIdx.x == 0) launch_dependents();
     // The producer waits for itself before it loads A; this is for B and its scales.
     if (!params.prefetch_b) wait_for_predecessors();
 
@@ -157,8 +153,6 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
                 produce<true>(shared, maps, params, rank, threadIdx.x % kWarp);
             else if (kGrouped || elect_lane())
                 produce<false>(shared, maps, params, rank, threadIdx.x % kWarp);
-            // Whoever waits for this kernel waits for those in front of it as well.
-            if (kRowScalesB && params.chained) wait_for_predecessors();
         }
     }
     // A CTA stays as long as the other one may arrive at its barriers.

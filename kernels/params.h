@@ -53,9 +53,6 @@ struct GemmParams {
     uint32_t along;
     // 1 when the product is added to D, which is float32 then.
     uint32_t accumulate;
-    // 1 when nothing that the kernel reads or writes is written or read by the kernels in front of it, back
-    // to one of the same kind that is not chained: it starts without them, and ends after them.
-    uint32_t chained;
 };
 
 // Where the groups of rows of A, each with a matrix of its own in B, are told.

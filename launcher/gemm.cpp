@@ -84,10 +84,6 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     // A copy of B is written by the kernel right in front of this one.
     const bool overlap = overlaps(kernel, shape.m, shape.n, shape.k, scope.device().num_sms);
     params.prefetch_b = overlap && options.prefetch_b && b.copy == nullptr;
-    // Not with copies either, nor where threads copy scales: they read through an L1 that only a wait renews.
-    params.chained = overlap && options.chained && kernel.row_scales_b && params.a_scale_box_rows > 0 &&
-                     a.copy == nullptr && b.copy == nullptr;
-    if (params.chained) params.prefetch_b = 1;
 
     CUtensorMap a_map, b_map;
     encode(a_map, TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");

@@ -7,7 +7,6 @@ namespace barrow {
 struct GemmOptions {
     bool prefetch_b;  // B and its scales may be loaded before the kernels in front are done
     bool accumulate;  // add to out, which is float32
-    bool chained;     // independent of the calls right in front, back to one that is the same but for this
 };
 
 // out = a x b^T with block scales, on the GPU and current stream of a, by `wanted` or, when that is null, by

@@ -36,14 +36,14 @@ void fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     const GemmShape shape = check_gemm(args, float32_out ? Dtype::f32 : Dtype::bf16);
     const int32_t dtype = float32_out ? aoti_torch_dtype_float32() : aoti_torch_dtype_bfloat16();
     Tensor out = empty_strided({shape.m, shape.n}, {shape.n, 1}, dtype, args.a);
-    run_gemm(args, shape, out, {scalar<bool>(stack[5]), false, false});
+    run_gemm(args, shape, out, {scalar<bool>(stack[5]), false});
     stack[0] = give_tensor(std::move(out));
 }
 
 void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
-    const GemmOptions options{scalar<bool>(stack[4]), scalar<bool>(stack[5]), scalar<bool>(stack[6])};
-    const Tensor out = take_tensor(stack[7]);
+    const GemmOptions options{scalar<bool>(stack[4]), scalar<bool>(stack[5])};
+    const Tensor out = take_tensor(stack[6]);
     const GemmArgs args = tensors.views();
     const GemmShape shape = check_gemm(args, view("out", out));
     check_accumulate(shape, options.accumulate);
@@ -55,7 +55,7 @@ void fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
 void fp8_gemm_nt_with(StableIValue* stack, uint64_t, uint64_t) {
     const GemmTensors tensors(stack);
     const auto kernel = scalar<int64_t>(stack[4]);
-    const GemmOptions options{scalar<bool>(stack[5]), scalar<bool>(stack[6]), false};
+    const GemmOptions options{scalar<bool>(stack[5]), scalar<bool>(stack[6])};
     const Tensor out = take_tensor(stack[7]);
     const GemmArgs args = tensors.views();
     const GemmShape shape = check_gemm(args, view("out", out));
@@ -156,7 +156,7 @@ void register_operators() {
             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool float32_out, "
             "bool prefetch_b=False) -> Tensor",
             "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, "
-            "bool accumulate=False, bool chained=False, *, "
+            "bool accumulate=False, *, "
             "Tensor(a!) out) -> ()",
             "fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
             "bool prefetch_b=False, bool accumulate=False, *, Tensor(a!) out) -> ()",

@@ -51,7 +51,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
             load_b(stage, rank + stage * kClusterK, tile);
         }
     }
-    if (!(kRowScalesB && params.chained)) wait_for_predecessors();
+    wait_for_predecessors();
 
     StageRing ring;
     do {

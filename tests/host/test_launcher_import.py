@@ -14,7 +14,7 @@ SCHEMAS = [
     "barrow::fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool float32_out, "
     "bool prefetch_b=False) -> Tensor",
     "barrow::fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, "
-    "bool accumulate=False, bool chained=False, *, Tensor(a!) out) -> ()",
+    "bool accumulate=False, *, Tensor(a!) out) -> ()",
     "barrow::fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
     "bool prefetch_b=False, bool accumulate=False, *, Tensor(a!) out) -> ()",
     "barrow::per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",

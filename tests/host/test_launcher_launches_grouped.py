@@ -351,9 +351,9 @@ result.append(bool((out == KEEP).all()))
 
 def test_k_grouped_launches_a_kernel_for_every_group_with_a_k(on_fake_gpu: Run) -> None:
     code = """
-import barrow.ops.grouped
+import barrow.ops.gemm
 # What CPU tensors would go to else.
-barrow.ops.grouped._gemm_add = lambda *args, out: on_gpu(ops.fp8_gemm_nt.out, *args, out=out)
+barrow.ops.gemm._gemm_out = lambda *args, out: on_gpu(ops.fp8_gemm_nt.out, *args, out=out)
 m, n, result = 20, 136, []
 for ks in ((128, 0, 48, 300, 0), (0, 0), (256,), ()):
     parts = [integer_problem(m, n, k, seed=g, b_rows=1) for g, k in enumerate(ks)]
@@ -371,8 +371,6 @@ for ks in ((128, 0, 48, 300, 0), (0, 0), (256,), ()):
     assert result == [True] * 4
     launches = gemms(log)
     assert [(launch["k"], launch["accumulate"]) for launch in launches] == [(128, 1), (48, 1), (300, 1), (256, 1)]
-    # The first one of a call waits for what is in front of it, and so does one that reads copies.
-    assert [launch["chained"] for launch in launches] == [0, 1, 0, 0]
     for launch in launches:
         assert launch["kernel"].endswith("_rows")
         assert (launch["m"], launch["n"]) == (20, 136)
@@ -380,42 +378,3 @@ for ks in ((128, 0, 48, 300, 0), (0, 0), (256,), ()):
         assert launch["b_scale"] is not None
     # Rows of 300 bytes.
     assert copies(log) == [20, 136]
-
-
-def test_groups_are_chained_where_the_order_of_their_products_does_not_count(on_fake_gpu: Run) -> None:
-    code = """
-import barrow.ops.grouped
-barrow.ops.grouped._gemm_add = lambda *args, out: on_gpu(ops.fp8_gemm_nt.out, *args, out=out)
-def problems(m, n):
-    return [integer_problem(m, n, 128, seed=g, b_rows=1) for g in range(2)]
-def right(m=8, n=16, out=None, a_scale=None, row_major=False):
-    parts = problems(m, n)
-    out = torch.zeros(2, m, n) if out is None else out
-    a, b = (torch.cat([getattr(p, x).flatten() for p in parts]) for x in "ab")
-    scales = [torch.cat([getattr(p, x) for p in parts], 1) for x in ("a_scale", "b_scale")]
-    of_a, of_b = (s if row_major else s.T.contiguous().T for s in scales)
-    barrow.k_grouped_fp8_gemm_nt(a, of_a if a_scale is None else a_scale.copy_(of_a), b, of_b, [128] * 2, out=out)
-    want = torch.stack([product(p).float() for p in parts])
-    return torch.equal(out, want.sum(0).expand_as(out) if out.stride(0) == 0 else want)
-# The copy engine can address the scale of each group.
-apart = torch.zeros(8)[None, ::4]
-both = torch.zeros(2 * 8 * 16 + 2 * 8)
-result = [
-    right(),
-    right(m=1, a_scale=apart),
-    right(out=torch.zeros(2, 8, 48)[:, :, 16:32]),
-    right(n=1),
-    right(row_major=True),
-    right(out=torch.zeros(8, 16).expand(2, 8, 16)),
-    right(m=1, a_scale=apart, out=torch.zeros(1, 16).expand(2, 1, 16)),
-    right(out=both[:256].view(2, 8, 16), a_scale=both[256:].view(2, 8).T),
-]
-"""
-    result, log = on_fake_gpu(PREAMBLE + code)
-    assert result == [True] * 8
-    launches = gemms(log)
-    assert [launch["chained"] for launch in launches[::2]] == [0] * 8
-    # Not one row of b, whose kernels are those of blocks; not scales that threads copy; not results in one another's
-    # memory, or in that of an input.
-    assert [launch["chained"] for launch in launches[1::2]] == [1, 1, 1, 0, 0, 0, 0, 0]
-    assert [launch["prefetch_b"] for launch in launches] == [launch["chained"] for launch in launches]

@@ -42,7 +42,6 @@ def _fp8_gemm_nt_out(
     b_scale: Tensor,
     prefetch_b: bool = False,
     accumulate: bool = False,
-    chained: bool = False,
     *,
     out: Tensor,
 ) -> None:

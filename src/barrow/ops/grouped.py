@@ -7,10 +7,10 @@ from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
 from barrow.ops.check_groups import check_groups_asked
+from barrow.ops.gemm import fp8_gemm_nt
 from barrow.ops.grad import refuse_grad
 from barrow.ops.layout import GroupLayout, scale_blocks
 
-_gemm_add = torch.ops.barrow.fp8_gemm_nt.out
 _gemm = torch.ops.barrow.m_grouped_fp8_gemm_nt.default
 _gemm_out = torch.ops.barrow.m_grouped_fp8_gemm_nt.out
 _CHECK_GROUPS = check_groups_asked()
@@ -120,7 +120,7 @@ def k_grouped_fp8_gemm_nt(
 ) -> Tensor:
     """Add one product per group to `out`, each over a K of its own: out[g] += A_g x B_g^T, gradients of weights.
 
-    A launch per group, so that the host, which knows all K, needs nothing of the GPU; the next one multiplies in the
+    A launch per group, so that the host, which knows all K, needs nothing of the GPU; one that follows starts in the
     gaps that the last tiles of the one in front leave.
 
     Args:
@@ -139,34 +139,16 @@ def k_grouped_fp8_gemm_nt(
         RuntimeError: naming the argument, what it got, what it needs.
     """
     _check_k_grouped(a, a_scale, b, b_scale, ks, out)
-    if torch.is_grad_enabled() and any(x.requires_grad for x in (a, a_scale, b, b_scale, out)):
-        refuse_grad("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
     _, m, n = out.shape
-    apart = _lies_apart(out, (a, a_scale, b, b_scale))
-    chained = False  # the first launch waits for what is in front of all
     begin = block = 0
     for group, k in enumerate(ks):
         blocks = scale_blocks(k)
         if k > 0:
             of_a, of_b = (x.view(-1)[rows * begin : rows * (begin + k)].view(rows, k) for x, rows in ((a, m), (b, n)))
             scales = a_scale[:, block : block + blocks], b_scale[:, block : block + blocks]
-            _gemm_add(of_a, scales[0], of_b, scales[1], False, True, chained, out=out[group])
-            chained = apart
+            fp8_gemm_nt(of_a, scales[0], of_b, scales[1], out=out[group], accumulate=True)
         begin, block = begin + k, block + blocks
     return out
-
-
-def _lies_apart(out: Tensor, inputs: tuple[Tensor, ...]) -> bool:
-    """Whether products need not wait for one another: no group's result shares memory with another's or an input.
-
-    Compiled, other kernels may come between the launches, such as one that copies a group's result.
-    """
-    if torch.compiler.is_compiling():
-        return False
-    _, m, n = out.shape
-    storage = out.untyped_storage()._cdata
-    disjoint = out.stride(0) >= (m - 1) * out.stride(1) + n
-    return disjoint and all(x.untyped_storage()._cdata != storage for x in inputs)
 
 
 def _check_k_grouped(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, ks: Sequence[int], out: Tensor) -> None:

@@ -119,8 +119,8 @@ std::string run(const std::string& name, void** parameters, uint32_t grid, uint3
         run_gemm(name, a, b, d, a_scale, b_scale, p);
         snprintf(text, sizeof(text),
                  "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
-                 "\"prefetch_b\": %u, \"accumulate\": %u, \"chained\": %u",
-                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.prefetch_b, p.accumulate, p.chained);
+                 "\"prefetch_b\": %u, \"accumulate\": %u",
+                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.prefetch_b, p.accumulate);
         return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
                ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null") +
                ", \"b_scale\": " + (p.b_scale_box_rows > 0 ? describe(b_scale) : "null");
