@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,6 @@ HERE = Path(__file__).resolve().parent
 
 TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 TOOL_TIMEOUT_S = 110
-FILES_AT_ONCE = 4
 # The last line that a tool prints, for instance "ERROR SUMMARY: 0 errors".
 SUMMARY = re.compile(r"(?:ERROR|RACECHECK) SUMMARY: (.*)")
 
@@ -49,18 +48,20 @@ class ToolResult:
     seconds: float
 
 
-def run_file(file: Path, extra: list[str]) -> FileResult:
-    """Run the tests of one file, and show their output when they are done."""
+def run_pytest(extra: list[str]) -> dict[str, FileResult]:
+    """Run the tests, showing their output; the counts of every file."""
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", str(file), "-q", "--durations=5", f"--junitxml={xml}", *extra]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        print(f"--- {file.stem}, exit code {done.returncode}\n{done.stdout}", flush=True)
-        result = FileResult()
+        command = [sys.executable, "-m", "pytest", str(HERE), "-q", "--durations=15", f"--junitxml={xml}", *extra]
+        subprocess.run(command, check=False)
         if not xml.exists():
-            result.failed.append(f"pytest ended without a result, exit code {done.returncode}")
-            return result
-        for case in ET.parse(xml).getroot().iter("testcase"):
+            sys.exit("pytest ended without a result; its output above says why")
+        cases = ET.parse(xml).getroot().iter("testcase")
+        results: dict[str, FileResult] = defaultdict(FileResult)
+        for case in cases:
+            # Without a class the name of the module is all there is, or its path where collection failed.
+            module = case.get("classname") or case.get("name") or "?"
+            result = results[module.rpartition(".")[2]]
             result.seconds += float(case.get("time", 0))
             if case.find("failure") is not None or case.find("error") is not None:
                 result.failed.append(case.get("name", "?"))
@@ -68,15 +69,7 @@ def run_file(file: Path, extra: list[str]) -> FileResult:
                 result.skipped += 1
             else:
                 result.passed += 1
-        return result
-
-
-def run_files(extra: list[str]) -> dict[str, FileResult]:
-    """Run all files, some at a time: most of them wait for compilers, not for the GPU."""
-    files = sorted(HERE.glob("test_*.py"))
-    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-        results = pool.map(lambda file: run_file(file, extra), files)
-        return dict(zip((file.stem for file in files), results, strict=True))
+    return dict(sorted(results.items()))
 
 
 def find_sanitizer() -> str | None:
@@ -151,7 +144,7 @@ def main() -> int:
     parser.add_argument("--no-sanitizer", action="store_true", help="run the tests only")
     args, pytest_args = parser.parse_known_args()
     machine = this_machine()
-    files = run_files(pytest_args)
+    files = run_pytest(pytest_args)
     tools = [] if args.no_sanitizer else run_tools()
     text = markdown(machine, files, tools)
     args.out.write_text(text)
