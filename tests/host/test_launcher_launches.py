@@ -226,6 +226,7 @@ for accumulate in (False, True):
         if line["d_by_tma"]:
             d = line["d"]
             kernel = next(kernel for kernel in kernels() if kernel["name"] == line["kernel"])
+            assert kernel["kind"] == "gemm"
             box = [kernel["store_columns"], kernel["store_rows"]]
             assert (d["box"], d["element_bytes"], d["swizzle"]) == (box, 4, 0)
 
