@@ -11,8 +11,6 @@
 namespace barrow {
 namespace {
 
-using namespace cuda;
-
 GemmProblem problem_of(const GemmShape& shape, const Device& device) {
     return {shape.m,
             shape.n,
@@ -52,60 +50,22 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     const Operand b = addressable(args.b, scope);
     const TensorView d = view("out", out);
 
+    const GemmMatrices matrices{a.matrix, b.matrix, result_rows(d), scale_rows(args.a_scale),
+                                scale_rows(args.b_scale)};
     GemmParams params{};
-    params.a_scale = static_cast<const float*>(args.a_scale.data());
-    params.b_scale = static_cast<const float*>(args.b_scale.data());
-    params.d = d.mutable_data();
-    params.a_scale_stride_m = args.a_scale.strides[0];
-    params.a_scale_stride_k = args.a_scale.strides[1];
-    params.b_scale_stride_n = args.b_scale.strides[0];
-    params.b_scale_stride_k = args.b_scale.strides[1];
-    params.d_stride_m = d.strides[0];
-    params.m = shape.m;
-    params.n = shape.n;
-    params.k = shape.k;
-    const Walk walked = walk(kernel, problem);
-    params.band = walked.band;
-    params.along = walked.along;
-    params.a_box_rows = a_box_rows(kernel, shape.m);
+    describe(params, kernel, walk(kernel, problem), args.a_scale, args.b_scale, d, matrices);
     params.accumulate = options.accumulate;
-
-    const TmaMatrix d_rows = result_rows(d);
-    params.d_by_tma = kernel.store_columns > 0 && storable_by_tma(d, d_rows);
-
-    const TmaMatrix a_scale = scale_rows(args.a_scale), b_scale = scale_rows(args.b_scale);
-    params.a_scale_box_rows = scale_box_rows(args.a_scale, a_scale, kernel.block_m);
-    if (kernel.row_scales_b) {
-        params.b_scale_box_rows = scale_box_rows(args.b_scale, b_scale, kernel.block_n);
-        // Both or none: a kernel has one way to bring scales.
-        if (params.b_scale_box_rows == 0) params.a_scale_box_rows = 0;
-        if (params.a_scale_box_rows == 0) params.b_scale_box_rows = 0;
-    }
     // A copy of B is written by the kernel right in front of this one.
     const bool overlap = overlaps(kernel, shape.m, shape.n, shape.k, scope.device().num_sms);
     params.prefetch_b = overlap && options.prefetch_b && b.copy == nullptr;
-
-    CUtensorMap a_map, b_map;
-    encode(a_map, TmaElement::fp8, a.matrix, params.a_box_rows, kScaleBlock, "a");
-    encode(b_map, TmaElement::fp8, b.matrix, kernel.block_n, kScaleBlock, "b");
-    // Where params says that the copy engine is not used, the kernel reads no map; any valid one will do.
-    CUtensorMap d_map = a_map, a_scale_map = a_map, b_scale_map = a_map;
-    if (params.d_by_tma) {
-        const TmaElement element = shape.out == Dtype::f32 ? TmaElement::f32 : TmaElement::bf16;
-        encode(d_map, element, d_rows, kernel.store_rows, kernel.store_columns, "out");
-    }
-    if (params.a_scale_box_rows > 0) {
-        encode(a_scale_map, TmaElement::f32, a_scale, 1, params.a_scale_box_rows, "a_scale");
-    }
-    if (params.b_scale_box_rows > 0) {
-        encode(b_scale_map, TmaElement::f32, b_scale, 1, params.b_scale_box_rows, "b_scale");
-    }
+    GemmMaps maps;
+    encode(maps, kernel, params, matrices);
 
     // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.
     int64_t clusters = clusters_of(kernel, shape.m, shape.n);
     if (kernel.cluster_k == 1)
         clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
-    void* pointers[] = {&a_map, &b_map, &d_map, &a_scale_map, &b_scale_map, &params};
+    void* pointers[] = {&maps.a, &maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
     scope.launch(kernel, clusters * cluster_size(kernel), overlap, pointers);
 }
 

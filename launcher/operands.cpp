@@ -32,6 +32,24 @@ int64_t slab_stride_bytes(const Slabs& slabs, int64_t element_bytes, int64_t oth
 // Of an element.
 int64_t result_bytes(const TensorView& d) { return d.dtype == aoti_torch_dtype_float32() ? kFloat : 2; }
 
+// Scales that one load brings: those of a tile of `block` rows, or of all rows in whole 16 bytes where there
+// are fewer; 0 where the copy engine cannot address them.
+int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block) {
+    const int64_t bytes = rows.cols * kFloat;
+    const bool adjacent = rows.cols == 1 || scale.strides[Slabs(scale).rows] == 1;
+    const bool addressable = adjacent && tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
+                             rows.row_stride_bytes >= bytes && tma_aligned(rows.slab_stride_bytes) &&
+                             rows.slab_stride_bytes >= 0;
+    if (!addressable) return 0;
+    return std::min<int64_t>(tma_round_up(bytes) / kFloat, block);
+}
+
+// The row length counts, because the copy engine writes whole 16 bytes: it zeroes what follows a shorter end.
+bool storable_by_tma(const TensorView& d, const TmaMatrix& rows) {
+    return tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
+           tma_aligned(rows.cols * result_bytes(d)) && tma_aligned(rows.slab_stride_bytes);
+}
+
 }  // namespace
 
 Operand addressable(const TensorView& tensor, const LaunchScope& scope) {
@@ -70,20 +88,6 @@ TmaMatrix scale_rows(const TensorView& scale) {
             stride,       slabs.count, slab_stride_bytes(slabs, kFloat, k_blocks * stride)};
 }
 
-int64_t a_box_rows(const GemmKernel& kernel, int64_t m) {
-    return std::min<int64_t>(m, kernel.block_m / kernel.cluster_n);
-}
-
-int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block) {
-    const int64_t bytes = rows.cols * kFloat;
-    const bool adjacent = rows.cols == 1 || scale.strides[Slabs(scale).rows] == 1;
-    const bool addressable = adjacent && tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
-                             rows.row_stride_bytes >= bytes && tma_aligned(rows.slab_stride_bytes) &&
-                             rows.slab_stride_bytes >= 0;
-    if (!addressable) return 0;
-    return std::min<int64_t>(tma_round_up(bytes) / kFloat, block);
-}
-
 TmaMatrix result_rows(const TensorView& d) {
     const int64_t bytes = result_bytes(d);
     const Slabs slabs(d);
@@ -92,9 +96,48 @@ TmaMatrix result_rows(const TensorView& d) {
     return {d.mutable_data(), rows, n, stride, slabs.count, slab_stride_bytes(slabs, bytes, rows * stride)};
 }
 
-bool storable_by_tma(const TensorView& d, const TmaMatrix& rows) {
-    return tma_aligned(rows.address) && tma_aligned(rows.row_stride_bytes) &&
-           tma_aligned(rows.cols * result_bytes(d)) && tma_aligned(rows.slab_stride_bytes);
+void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, const TensorView& a_scale,
+              const TensorView& b_scale, const TensorView& d, const GemmMatrices& matrices) {
+    const Slabs of_a(a_scale), of_b(b_scale), of_d(d);
+    params.a_scale = static_cast<const float*>(a_scale.data());
+    params.b_scale = static_cast<const float*>(b_scale.data());
+    params.d = d.mutable_data();
+    params.a_scale_stride_m = a_scale.strides[of_a.rows];
+    params.a_scale_stride_k = a_scale.strides[of_a.cols];
+    params.b_scale_stride_n = b_scale.strides[of_b.rows];
+    params.b_scale_stride_k = b_scale.strides[of_b.cols];
+    params.d_stride_m = d.strides[of_d.rows];
+    params.m = matrices.a.rows;
+    params.n = matrices.b.rows;
+    params.k = matrices.a.cols;
+    params.band = walk.band;
+    params.along = walk.along;
+    // Of a tile the rows that one CTA loads, or where A has fewer, no more than that takes.
+    params.a_box_rows = std::min<int64_t>(params.m, kernel.block_m / kernel.cluster_n);
+    params.a_scale_box_rows = scale_box_rows(a_scale, matrices.a_scale, kernel.block_m);
+    if (kernel.row_scales_b) {
+        params.b_scale_box_rows = scale_box_rows(b_scale, matrices.b_scale, kernel.block_n);
+        // Both or none: a kernel has one way to bring scales.
+        if (params.b_scale_box_rows == 0) params.a_scale_box_rows = 0;
+        if (params.a_scale_box_rows == 0) params.b_scale_box_rows = 0;
+    }
+    params.d_by_tma = kernel.store_columns > 0 && storable_by_tma(d, matrices.d);
+}
+
+void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params,
+            const GemmMatrices& matrices) {
+    encode(maps.a, TmaElement::fp8, matrices.a, params.a_box_rows, kScaleBlock, "a");
+    encode(maps.b, TmaElement::fp8, matrices.b, kernel.block_n, kScaleBlock, "b");
+    // Any valid one will do for those that are not read.
+    maps.d = maps.a_scale = maps.b_scale = maps.a;
+    if (params.d_by_tma) {
+        const TmaElement element = kernel.out == Dtype::f32 ? TmaElement::f32 : TmaElement::bf16;
+        encode(maps.d, element, matrices.d, kernel.store_rows, kernel.store_columns, "out");
+    }
+    if (params.a_scale_box_rows > 0)
+        encode(maps.a_scale, TmaElement::f32, matrices.a_scale, 1, params.a_scale_box_rows, "a_scale");
+    if (params.b_scale_box_rows > 0)
+        encode(maps.b_scale, TmaElement::f32, matrices.b_scale, 1, params.b_scale_box_rows, "b_scale");
 }
 
 }  // namespace barrow

@@ -1,7 +1,8 @@
 // Operands, scales and results as the copy engine sees them.
 #pragma once
 
-#include "catalogue.h"
+#include "../kernels/params.h"
+#include "choice.h"
 #include "launch.h"
 #include "tensor.h"
 #include "tma.h"
@@ -17,20 +18,34 @@ struct Operand {
 // [rows, K], or [slabs, rows, K], whose last stride is 1.
 Operand addressable(const TensorView& tensor, const LaunchScope& scope);
 
-// Rows of A that one load brings: of a tile those that one CTA loads, or where A has fewer, no more than that
-// takes.
-int64_t a_box_rows(const GemmKernel& kernel, int64_t m);
-
 // Scales of rows: a row of one scale each per block of K, of every slab.
 TmaMatrix scale_rows(const TensorView& scale);
 
-// Scales that one load brings: those of a tile of `block` rows, or of all rows in whole 16 bytes where there
-// are fewer; 0 where the copy engine cannot address them.
-int64_t scale_box_rows(const TensorView& scale, const TmaMatrix& rows, int block);
-
-// A bfloat16 or float32 result. The row length counts for whether the copy engine can store it, because that
-// writes whole 16 bytes: it zeroes what follows a shorter end.
+// A bfloat16 or float32 result.
 TmaMatrix result_rows(const TensorView& d);
-bool storable_by_tma(const TensorView& d, const TmaMatrix& rows);
+
+// What the copy engine moves for one product, and its maps in the order of the kernels' parameters.
+struct GemmMatrices {
+    TmaMatrix a;
+    TmaMatrix b;
+    TmaMatrix d;
+    TmaMatrix a_scale;
+    TmaMatrix b_scale;  // where each row of B has a scale
+};
+struct GemmMaps {
+    cuda::CUtensorMap a;
+    cuda::CUtensorMap b;
+    cuda::CUtensorMap d;
+    cuda::CUtensorMap a_scale;
+    cuda::CUtensorMap b_scale;
+};
+
+// Fills in what a kernel is told of any product: scales and result, sizes, the walk, and what the copy engine
+// loads and stores at once.
+void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, const TensorView& a_scale,
+              const TensorView& b_scale, const TensorView& d, const GemmMatrices& matrices);
+
+// The maps for what `params` says. Where it says that the copy engine is not used, the kernel reads no map.
+void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params, const GemmMatrices& matrices);
 
 }  // namespace barrow
