@@ -10,7 +10,6 @@ from bench_on_cpu import H100, Peer, pretend
 from barrow import launcher
 from barrow.bench import machine, providers, serve, timing
 from barrow.bench.measure import Row, Settings, measure
-from barrow.bench.models import Linear
 from barrow.bench.shapes import Problem
 
 PROBLEMS: list[Problem] = [(3, 40, 256), (8, 40, 256), (3, 24, 128)]
@@ -102,7 +101,7 @@ def test_the_switches_of_a_library_are_set_before_its_first_call_only(monkeypatc
 
 def test_a_step_calls_every_layer_of_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = pretend(monkeypatch, {"barrow": 5.0, "peer": 7.0})
-    layers = [Linear("a", 40, 256), Linear("b", 24, 128)]
+    layers = [(40, 256), (24, 128)]
     peer = Peer("peer")
     sets = serve.block_weights(layers)
     calls = len(peer.quantised)
@@ -112,11 +111,11 @@ def test_a_step_calls_every_layer_of_the_block(monkeypatch: pytest.MonkeyPatch) 
     assert seen == [{"barrow": serve.SETS, "peer": serve.SETS}]
     # Judged once per layer, then each layer once per set of weights.
     assert len(peer.quantised) - calls == len(layers) * (1 + serve.SETS)
-    assert row["floor_us"] == sum(H100.floor_us(4, x.n, x.k, activation_bytes=2) for x in layers)
+    assert row["floor_us"] == sum(H100.floor_us(4, n, k, activation_bytes=2) for n, k in layers)
 
 
 def test_the_block_is_that_of_deepseek_v3() -> None:
-    assert [(layer.n, layer.k) for layer in serve.BLOCK] == [
+    assert list(serve.BLOCK) == [
         (2112, 7168),
         (24576, 1536),
         (32768, 512),

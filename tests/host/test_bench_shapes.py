@@ -14,80 +14,89 @@ QWEN3_32B = MODELS["Qwen3-32B"]
 
 
 def by_name(config: Any, tp: int = 1) -> dict[str, tuple[int, int]]:
-    return {layer.name: (layer.n, layer.k) for layer in linears(config, tp)}
+    """N x K by the names that layers have within a block."""
+    return {layer.name.removeprefix("model.layers.*."): (layer.n, layer.k) for layer in linears(config, tp)}
 
 
 def test_a_block_with_grouped_query_attention() -> None:
     assert by_name(QWEN3_32B) == {
-        "qkv": (10240, 5120),
-        "o": (5120, 8192),
-        "mlp gate_up": (51200, 5120),
-        "mlp down": (5120, 25600),
+        "self_attn.qkv_proj": (10240, 5120),
+        "self_attn.o_proj": (5120, 8192),
+        "mlp.gate_up_proj": (51200, 5120),
+        "mlp.down_proj": (5120, 25600),
     }
     assert by_name(QWEN3_32B, tp=8) == {
-        "qkv": (1280, 5120),
-        "o": (5120, 1024),
-        "mlp gate_up": (6400, 5120),
-        "mlp down": (5120, 3200),
+        "self_attn.qkv_proj": (1280, 5120),
+        "self_attn.o_proj": (5120, 1024),
+        "mlp.gate_up_proj": (6400, 5120),
+        "mlp.down_proj": (5120, 3200),
     }
 
 
 def test_a_block_with_latent_attention_and_a_shared_expert() -> None:
     assert by_name(DEEPSEEK_V3) == {
-        "fused_qkv_a": (2112, 7168),
-        "q_b": (24576, 1536),
-        "kv_b": (32768, 512),
-        "o": (7168, 16384),
-        "mlp gate_up": (36864, 7168),
-        "mlp down": (7168, 18432),
-        "shared gate_up": (4096, 7168),
-        "shared down": (7168, 2048),
+        "self_attn.fused_qkv_a_proj": (2112, 7168),
+        "self_attn.q_b_proj": (24576, 1536),
+        "self_attn.kv_b_proj": (32768, 512),
+        "self_attn.o_proj": (7168, 16384),
+        "mlp.gate_up_proj": (36864, 7168),
+        "mlp.down_proj": (7168, 18432),
+        "mlp.shared_experts.gate_up_proj": (4096, 7168),
+        "mlp.shared_experts.down_proj": (7168, 2048),
     }
     # What leads into a low rank is on every GPU.
     split = by_name(DEEPSEEK_V3, tp=8)
-    assert (split["fused_qkv_a"], split["q_b"], split["o"]) == ((2112, 7168), (3072, 1536), (7168, 2048))
+    assert (split["self_attn.fused_qkv_a_proj"], split["self_attn.q_b_proj"], split["self_attn.o_proj"]) == (
+        (2112, 7168),
+        (3072, 1536),
+        (7168, 2048),
+    )
 
 
 def test_latent_attention_without_a_low_rank_of_queries() -> None:
     names = by_name({**DEEPSEEK_V3, "q_lora_rank": None})
-    assert (names["q"], names["kv_a"]) == ((24576, 7168), (576, 7168))
-    assert "fused_qkv_a" not in names
+    assert (names["self_attn.q_proj"], names["self_attn.kv_a_proj_with_mqa"]) == ((24576, 7168), (576, 7168))
+    assert "self_attn.fused_qkv_a_proj" not in names
 
 
 def test_fewer_key_heads_than_gpus_are_repeated() -> None:
-    assert by_name(MODELS["Qwen3-30B-A3B"], tp=8)["qkv"] == ((32 // 8 + 2) * 128, 2048)
+    assert by_name(MODELS["Qwen3-30B-A3B"], tp=8)["self_attn.qkv_proj"] == ((32 // 8 + 2) * 128, 2048)
 
 
 def test_routed_experts_are_left_out() -> None:
-    assert set(by_name(MODELS["Mixtral-8x7B"])) == {"qkv", "o"}
+    assert set(by_name(MODELS["Mixtral-8x7B"])) == {"self_attn.qkv_proj", "self_attn.o_proj"}
     assert set(by_name(MODELS["GLM-4.5"])) == {
-        "qkv",
-        "o",
-        "mlp gate_up",
-        "mlp down",
-        "shared gate_up",
-        "shared down",
+        "self_attn.qkv_proj",
+        "self_attn.o_proj",
+        "mlp.gate_up_proj",
+        "mlp.down_proj",
+        "mlp.shared_experts.gate_up_proj",
+        "mlp.shared_experts.down_proj",
     }
     qwen2_moe = {**MODELS["Qwen3-30B-A3B"], "shared_expert_intermediate_size": 5632}
-    assert by_name(qwen2_moe)["shared gate_up"] == (11264, 2048)
+    assert by_name(qwen2_moe)["mlp.shared_experts.gate_up_proj"] == (11264, 2048)
 
 
 def test_text_config_and_defaults_of_heads() -> None:
-    config = {"hidden_size": 512, "intermediate_size": 1024, "num_attention_heads": 4}
-    expected = {"qkv": (1536, 512), "o": (512, 512), "mlp gate_up": (2048, 512), "mlp down": (512, 1024)}
+    config = {"num_hidden_layers": 2, "hidden_size": 512, "intermediate_size": 1024, "num_attention_heads": 4}
+    expected = {
+        "self_attn.qkv_proj": (1536, 512),
+        "self_attn.o_proj": (512, 512),
+        "mlp.gate_up_proj": (2048, 512),
+        "mlp.down_proj": (512, 1024),
+    }
     assert by_name(config) == by_name({"text_config": config, "hidden_size": 1}) == expected
 
 
 @pytest.mark.parametrize(
     ("change", "tp", "told"),
     [
-        ({"hidden_size": None}, 1, "config has hidden_size = None but needs a whole number above 0"),
-        ({"num_attention_heads": "64"}, 1, "config has num_attention_heads = '64'"),
-        ({"intermediate_size": True}, 1, "config has intermediate_size = True"),
-        ({"intermediate_size": -1}, 1, "config has intermediate_size = -1"),
-        ({}, 3, "num_attention_heads = 64 cannot be split over 3 GPUs; choose a --tp that divides it"),
-        ({"num_key_value_heads": 6}, 4, "num_key_value_heads = 6 cannot be split over 4 GPUs"),
-        ({"intermediate_size": 25601}, 2, "intermediate_size = 25601 cannot be split over 2 GPUs"),
+        ({"hidden_size": None}, 1, "config has no hidden_size"),
+        ({"num_attention_heads": "64"}, 1, "config: num_attention_heads is '64', not a size"),
+        ({"intermediate_size": True}, 1, "config: intermediate_size is True, not a size"),
+        ({"intermediate_size": -1}, 1, "config: intermediate_size is -1, not a size"),
+        ({}, 3, "qkv_proj: N = 10240 does not divide by 3"),
+        ({"intermediate_size": 25601}, 4, "gate_up_proj: N = 51202 does not divide by 4"),
     ],
 )
 def test_a_config_that_does_not_fit_is_told_by_key(change: dict[str, Any], tp: int, told: str) -> None:
@@ -134,4 +143,4 @@ def test_every_model_has_layers(tmp_path: Path) -> None:
     for name, config in MODELS.items():
         path = tmp_path / f"{name}.json"
         path.write_text(json.dumps(config))
-        assert {"qkv", "fused_qkv_a"} & set(by_name(json.loads(path.read_text()))), name
+        assert {"self_attn.qkv_proj", "self_attn.fused_qkv_a_proj"} & set(by_name(json.loads(path.read_text()))), name

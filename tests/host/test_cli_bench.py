@@ -59,7 +59,7 @@ def test_wrong_arguments_are_told(arguments: list[str], told: str, capsys: pytes
     [
         ("{", "Expecting property name"),
         ("[]", "it holds no JSON object"),
-        ("{}", "config has hidden_size = None but needs a whole number above 0"),
+        ("{}", "barrow.checkpoint: config has no hidden_size"),
     ],
 )
 def test_a_config_that_is_none(text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,15 +122,21 @@ def test_a_run_prints_a_table_and_writes_json_and_plots(
 def test_the_layers_of_a_config_are_listed_and_measured(
     on_cpu: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "head_dim": 16}
+    config = {
+        "num_hidden_layers": 1,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_attention_heads": 4,
+        "head_dim": 16,
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert cli.main(["bench", "--config", str(tmp_path / "config.json"), "--tp", "2", "--m", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:4] == [
-        "qkv: N = 96, K = 64",
-        "o: N = 64, K = 32",
-        "mlp gate_up: N = 96, K = 64",
-        "mlp down: N = 64, K = 48",
+        "model.layers.*.self_attn.qkv_proj: N = 96, K = 64",
+        "model.layers.*.self_attn.o_proj: N = 64, K = 32",
+        "model.layers.*.mlp.gate_up_proj: N = 96, K = 64",
+        "model.layers.*.mlp.down_proj: N = 64, K = 48",
     ]
     measured = [line.split()[:3] for line in lines if line.startswith("    2 ")]
     assert measured == [["2", "96", "64"], ["2", "64", "32"], ["2", "64", "48"]]

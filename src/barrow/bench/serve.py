@@ -9,21 +9,21 @@ from functools import partial
 
 from barrow.bench.machine import Machine
 from barrow.bench.measure import Row, empty_row, judge, multiply, prepared, take_times
-from barrow.bench.models import DEEPSEEK_V3, Linear, linears
+from barrow.bench.models import DEEPSEEK_V3, linears
 from barrow.bench.providers import Provider, Weight, activation, result, weight
 from barrow.bench.timing import Call, in_turn
 
 # DeepSeek-V3 on one GPU. Its first blocks have a dense MLP, all others the shared expert, whose linears these are.
-BLOCK = tuple(layer for layer in linears(DEEPSEEK_V3) if not layer.name.startswith("mlp"))
+BLOCK = tuple((x.n, x.k) for x in linears(DEEPSEEK_V3) if "self_attn" in x.name or "shared_experts" in x.name)
 # The tokens of a step: a decode batch.
 SERVE_MS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # The weights of one block are over four times an H100's L2 cache, so two sets are cold when their turn comes.
 SETS = 2
 
 
-def block_weights(layers: Sequence[Linear] = BLOCK) -> list[list[Weight]]:
-    """`SETS` times one weight for every layer."""
-    return [[weight(layer.n, layer.k) for layer in layers] for _ in range(SETS)]
+def block_weights(layers: Sequence[tuple[int, int]] = BLOCK) -> list[list[Weight]]:
+    """`SETS` times one weight for every layer, told as N x K."""
+    return [[weight(n, k) for n, k in layers] for _ in range(SETS)]
 
 
 def measure_step(machine: Machine, contenders: Sequence[Provider], m: int, sets: Sequence[Sequence[Weight]]) -> Row:

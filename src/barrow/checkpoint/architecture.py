@@ -34,7 +34,8 @@ class _Config:
         """The first of several spellings that is there and not null, 0 without."""
         for name in names:
             if (value := self.config.get(name)) is not None:
-                if not isinstance(value, int) or value < 0:
+                # bool is an int to Python.
+                if type(value) is not int or value < 0:
                     raise CheckpointError(f"barrow.checkpoint: {self.where}: {name} is {value!r}, not a size")
                 return value
         return 0
@@ -90,6 +91,11 @@ def layers_of_config(config: Mapping[str, Any], where: str, tp: int) -> list[Lay
             f"barrow.checkpoint: {where}: model_type is {kind!r}, whose layers are not known; pass the folder with its "
             f"safetensors, or one of {', '.join(MODEL_TYPES)}"
         )
+    return decoder_layers(config, where, tp)
+
+
+def decoder_layers(config: Mapping[str, Any], where: str, tp: int) -> list[LayerShape]:
+    """`layers_of_config` of a decoder of any model type, as far as its sizes tell."""
     sizes = _Config(config, where)
     hidden, layers = sizes.size("hidden_size"), sizes.size("num_hidden_layers")
     found = list(_attention(sizes, layers, tp))

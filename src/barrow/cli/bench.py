@@ -97,7 +97,7 @@ def _problems(options: argparse.Namespace) -> list[Problem]:
     if options.serve_like:
         if options.l2 == "warm":
             refuse("--serve-like walks through more weights than the L2 cache holds; leave --l2 warm out")
-        return shapes.grid([(layer.n, layer.k) for layer in BLOCK], options.m or SERVE_MS)
+        return shapes.grid(BLOCK, options.m or SERVE_MS)
     nks = options.nk or SETS[options.shapes]
     if options.config:
         nks = config_nk(options.parser, options.config, options.tp or 1)
