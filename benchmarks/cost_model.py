@@ -86,8 +86,17 @@ class Sample:
     best_us: float
 
 
+def cluster_size(tile: Tile) -> int:
+    return tile.cluster_k * tile.cluster_n
+
+
+def cluster_columns(tile: Tile) -> int:
+    """Of D that the tiles of a cluster cover."""
+    return tile.block_n * tile.cluster_n
+
+
 def resident_clusters(tile: Tile, num_sms: int) -> int:
-    size = tile.cluster_k * tile.cluster_n
+    size = cluster_size(tile)
     return num_sms * FILLED_SMS[min(size, len(FILLED_SMS)) - 1] // SMS * tile.ctas_per_sm // size
 
 
@@ -95,7 +104,7 @@ def walk(tile: Tile, m: int, n: int, k: int) -> tuple[int, bool]:
     """The band, and whether it is of columns, as launcher/choice.cpp walks over D."""
     along = tile.block_m > SQUARE and k >= WORTH_ALONG
     across, onward = (n, m) if along else (m, n)
-    block = tile.block_n * tile.cluster_n if along else tile.block_m
+    block = cluster_columns(tile) if along else tile.block_m
     if across * k <= RESIDENT_BYTES:
         return -(-across // block), along
     return (512 if onward * k <= RESIDENT_BYTES else 2048) // block, along
@@ -120,7 +129,7 @@ def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
     """Bytes that L2 cannot keep between two bands, or between two groups of the tiles that run at once."""
     band, along = walk(tile, m, n, k)
     across, onward = (n, m) if along else (m, n)
-    columns = tile.block_n * tile.cluster_n
+    columns = cluster_columns(tile)
     block, other = (columns, tile.block_m) if along else (tile.block_m, columns)
     across_tiles, onward_tiles = -(-across // block), -(-onward // other)
     band = min(band, across_tiles)
@@ -135,13 +144,13 @@ def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
 @cache
 def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> tuple[float, ...]:
     """What the coefficients are multiplied with, in the order of CostModel."""
-    columns = -(-n // (tile.block_n * tile.cluster_n))
+    columns = -(-n // cluster_columns(tile))
     clusters, resident = int(rows_of_tiles(tile, m, groups) * columns), resident_clusters(tile, gpu.num_sms)
     waves, running = -(-clusters // resident), min(clusters, resident)
     k_blocks = -(-k // (128 * tile.cluster_k))
     matrices = likely_groups(m, groups) if groups else 1
     stage = (min(m / matrices, tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
-    load = clusters * tile.cluster_k * tile.cluster_n / gpu.num_sms * k_blocks * stage
+    load = clusters * cluster_size(tile) / gpu.num_sms * k_blocks * stage
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us
     again = matrices * bytes_again(tile, -(-m // groups) if groups else m, n, k, running)

@@ -51,9 +51,8 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
     }
 }
 
-// The same in float32, as one box, whose rows go to memory whole: what is added to there is read and written,
-// and shorter pieces of rows would cost it more. Rows begin at the same bank, and half a warp writes pairs of
-// four rows at once, so each of the four takes another eight columns of 32.
+// The same in float32, as one box without a swizzle. Rows begin at the same bank, and half a warp writes
+// pairs of four rows at once, so each of the four takes another eight columns of 32.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void stage_f32(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
     static_assert(kBlockN % 32 == 0);

@@ -66,7 +66,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     if (kernel.cluster_k == 1)
         clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
     void* pointers[] = {&maps.a, &maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
-    scope.launch(kernel, clusters * cluster_size(kernel), overlap, pointers);
+    scope.launch(kernel, clusters, overlap, pointers);
 }
 
 }  // namespace barrow

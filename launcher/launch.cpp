@@ -61,8 +61,9 @@ LaunchScope::LaunchScope(const TensorView& tensor)
       context_(device_),
       stream_(static_cast<CUstream>(current_stream(tensor.device_index))) {}
 
-void LaunchScope::launch(const GemmKernel& kernel, int64_t grid, bool overlap, void** params) const {
-    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, cluster_size(kernel),
+void LaunchScope::launch(const GemmKernel& kernel, int64_t clusters, bool overlap, void** params) const {
+    const int size = cluster_size(kernel);
+    enqueue(loaded_kernel(kernel, device_), kernel.name, clusters * size, kernel.threads, size,
             kernel.smem_bytes, overlap, stream_, params);
 }
 

@@ -7,9 +7,9 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from choice_probe import ROOT, SPECS
-from cxx import compiler
+from choice_probe import SPECS
 from grouped_problem import KINDS, TOLD, Told
+from walks import walk_program
 
 TILES = sorted({(spec.block_m, spec.block_n, spec.cluster_n) for spec in SPECS if spec.grouped})
 Tile = tuple[int, ...]
@@ -17,22 +17,7 @@ Tile = tuple[int, ...]
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if (found := compiler()) is None:
-        pytest.skip("compiling the walk needs a C++ compiler")
-    target = tmp_path_factory.mktemp("walk") / "walk"
-    walks = ", ".join(f"{{{m}, {n}, {ctas}, walk<{m}, {n}, {ctas}>}}" for m, n, ctas in TILES)
-    flags = [
-        "-std=c++17",
-        "-O1",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-Wno-unknown-pragmas",
-        f"-I{ROOT / 'kernels'}",
-        f"-DWALKS={walks}",
-    ]
-    subprocess.run([found, *flags, "-o", str(target), str(ROOT / "tests/group_walk.cpp")], check=True)
-    return target
+    return walk_program(tmp_path_factory.mktemp("walk"), "group_walk.cpp", TILES, "-Wno-unknown-pragmas")
 
 
 def many(block_m: int) -> list[tuple[Told, int]]:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import reference
 import torch
+from compiles_once import check_compiles_once
 from torch import Tensor
-from torch._dynamo.testing import CompileCounterWithBackend
 
 import barrow
 
@@ -74,15 +74,8 @@ def product_into(x: Tensor, w: Tensor, w_scale: Tensor) -> Tensor:
 def test_compile_fullgraph_with_dynamic_m_compiles_once(
     function: Callable[[Tensor, Tensor, Tensor], Tensor], backend: str
 ) -> None:
-    torch.compiler.reset()
-    counter: Any = CompileCounterWithBackend(backend)
-    compiled = torch.compile(function, backend=counter, fullgraph=True, dynamic=True)
     w, w_scale = barrow.per_block_quant_fp8(torch.randn(200, 300))
-    # 4 and 8 divide evenly into the groups of four rows that the scales are padded to, the others do not.
-    for m in (5, 4, 8, 131, 2):
-        x = torch.randn(m, 300)
-        assert reference.same_bits(compiled(x, w, w_scale), function(x, w, w_scale))
-    assert counter.frame_count == 1
+    compiled = check_compiles_once(function, backend, 300, w, w_scale)
     for m in (1, 0):
         x = torch.randn(m, 300)
         assert reference.same_bits(compiled(x, w, w_scale), function(x, w, w_scale))

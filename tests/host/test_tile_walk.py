@@ -5,21 +5,15 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from choice_probe import ROOT, SPECS
-from cxx import compiler
+from choice_probe import SPECS
+from walks import walk_program
 
 TILES = sorted({(spec.block_m, spec.block_n, spec.cluster_k) for spec in SPECS})
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if (found := compiler()) is None:
-        pytest.skip("compiling the walk needs a C++ compiler")
-    target = tmp_path_factory.mktemp("walk") / "walk"
-    walks = ", ".join(f"{{{m}, {n}, {k}, walk<{m}, {n}, {k}>}}" for m, n, k in TILES)
-    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'kernels'}", f"-DWALKS={walks}"]
-    subprocess.run([found, *flags, "-o", str(target), str(ROOT / "tests/tile_walk.cpp")], check=True)
-    return target
+    return walk_program(tmp_path_factory.mktemp("walk"), "tile_walk.cpp", TILES)
 
 
 @pytest.mark.parametrize("tile", TILES, ids=lambda tile: "x".join(map(str, tile)))

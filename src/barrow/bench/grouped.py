@@ -22,7 +22,7 @@ from barrow.bench.grouped_problems import (
 from barrow.bench.groups import Quantised
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, Row, empty_row, launches_of, prepared, sound, take_times
-from barrow.bench.providers import collect, import_deep_gemm, in_processes, overlaps, set_overlap
+from barrow.bench.providers import UsesDeepGemm, collect, import_deep_gemm, in_processes, overlaps
 
 
 class Barrow:
@@ -43,16 +43,8 @@ class Barrow:
         ops.k_grouped_fp8_gemm_nt(*a.pair, *b.pair, ks, out=d)
 
 
-class DeepGemm:
-    """DeepGEMM, with its overlap of launches on or off."""
-
-    def __init__(self, module: ModuleType, pdl: bool) -> None:
-        self.name = "deep_gemm_pdl" if pdl else "deep_gemm"
-        self._module = module
-        self._pdl = pdl
-
-    def prepare(self) -> None:
-        set_overlap(self._module, self._pdl)
+class DeepGemm(UsesDeepGemm):
+    """DeepGEMM's products of groups."""
 
     def contiguous(self, a: Quantised, b: Quantised, d: torch.Tensor, m_indices: torch.Tensor) -> None:
         self._module.m_grouped_fp8_gemm_nt_contiguous(a.pair, b.pair, d, m_indices)

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from barrow.bench.plot_mixture import groups_figure, layer_figure
-from barrow.bench.plot_parts import STYLES, Row, caption, peers_of, plot_lines, ratio_panel, ratio_title
+from barrow.bench.plot_parts import STYLES, Row, caption, peers_of, plot_lines, ratio_caption, ratio_panel, ratio_title
 from barrow.bench.summary import FP8_PEERS, speedups
 
 COLUMNS = 4
@@ -65,7 +65,7 @@ def ratio_figure(data: Row) -> Figure:
         axes.set_xlabel("M")
     for axes in panels[len(peers) :]:
         axes.axis("off")
-    figure.suptitle(f"Time of the peer over time of barrow (above 1: barrow is faster)\n{caption(data)}", fontsize=11)
+    figure.suptitle(ratio_caption(data), fontsize=11)
     figure.tight_layout()
     return figure
 

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from barrow.bench.plot_parts import Row, caption, peers_of, plot_lines, ratio_panel
+from barrow.bench.plot_parts import Row, caption, peers_of, plot_lines, ratio_caption, ratio_panel
 from barrow.bench.summary import AGAINST_LAYERS, speedups
 
 TITLES = {
@@ -27,7 +27,7 @@ def groups_figure(data: Row) -> Figure:
                 axes.set_xlabel(TITLES[kind])
             else:
                 axes.axis("off")
-    figure.suptitle(f"Time of the peer over time of barrow (above 1: barrow is faster)\n{caption(data)}", fontsize=11)
+    figure.suptitle(ratio_caption(data), fontsize=11)
     figure.tight_layout()
     return figure
 

@@ -53,6 +53,10 @@ def caption(data: Row) -> str:
     return f"{machine['gpu']}, {software}\n{cache}, {what}"
 
 
+def ratio_caption(data: Row) -> str:
+    return f"Time of the peer over time of barrow (above 1: barrow is faster)\n{caption(data)}"
+
+
 def plot_lines(axes: Axes, rows: Sequence[Row]) -> None:
     """Time of every contender against M, and the floor."""
     for name, style in STYLES.items():

@@ -74,10 +74,8 @@ class Barrow:
         ops.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out=out, prefetch_b=self._prefetch)
 
 
-class DeepGemm:
-    """DeepGEMM, with its overlap of launches (programmatic dependent launch) on or off."""
-
-    fp8 = True
+class UsesDeepGemm:
+    """What contenders on DeepGEMM share: its overlap of launches (programmatic dependent launch) on or off."""
 
     def __init__(self, module: ModuleType, pdl: bool) -> None:
         self.name = "deep_gemm_pdl" if pdl else "deep_gemm"
@@ -86,6 +84,12 @@ class DeepGemm:
 
     def prepare(self) -> None:
         set_overlap(self._module, self._pdl)
+
+
+class DeepGemm(UsesDeepGemm):
+    """DeepGEMM's plain product."""
+
+    fp8 = True
 
     def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
         self._module.fp8_gemm_nt((a.q, a.scale), (b.q, b.scale), out)

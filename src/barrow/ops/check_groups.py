@@ -117,15 +117,7 @@ def _checked_groups(
 
 
 def _checked_groups_meta(
-    a: Tensor,
-    a_scale: Tensor,
-    b: Tensor,
-    b_scale: Tensor,
-    groups: Tensor,
-    kind: int,
-    alignment: int,
-    expected_m: int,
-    out: Tensor | None,
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, groups: Tensor, *rest: object
 ) -> Tensor:
     return torch.empty_like(groups)
 
