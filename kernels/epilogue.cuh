@@ -21,20 +21,12 @@ __device__ __forceinline__ void store_transposed(uint32_t address, uint32_t a, u
                  : "memory");
 }
 
-// Columns of a box of D: in bfloat16 a swizzle span of 32, 64 or 128 bytes, the greatest that divides the
-// tile; in float32 all, without a swizzle.
-template <uint32_t kBlockN>
-constexpr uint32_t kStoreWidth = !kBf16              ? kBlockN
-                                 : kBlockN % 64 == 0 ? 64
-                                 : kBlockN % 32 == 0 ? 32
-                                                     : 16;
-
 // Writes one warpgroup's 64 rows to `smem` as boxes of 64 rows x kStoreWidth columns, in the swizzle of D's
 // map: the 16-byte pieces of a row are permuted by the row, so that eight rows of one matrix fall into eight
 // banks.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
-    constexpr uint32_t kWidth = kStoreWidth<kBlockN>;
+    constexpr uint32_t kWidth = kStoreColumns;
     constexpr uint32_t kRowBytes = kWidth * 2;
     constexpr uint32_t kPieces = kRowBytes / 16;
     const uint32_t lane = thread % kWarp;
@@ -51,43 +43,37 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
     }
 }
 
-// The same in float32, as one box without a swizzle. Rows begin at the same bank, and half a warp writes
-// pairs of four rows at once, so each of the four takes another eight columns of 32.
+// Writes kStoreColumns of them in float32 from `first` on, as one box without a swizzle. Half a warp writes pairs
+// of four rows at once. Where rows begin at the same bank, each of the four takes another eight columns of 32.
 template <uint32_t kBlockN>
-__device__ __forceinline__ void stage_f32(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
-    static_assert(kBlockN % 32 == 0);
+__device__ __forceinline__ void stage_f32(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t first,
+                                          uint32_t thread) {
+    static_assert(kStoreColumns % 32 == 0 || kStoreColumns % 16 == 8);
     const uint32_t lane = thread % kWarp;
     const uint32_t row = thread / kWarp * 16 + lane / 4;  // and the one eight below
-    const uint32_t base = smem + (row * kBlockN + lane % 4 * 2) * 4;
+    const uint32_t base = smem + (row * kStoreColumns + lane % 4 * 2) * 4;
     const bool odd = row % 2 != 0, high = row % 4 >= 2;
 #pragma unroll
-    for (uint32_t j = 0; j < kBlockN / 8; ++j) {
-        const uint32_t address = base + (j ^ row % 4) * 8 * 4;
+    for (uint32_t j = 0; j < kStoreColumns / 8; ++j) {
+        const uint32_t at = j + first / 8;
         // Chosen, not indexed: an array indexed at run time would live in memory.
         const auto of = [&](uint32_t i) {
-            const float even_rows = high ? sum[4 * (j ^ 2) + i] : sum[4 * j + i];
-            const float odd_rows = high ? sum[4 * (j ^ 3) + i] : sum[4 * (j ^ 1) + i];
+            if constexpr (kStoreColumns % 32 != 0) return sum[4 * at + i];
+            const float even_rows = high ? sum[4 * (at ^ 2) + i] : sum[4 * at + i];
+            const float odd_rows = high ? sum[4 * (at ^ 3) + i] : sum[4 * (at ^ 1) + i];
             return odd ? odd_rows : even_rows;
         };
+        const uint32_t address = base + (kStoreColumns % 32 == 0 ? j ^ row % 4 : j) * 8 * 4;
         store_shared_pair(address, of(0), of(1));
-        store_shared_pair(address + 8 * kBlockN * 4, of(2), of(3));
+        store_shared_pair(address + 8 * kStoreColumns * 4, of(2), of(3));
     }
-}
-
-// Writes one warpgroup's 64 rows to `smem` as boxes of D.
-template <uint32_t kBlockN>
-__device__ __forceinline__ void stage(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
-    if constexpr (kBf16)
-        stage_bf16<kBlockN>(smem, sum, thread);
-    else
-        stage_f32<kBlockN>(smem, sum, thread);
 }
 
 // Hands the staged rows to the copy engine; call from one thread, after the warpgroup has written them.
 template <uint32_t kBlockN>
-__device__ __forceinline__ void store_staged(const GemmParams& params, uint32_t smem, const CUtensorMap* map,
+__device__ __forceinline__ void store_staged(const Params& params, uint32_t smem, const CUtensorMap* map,
                                              uint32_t row, uint32_t column, const Tile& tile) {
-    constexpr uint32_t kWidth = kStoreWidth<kBlockN>;
+    constexpr uint32_t kWidth = kStoreColumns;
 #pragma unroll
     for (uint32_t c = 0; c < kBlockN; c += kWidth)
         if (column + c < params.n)

@@ -11,8 +11,9 @@
 //
 // Beside each other along N, the CLUSTER_N CTAs of a cluster load each tile of A together.
 //
-// GROUPED, rows of A come in groups, each multiplied by a matrix of its own: only the walk over tiles and
-// where they lie differ.
+// GROUPED, rows of A come in groups, each multiplied by a matrix of its own. What writes float32 with a scale
+// for each row of B, for gradients of weights, takes groups of K, each with operands and a result of its own.
+// In both only the walk over tiles and where they lie differ.
 //
 // One source, many kernels: the catalogue defines the macros that gemm/tile.cuh reads
 // (src/barrow_build/config).
@@ -50,9 +51,19 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
                         if (inside) Access::store_box(params, staged, &d_map, column, row, tile);
                         tma_store_commit();
                     });
+            else if constexpr (!kBf16)
+#pragma unroll
+                for (uint32_t first = 0; first < kColumns; first += kStoreColumns)
+                    store_by_tma(
+                        group, thread, [&] { stage_f32<kColumns>(staged, sum, first, thread); },
+                        [&] {
+                            if (inside && column + first < params.n)
+                                Access::store_box(params, staged, &d_map, column + first, row, tile);
+                            tma_store_commit();
+                        });
             else
                 store_by_tma(
-                    group, thread, [&] { stage<kColumns>(staged, sum, thread); },
+                    group, thread, [&] { stage_bf16<kColumns>(staged, sum, thread); },
                     [&] {
                         if (inside) store_staged<kColumns>(params, staged, &d_map, row, column, tile);
                     });
@@ -68,10 +79,10 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
 
 __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap& d_map, const Params& params,
                                         uint32_t rank, uint32_t group, uint32_t thread) {
-    const uint32_t k_blocks = k_blocks_of(params.k, rank);
+    const uint32_t all_blocks = k_blocks_of(params.k, rank);
     Scheduler scheduler(params);
     Multiplier math(shared, params.a_scale_box_rows == 0, group, thread);
-    ScalesB scales(shared, params, rank, k_blocks, math.lane);
+    ScalesB scales(shared, params, rank, all_blocks, math.lane);
     // Where this warpgroup's part of a tile begins.
     const uint32_t down = kSwapped ? 0 : math.first_row, along = kSwapped ? math.first_row : 0;
     Tile tile;
@@ -80,7 +91,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     while (more) {
         float sum[kWaves][kSums] = {};
         const uint32_t active = Access::active_waves(tile, down);
-        multiply(math, scales, k_blocks, active, sum);
+        multiply(math, scales, Access::k_blocks(params, tile.group, all_blocks), active, sum);
         const Tile done = tile;
         const uint32_t row = done.m + down, column = done.n + along;
         // The next tile's scales travel while this one is stored. CTAs that split K have one tile.
@@ -106,7 +117,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
-    KERNEL_NAME(const __grid_constant__ CUtensorMap a_map, const __grid_constant__ CUtensorMap b_map,
+    KERNEL_NAME(const __grid_constant__ OperandMap a_map, const __grid_constant__ OperandMap b_map,
                 const __grid_constant__ CUtensorMap d_map, const __grid_constant__ CUtensorMap a_scale_map,
                 const __grid_constant__ CUtensorMap b_scale_map, const __grid_constant__ Params params) {
     extern __shared__ __align__(1024) uint8_t smem[];
@@ -117,8 +128,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     const uint32_t rank = kClusterK > 1 ? cluster_rank() : 0;
 
     if (warp == 0 && elect_lane()) {
-        tma_prefetch_map(&a_map);
-        tma_prefetch_map(&b_map);
+        Access::prefetch(a_map, params);
+        Access::prefetch(b_map, params);
         if (kStaged && params.d_by_tma) tma_prefetch_map(&d_map);
         if (scales_by_tma) tma_prefetch_map(&a_scale_map);
         if (kRowScalesB && scales_by_tma) tma_prefetch_map(&b_scale_map);

@@ -73,8 +73,27 @@ struct GroupedGemmParams : GemmParams {
     uint32_t alignment;
     uint32_t blocks;  // entries that the walk reads: groups, or, with indices, runs of `alignment` rows
 };
+// What one launch takes of groups that differ in K: as many as have room for their tensor maps in the 4 KB
+// that a kernel's parameters may take with every driver.
+constexpr uint32_t kMostKGroups = 13;
+
+struct KGroup {
+    uint32_t k_blocks;     // of 128, the last one possibly partial; at least one
+    uint32_t first_block;  // where its scales begin among those of all groups
+    uint32_t slab;         // of D
+};
+
+// D[slab] = A x B^T for every group, each with a K of its own; one group for a plain product. GemmParams::k
+// is not read.
+struct KGroupedGemmParams : GemmParams {
+    int64_t d_stride_slab;
+    uint32_t groups;
+    KGroup group[kMostKGroups];
+};
+
 // Host and device compilers must agree on it.
-static_assert(sizeof(GemmParams) == 112 && sizeof(GroupedGemmParams) == 160);
+static_assert(sizeof(GemmParams) == 112 && sizeof(GroupedGemmParams) == 160 &&
+              sizeof(KGroupedGemmParams) == 280);
 
 // One float8_e4m3fn value per input value and one float32 scale per group. Strides are in elements.
 struct QuantParams {

@@ -6,9 +6,10 @@
 namespace barrow {
 
 struct DenseTile {
-    uint32_t m;      // first row of D
-    uint32_t n;      // first column
-    uint32_t first;  // row from which on no tile before this one has been
+    uint32_t m;                           // first row of D
+    uint32_t n;                           // first column
+    uint32_t first;                       // row from which on no tile before this one has been
+    static constexpr uint32_t group = 0;  // there is one
 };
 
 __device__ __forceinline__ uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
@@ -55,16 +56,23 @@ public:
 
     // Moves to this cluster's next tile; false when there is none.
     __device__ __forceinline__ bool next(Tile& tile) {
-        if (next_ >= rows_ * columns_) return false;
+        if (next_ >= tiles()) return false;
+        take(tile);
+        return true;
+    }
+
+protected:
+    __device__ __forceinline__ uint32_t tiles() const { return rows_ * columns_; }
+
+    // The tile that next_ counts.
+    __device__ __forceinline__ void take(DenseTile& tile) {
         const TilePlace place = tile_place(next_, params_, rows_, columns_);
         tile.first = place.row * kBlockM;
         tile.m = min(tile.first, last_row_);
         tile.n = place.column * kBlockN;
         next_ += gridDim.x / kCluster;
-        return true;
     }
 
-private:
     const GemmParams& params_;
     uint32_t rows_;
     uint32_t columns_;

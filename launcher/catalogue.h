@@ -38,6 +38,7 @@ struct GemmKernel {
     int stages;
     int row_scales_b;  // 1 where each row of B has a scale of its own
     int grouped;       // 1 where groups of rows of A have matrices of their own
+    int k_groups;      // 1 where a launch takes products that differ in K
     int cluster_k;     // CTAs that split the K of a tile
     int cluster_n;     // CTAs that have tiles beside each other along N
     int warpgroups;
@@ -53,7 +54,6 @@ struct GemmKernel {
 // CTAs of a cluster, and the columns of D that their tiles cover.
 inline int cluster_size(const GemmKernel& kernel) { return kernel.cluster_k * kernel.cluster_n; }
 inline int cluster_columns(const GemmKernel& kernel) { return kernel.block_n * kernel.cluster_n; }
-
 struct AuxKernel {
     const char* name;
     const char* symbol;

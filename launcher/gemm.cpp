@@ -7,6 +7,7 @@
 #include "error.h"
 #include "launch.h"
 #include "operands.h"
+#include "rules.h"
 
 namespace barrow {
 namespace {
@@ -50,9 +51,14 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     const Operand b = addressable(args.b, scope);
     const TensorView d = view("out", out);
 
-    const GemmMatrices matrices{a.matrix, b.matrix, result_rows(d), scale_rows(args.a_scale),
-                                scale_rows(args.b_scale)};
-    GemmParams params{};
+    GemmMatrices matrices{a.matrix, b.matrix, result_rows(d), scale_rows(args.a_scale),
+                          scale_rows(args.b_scale)};
+    KGroupedGemmParams params{};
+    if (kernel.k_groups != 0) {
+        matrices.d.slabs = 1;
+        params.groups = 1;
+        params.group[0].k_blocks = rules::ceil_div(shape.k, kScaleBlock);
+    }
     describe(params, kernel, walk(kernel, problem), args.a_scale, args.b_scale, d, matrices);
     params.accumulate = options.accumulate;
     // A copy of B is written by the kernel right in front of this one.
@@ -65,7 +71,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     int64_t clusters = clusters_of(kernel, shape.m, shape.n);
     if (kernel.cluster_k == 1)
         clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
-    void* pointers[] = {&maps.a, &maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
+    void* pointers[] = {maps.a, maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
     scope.launch(kernel, clusters, overlap, pointers);
 }
 

@@ -69,7 +69,7 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
 
     const int64_t clusters =
         std::min<int64_t>(most_clusters(kernel, shape), resident_clusters(kernel, scope.device().num_sms));
-    void* pointers[] = {&maps.a, &maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
+    void* pointers[] = {maps.a, maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
     scope.launch(kernel, clusters, true, pointers);
 }
 

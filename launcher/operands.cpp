@@ -58,26 +58,30 @@ Operand addressable(const TensorView& tensor, const LaunchScope& scope) {
     // Likewise that of a single row.
     const int64_t stride = rows > 1 ? tensor.strides[slabs.rows] : tma_round_up(k);
     const int64_t slab_stride = slab_stride_bytes(slabs, 1, rows * stride);
-    const void* data = tensor.data();
+    return addressable({tensor.data(), rows, k, stride, slabs.count, slab_stride}, tensor, scope);
+}
+
+Operand addressable(const TmaMatrix& matrix, const TensorView& tensor, const LaunchScope& scope) {
+    const auto [data, rows, k, stride, slabs, slab_stride] = matrix;
     if (tma_aligned(data) && tma_aligned(stride) && stride >= k && tma_aligned(slab_stride) &&
         slab_stride >= 0)
-        return {{data, rows, k, stride, slabs.count, slab_stride}, nullptr};
+        return {matrix, nullptr};
 
-    const int64_t pitch = tma_round_up(k), count = std::max<int64_t>(slabs.count, 1);
+    const int64_t pitch = tma_round_up(k), count = std::max<int64_t>(slabs, 1);
     Tensor copy = empty_strided({count * rows, pitch}, {pitch, 1}, tensor.dtype, tensor);
     auto* target = static_cast<uint8_t*>(view("workspace", copy).mutable_data());
     for (int64_t slab = 0; slab < count; ++slab) {
         PadRowsParams params{};
-        params.src = static_cast<const uint8_t*>(data) + slab * slabs.stride;
+        params.src = static_cast<const uint8_t*>(data) + slab * slab_stride;
         params.dst = target + slab * rows * pitch;
-        params.src_stride = tensor.strides[slabs.rows];
+        params.src_stride = stride;
         params.dst_stride = pitch;
         params.row_bytes = k;
         params.rows = rows;
         void* pointers[] = {&params};
         scope.launch(pad_rows_kernel(), std::min<int64_t>(rows, kPadMaxBlocks), kPadThreads, false, pointers);
     }
-    return {{target, rows, k, pitch, slabs.count, rows * pitch}, std::move(copy)};
+    return {{target, rows, k, pitch, slabs, rows * pitch}, std::move(copy)};
 }
 
 TmaMatrix scale_rows(const TensorView& scale) {
@@ -124,12 +128,17 @@ void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, co
     params.d_by_tma = kernel.store_columns > 0 && storable_by_tma(d, matrices.d);
 }
 
+void encode_group(GemmMaps& maps, uint32_t group, const GemmKernel& kernel, const GemmParams& params,
+                  const TmaMatrix& a, const TmaMatrix& b) {
+    encode(maps.a[group], TmaElement::fp8, a, params.a_box_rows, kScaleBlock, "a");
+    encode(maps.b[group], TmaElement::fp8, b, kernel.block_n, kScaleBlock, "b");
+}
+
 void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params,
             const GemmMatrices& matrices) {
-    encode(maps.a, TmaElement::fp8, matrices.a, params.a_box_rows, kScaleBlock, "a");
-    encode(maps.b, TmaElement::fp8, matrices.b, kernel.block_n, kScaleBlock, "b");
+    encode_group(maps, 0, kernel, params, matrices.a, matrices.b);
     // Any valid one will do for those that are not read.
-    maps.d = maps.a_scale = maps.b_scale = maps.a;
+    maps.d = maps.a_scale = maps.b_scale = maps.a[0];
     if (params.d_by_tma) {
         const TmaElement element = kernel.out == Dtype::f32 ? TmaElement::f32 : TmaElement::bf16;
         encode(maps.d, element, matrices.d, kernel.store_rows, kernel.store_columns, "out");

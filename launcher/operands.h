@@ -18,6 +18,9 @@ struct Operand {
 // [rows, K], or [slabs, rows, K], whose last stride is 1.
 Operand addressable(const TensorView& tensor, const LaunchScope& scope);
 
+// The same for `matrix`, elements of `tensor`.
+Operand addressable(const TmaMatrix& matrix, const TensorView& tensor, const LaunchScope& scope);
+
 // Scales of rows: a row of one scale each per block of K, of every slab.
 TmaMatrix scale_rows(const TensorView& scale);
 
@@ -33,8 +36,8 @@ struct GemmMatrices {
     TmaMatrix b_scale;  // where each row of B has a scale
 };
 struct GemmMaps {
-    cuda::CUtensorMap a;
-    cuda::CUtensorMap b;
+    cuda::CUtensorMap a[kMostKGroups];  // of each group of K; one for kernels without
+    cuda::CUtensorMap b[kMostKGroups];
     cuda::CUtensorMap d;
     cuda::CUtensorMap a_scale;
     cuda::CUtensorMap b_scale;
@@ -45,7 +48,12 @@ struct GemmMaps {
 void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, const TensorView& a_scale,
               const TensorView& b_scale, const TensorView& d, const GemmMatrices& matrices);
 
-// The maps for what `params` says. Where it says that the copy engine is not used, the kernel reads no map.
+// The maps of A and B of a group of K.
+void encode_group(GemmMaps& maps, uint32_t group, const GemmKernel& kernel, const GemmParams& params,
+                  const TmaMatrix& a, const TmaMatrix& b);
+
+// The maps for what `params` says, with A and B as those of the first group. Where it says that the copy
+// engine is not used, the kernel reads no map.
 void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params, const GemmMatrices& matrices);
 
 }  // namespace barrow

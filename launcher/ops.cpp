@@ -4,6 +4,7 @@
 #include "checks.h"
 #include "gemm.h"
 #include "grouped.h"
+#include "k_grouped.h"
 #include "ops_experts.h"
 #include "quant.h"
 #include "registry.h"
@@ -129,6 +130,31 @@ void check_m_grouped_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     if (out != nullptr) check_grouped_out(args, shape, view("out", out));
 }
 
+struct KGroupedTensors {
+    explicit KGroupedTensors(const StableIValue* stack)
+        : gemm(stack), ks(take_ints(stack[4])), out(take_tensor(stack[5])) {}
+
+    KGroupedArgs views() const {
+        const GemmArgs args = gemm.views();
+        return {args.a, args.a_scale, args.b, args.b_scale, ks, view("out", out)};
+    }
+
+    GemmTensors gemm;
+    std::vector<int64_t> ks;
+    Tensor out;
+};
+
+void k_grouped_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
+    const KGroupedTensors tensors(stack);
+    const KGroupedArgs args = tensors.views();
+    run_k_grouped_gemm(args, check_k_grouped_gemm(args));
+}
+
+void check_k_grouped_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
+    const KGroupedTensors tensors(stack);
+    check_k_grouped_gemm(tensors.views());
+}
+
 using Quantizer = Quantized(const TensorView& x, bool use_ue8m0);
 
 template <Quantizer quantizer>
@@ -167,12 +193,16 @@ void register_operators() {
             "int kind, int alignment, SymInt expected_m, *, Tensor(a!) out) -> ()",
             "m_grouped_fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
             "int kind, int alignment, SymInt expected_m, int kernel, *, Tensor(a!) out) -> ()",
+            "k_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, SymInt[] ks, *, "
+            "Tensor(a!) out) -> ()",
             "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
             "per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
             "check_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor? out, "
             "bool accumulate=False) -> ()",
             "check_m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
             "int kind, int alignment, SymInt expected_m, Tensor? out) -> ()",
+            "check_k_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, SymInt[] ks, "
+            "Tensor out) -> ()",
             "check_quant(Tensor x) -> ()",
         });
     implement("CUDA", "fp8_gemm_nt", fp8_gemm_nt);
@@ -181,10 +211,12 @@ void register_operators() {
     implement("CUDA", "m_grouped_fp8_gemm_nt", m_grouped_fp8_gemm_nt);
     implement("CUDA", "m_grouped_fp8_gemm_nt.out", m_grouped_fp8_gemm_nt_out);
     implement("CUDA", "m_grouped_fp8_gemm_nt_with", m_grouped_fp8_gemm_nt_with);
+    implement("CUDA", "k_grouped_fp8_gemm_nt", k_grouped_fp8_gemm_nt);
     implement("CUDA", "per_token_group_quant_fp8", quant<per_token_group_quant>);
     implement("CUDA", "per_block_quant_fp8", quant<per_block_quant>);
     implement("CompositeExplicitAutograd", "check_fp8_gemm_nt", check_fp8_gemm_nt);
     implement("CompositeExplicitAutograd", "check_m_grouped_fp8_gemm_nt", check_m_grouped_fp8_gemm_nt);
+    implement("CompositeExplicitAutograd", "check_k_grouped_fp8_gemm_nt", check_k_grouped_fp8_gemm_nt);
     implement("CompositeExplicitAutograd", "check_quant", check_quant_op);
     register_expert_operators(library);
 }

@@ -24,4 +24,20 @@ void implement(const char* key, const char* op, void (*kernel)(StableIValue*, ui
     torch_check(torch_library_impl(library, op, kernel, TORCH_FEATURE_VERSION), op);
 }
 
+std::vector<int64_t> take_ints(StableIValue value) {
+    struct Delete {
+        void operator()(StableListOpaque* list) const { torch_delete_list(list); }
+    };
+    const std::unique_ptr<StableListOpaque, Delete> list(scalar<StableListHandle>(value));
+    size_t size = 0;
+    torch_check(torch_list_size(list.get(), &size), "torch_list_size");
+    std::vector<int64_t> ints(size);
+    for (size_t i = 0; i < size; ++i) {
+        StableIValue item{};
+        torch_check(torch_list_get_item(list.get(), i, &item), "torch_list_get_item");
+        ints[i] = scalar<int64_t>(item);
+    }
+    return ints;
+}
+
 }  // namespace barrow

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "tensor.h"
 
@@ -44,6 +45,9 @@ inline std::optional<int64_t> take_optional_int(StableIValue value) {
     const std::unique_ptr<StableIValue> cell(scalar<StableIValue*>(value));
     return cell == nullptr ? std::nullopt : std::optional(scalar<int64_t>(*cell));
 }
+
+// A list of integers is an owned handle.
+std::vector<int64_t> take_ints(StableIValue value);
 
 inline StableIValue give_tensor(Tensor tensor) { return reinterpret_cast<StableIValue>(tensor.release()); }
 

@@ -39,6 +39,18 @@ bool TensorView::empty() const {
     return false;
 }
 
+int64_t TensorView::element_count() const {
+    int64_t count = 0;
+    BARROW_TORCH(aoti_torch_get_numel, handle, &count);
+    return count;
+}
+
+bool TensorView::contiguous() const {
+    bool answer = false;
+    BARROW_TORCH(aoti_torch_is_contiguous, handle, &answer);
+    return answer;
+}
+
 int64_t TensorView::extent_bytes() const {
     if (empty()) return 0;
     int64_t last = 0;
@@ -126,6 +138,28 @@ std::string device_name(const TensorView& tensor) {
                        : type == aoti_torch_device_type_meta() ? "meta"
                                                                : "another device type";
     return type == aoti_torch_device_type_cuda() ? "cuda:" + std::to_string(tensor.device_index) : name;
+}
+
+namespace {
+
+std::string list_text(const int64_t* numbers, int64_t count) {
+    std::string text = "[";
+    for (int64_t i = 0; i < count; ++i) text += (i > 0 ? ", " : "") + std::to_string(numbers[i]);
+    return text + "]";
+}
+
+}  // namespace
+
+std::string sizes_text(const TensorView& tensor) {
+    int64_t* sizes = nullptr;
+    BARROW_TORCH(aoti_torch_get_sizes, tensor.handle, &sizes);
+    return list_text(sizes, tensor.rank);
+}
+
+std::string strides_text(const TensorView& tensor) {
+    int64_t* strides = nullptr;
+    BARROW_TORCH(aoti_torch_get_strides, tensor.handle, &strides);
+    return list_text(strides, tensor.rank);
 }
 
 }  // namespace barrow

@@ -35,6 +35,8 @@ struct TensorView {
     const void* data() const;
     void* mutable_data() const;
     bool empty() const;
+    int64_t element_count() const;
+    bool contiguous() const;
     // Bytes from the first element to just past the last.
     int64_t extent_bytes() const;
 };
@@ -52,6 +54,9 @@ void* current_stream(int32_t device_index);
 
 std::string dtype_name(int32_t dtype);
 std::string device_name(const TensorView& tensor);
+// As Python shows them, of any rank.
+std::string sizes_text(const TensorView& tensor);
+std::string strides_text(const TensorView& tensor);
 
 // Throws when a function of torch's C interface reports failure, with its text where torch gives it.
 void torch_check(AOTITorchError error, const char* call);

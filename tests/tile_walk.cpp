@@ -1,5 +1,6 @@
-// The kernels' walk over tiles, run on the host. Reads "block_m block_n cluster_k m n band along clusters"
-// lines and writes for each the first row and column of every tile, cluster after cluster.
+// The kernels' walks over tiles, run on the host. Reads "block_m block_n cluster_k m n band along groups
+// clusters" lines, 0 groups for the walk over one product, and writes for each the first row, first column
+// and group of every tile, cluster after cluster.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -12,30 +13,39 @@ static struct {
 } blockIdx, gridDim;
 using std::min;
 
-#include "tile_scheduler.cuh"
+#include "k_group_scheduler.cuh"
 
 using namespace barrow;
 
-template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kCluster>
-void walk(const GemmParams& params, uint32_t clusters) {
+template <typename Scheduler, uint32_t kCluster>
+void walk_by(const KGroupedGemmParams& params, uint32_t clusters) {
     gridDim.x = clusters * kCluster;
     for (uint32_t cluster = 0; cluster < clusters; ++cluster) {
         blockIdx.x = cluster * kCluster + kCluster - 1;
-        TileScheduler<kBlockM, kBlockN, kCluster> scheduler(params);
-        for (DenseTile tile; scheduler.next(tile);) printf("%u %u ", tile.m, tile.n);
+        Scheduler scheduler(params);
+        for (typename Scheduler::Tile tile; scheduler.next(tile);)
+            printf("%u %u %u ", tile.m, tile.n, tile.group);
     }
     printf("\n");
+}
+
+template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kCluster>
+void walk(const KGroupedGemmParams& params, uint32_t clusters) {
+    if (params.groups == 0)
+        walk_by<TileScheduler<kBlockM, kBlockN, kCluster>, kCluster>(params, clusters);
+    else
+        walk_by<KGroupScheduler<kBlockM, kBlockN>, 1>(params, clusters);
 }
 
 int main() {
     struct {
         uint32_t block_m, block_n, cluster_k;
-        void (*walk)(const GemmParams&, uint32_t);
+        void (*walk)(const KGroupedGemmParams&, uint32_t);
     } const kWalks[] = {WALKS};
     uint32_t block_m, block_n, cluster_k, clusters;
-    GemmParams params{};
-    while (scanf("%u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &params.m, &params.n,
-                 &params.band, &params.along, &clusters) == 8) {
+    KGroupedGemmParams params{};
+    while (scanf("%u %u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &params.m, &params.n,
+                 &params.band, &params.along, &params.groups, &clusters) == 9) {
         for (const auto& known : kWalks) {
             if (known.block_m == block_m && known.block_n == block_n && known.cluster_k == cluster_k)
                 known.walk(params, clusters);

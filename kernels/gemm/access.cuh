@@ -2,7 +2,6 @@
 #pragma once
 
 #include "gemm/tile.cuh"
-#include "ptx/tma.cuh"
 
 namespace barrow {
 
@@ -13,8 +12,23 @@ struct Target {
     uint32_t end;
 };
 
-template <bool kGroups>
-struct AccessOf {
+// Where all tiles have the same K, and an operand one map.
+struct SameK {
+    static __device__ __forceinline__ void prefetch(const CUtensorMap& map, const GemmParams&) {
+        tma_prefetch_map(&map);
+    }
+    // Blocks of K that a CTA multiplies for a tile of the group, where `all` are those of GemmParams::k.
+    static __device__ __forceinline__ uint32_t k_blocks(const GemmParams&, uint32_t, uint32_t all) {
+        return all;
+    }
+    // Which of all scales along K are those of block `kb` of the group.
+    static __device__ __forceinline__ uint32_t scale_block(const GemmParams&, uint32_t, uint32_t kb) {
+        return kb;
+    }
+};
+
+template <Groups kOf>
+struct AccessOf : SameK {
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const DenseTile& tile) {
         tma_load(smem, map, full, kb * kScaleBlock, tile.m);
@@ -44,19 +58,15 @@ struct AccessOf {
                                                     uint32_t row, uint32_t) {
         return row >= target(params, tile).first;
     }
-    static __device__ __forceinline__ void store_box(const GemmParams& params, uint32_t smem,
-                                                     const CUtensorMap* map, uint32_t column, uint32_t row,
-                                                     const DenseTile&) {
-        if (!kBf16 && params.accumulate)
-            tma_add(smem, map, column, row);
-        else
-            tma_store(smem, map, column, row);
+    static __device__ __forceinline__ void store_box(const GemmParams&, uint32_t smem, const CUtensorMap* map,
+                                                     uint32_t column, uint32_t row, const DenseTile&) {
+        tma_store(smem, map, column, row);
     }
 };
 
 // Maps have the group, or the slab, for a third dimension.
 template <>
-struct AccessOf<true> {
+struct AccessOf<Groups::rows> : SameK {
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const GroupTile& tile) {
         if constexpr (kClusterN > 1) {
@@ -101,6 +111,49 @@ struct AccessOf<true> {
         tma_store(smem, map, column, row, tile.slab);
     }
 };
-using Access = AccessOf<kGrouped>;
+
+// A group of K has maps of its own for A and B, and a slab of D; the scales of all groups lie side by side.
+template <>
+struct AccessOf<Groups::k> : AccessOf<Groups::none> {
+    static __device__ __forceinline__ void prefetch(const KGroupMaps& maps,
+                                                    const KGroupedGemmParams& params) {
+        for (uint32_t group = 0; group < params.groups; ++group) tma_prefetch_map(&maps.of[group]);
+    }
+    static __device__ __forceinline__ void load_a(uint32_t smem, const KGroupMaps* maps, uint32_t full,
+                                                  uint32_t kb, const KGroupTile& tile) {
+        AccessOf<Groups::none>::load_a(smem, &maps->of[tile.group], full, kb, tile);
+    }
+    static __device__ __forceinline__ void load_b(uint32_t smem, const KGroupMaps* maps, uint32_t full,
+                                                  uint32_t kb, const KGroupTile& tile) {
+        AccessOf<Groups::none>::load_b(smem, &maps->of[tile.group], full, kb, tile);
+    }
+    static __device__ __forceinline__ uint32_t k_blocks(const KGroupedGemmParams& params, uint32_t group,
+                                                        uint32_t) {
+        return params.group[group].k_blocks;
+    }
+    static __device__ __forceinline__ uint32_t scale_block(const KGroupedGemmParams& params, uint32_t group,
+                                                           uint32_t kb) {
+        return params.group[group].first_block + kb;
+    }
+    static __device__ __forceinline__ uint32_t slab(const KGroupedGemmParams& params,
+                                                    const KGroupTile& tile) {
+        return params.group[tile.group].slab;
+    }
+    static __device__ __forceinline__ Target target(const KGroupedGemmParams& params,
+                                                    const KGroupTile& tile) {
+        Target target = AccessOf<Groups::none>::target(params, tile);
+        target.d = static_cast<float*>(params.d) + slab(params, tile) * params.d_stride_slab;
+        return target;
+    }
+    static __device__ __forceinline__ void store_box(const KGroupedGemmParams& params, uint32_t smem,
+                                                     const CUtensorMap* map, uint32_t column, uint32_t row,
+                                                     const KGroupTile& tile) {
+        if (!kBf16 && params.accumulate)
+            tma_add(smem, map, column, row, slab(params, tile));
+        else
+            tma_store(smem, map, column, row, slab(params, tile));
+    }
+};
+using Access = AccessOf<kGroups>;
 
 }  // namespace barrow

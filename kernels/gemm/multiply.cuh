@@ -65,17 +65,18 @@ struct Multiplier {
 
 // Multiplies a tile's blocks of K into `sum`, a partial sum at a time. While a warpgroup promotes, the tensor
 // cores have only the other one's work, which lasts no longer: so all that can be is done before the wait,
-// and the loop is unrolled for the next block's addresses to be there in time. What it does for every 32nd
-// block stands outside of the inner loop, since a branch in there costs tens of cycles. Of the waves the
-// first kActive have rows of the tile.
+// and the loop is unrolled for the next block's addresses to be there in time, but where scales of B's rows
+// take the registers for that. What it does for every 32nd block stands outside of the inner loop, since a
+// branch in there costs tens of cycles. Of the waves the first kActive have rows of the tile.
 template <uint32_t kActive>
 __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                  float (&sum)[kWaves][kSums]) {
+    constexpr uint32_t kUnroll = kRowScalesB ? 1 : 8;
     float part[kSums];
     for (uint32_t first = 0; first < k_blocks; first += kWarp) {
         scales.advance();
         const uint32_t blocks = min(k_blocks - first, kWarp);
-#pragma unroll 8
+#pragma unroll kUnroll
         for (uint32_t block = 0; block < blocks; ++block) {
             math.wait_full();
             const uint32_t stage = math.ring.stage;

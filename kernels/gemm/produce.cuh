@@ -7,8 +7,8 @@
 namespace barrow {
 
 struct Maps {
-    const CUtensorMap& a;
-    const CUtensorMap& b;
+    const OperandMap& a;
+    const OperandMap& b;
     const CUtensorMap& a_scale;
     const CUtensorMap& b_scale;
 };
@@ -34,7 +34,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     // Of A and of all scales, which may be written by the kernels in front.
     uint32_t late_bytes = params.a_box_rows * kClusterN * kScaleBlock;
     if (!kCopiesScales) late_bytes += (params.a_scale_box_rows + params.b_scale_box_rows) * 4;
-    const uint32_t k_blocks = k_blocks_of(params.k, rank);
+    const uint32_t all_blocks = k_blocks_of(params.k, rank);
     const auto load_b = [&](uint32_t stage, uint32_t kb, const Tile& tile) {
         Access::load_b(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage), kb, tile);
     };
@@ -44,7 +44,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     if (!scheduler.next(tile)) return;
     // Stages of the first tile that get their B at once, where the caller has said that the kernels in front
     // do not write it.
-    uint32_t ahead = params.prefetch_b ? min(kStages, k_blocks) : 0;
+    uint32_t ahead = params.prefetch_b ? min(kStages, Access::k_blocks(params, tile.group, all_blocks)) : 0;
     if (leads) {
         for (uint32_t stage = 0; stage < ahead; ++stage) {
             mbarrier_expect_bytes(shared.full_at(stage), kTileBytesB);
@@ -55,25 +55,28 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
 
     StageRing ring;
     do {
+        const uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks);
         for (uint32_t block = 0; block < k_blocks; ++block, ring.advance()) {
             const uint32_t stage = ring.stage, full = shared.full_at(stage), kb = rank + block * kClusterK;
             const uint32_t scale_a = shared.scale_a + stage * kScaleBytesA;
             const uint32_t scale_b = shared.scale_b + stage * kScaleBytesB;
+            const uint32_t scale_block = Access::scale_block(params, tile.group, kb);
             mbarrier_wait(shared.empty_at(stage), ring.parity ^ 1);
             if (leads) {
                 Access::load_a(shared.a + stage * kTileBytesA, &maps.a, full, kb, tile);
                 if constexpr (!kCopiesScales) {
-                    Access::load_scale_a(scale_a, &maps.a_scale, full, kb, tile);
-                    if constexpr (kRowScalesB) tma_load(scale_b, &maps.b_scale, full, tile.n, kb);
+                    Access::load_scale_a(scale_a, &maps.a_scale, full, scale_block, tile);
+                    if constexpr (kRowScalesB) tma_load(scale_b, &maps.b_scale, full, tile.n, scale_block);
                 }
                 if (block >= ahead) load_b(stage, kb, tile);
                 mbarrier_arrive_expect_bytes(full, late_bytes + (block >= ahead ? kTileBytesB : 0));
             }
             if constexpr (kCopiesScales) {
-                copy_scales<kBlockM>(scale_a, Access::scale_a(params, tile) + kb * params.a_scale_stride_k,
+                copy_scales<kBlockM>(scale_a,
+                                     Access::scale_a(params, tile) + scale_block * params.a_scale_stride_k,
                                      params.a_scale_stride_m, tile.m, params.m, lane);
                 if constexpr (kRowScalesB)
-                    copy_scales<kBlockN>(scale_b, params.b_scale + kb * params.b_scale_stride_k,
+                    copy_scales<kBlockN>(scale_b, params.b_scale + scale_block * params.b_scale_stride_k,
                                          params.b_scale_stride_n, tile.n, params.n, lane);
                 cp_async_arrive(full);
             }

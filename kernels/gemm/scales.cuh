@@ -10,15 +10,33 @@ struct SharedScales {
     float scale[kScalesB];
 };
 
-// And where each row has its own: where they lie in shared memory, a pair for two neighbouring columns of a
-// thread. Held over a multiplication they would take the registers of a second partial sum, so each is read
-// as it is needed.
-struct ColumnScales {
-    uint32_t address;
+// And where each row has its own: a pair for two neighbouring columns of a thread. The first ones are read
+// while the tensor cores work, so that the promotion begins at once. All would take the registers of a second
+// partial sum, so the others are read as they are needed.
+class ColumnScales {
+public:
+    ColumnScales() = default;
+    __device__ __forceinline__ explicit ColumnScales(uint32_t smem) : smem_(smem) {
+#pragma unroll
+        for (uint32_t i = 0; i < kHeld; ++i) read(i, held_[i]);
+    }
 
     __device__ __forceinline__ void load_pair(uint32_t index, float (&scale)[2]) const {
-        load_shared_pair(address + index * 8 * 4, scale[0], scale[1]);
+        if (index < kHeld)
+            scale[0] = held_[index][0], scale[1] = held_[index][1];
+        else
+            read(index, scale);
     }
+
+private:
+    static constexpr uint32_t kHeld = 4;
+
+    __device__ __forceinline__ void read(uint32_t index, float (&scale)[2]) const {
+        load_shared_pair(smem_ + index * 8 * 4, scale[0], scale[1]);
+    }
+
+    uint32_t smem_;
+    float held_[kHeld][2];
 };
 
 // B's scales where one covers 128 rows of B: the same for all rows of a tile. Each lane of a math warp holds
@@ -108,7 +126,7 @@ public:
     __device__ __forceinline__ void advance() {}
 
     __device__ __forceinline__ Block of(uint32_t, uint32_t stage) const {
-        return {scale_b_ + stage * kScaleBytesB};
+        return Block(scale_b_ + stage * kScaleBytesB);
     }
 
 private:

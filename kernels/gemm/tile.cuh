@@ -2,6 +2,8 @@
 #pragma once
 
 #include "group_scheduler.cuh"
+#include "k_group_scheduler.cuh"
+#include "ptx/tma.cuh"
 #include "ptx/wgmma.cuh"
 
 namespace barrow {
@@ -16,8 +18,9 @@ constexpr uint32_t kWarpgroups = WARPGROUPS;
 constexpr bool kSwapped = SWAPPED;
 constexpr bool kBf16 = OUT_BF16;
 constexpr uint32_t kOutBytes = kBf16 ? 2 : 4;
-// Whether D goes out through shared memory and the copy engine, where that can address it.
-constexpr bool kStaged = STAGED;
+// Columns of D of a box that the copy engine stores, or adds; 0 where D goes out from registers only.
+constexpr uint32_t kStoreColumns = STORE_COLUMNS;
+constexpr bool kStaged = kStoreColumns > 0;
 // Whether each row of B has a scale of its own, or 128 rows share one.
 constexpr bool kRowScalesB = ROW_SCALES_B;
 // Whether rows of A come in groups, each with a matrix of its own in B.
@@ -27,6 +30,10 @@ constexpr uint32_t kMathThreads = kWarpgroups * kWarpgroup;
 constexpr uint32_t kThreads = THREADS;
 constexpr uint32_t kWgmmaN = kSwapped ? kBlockM : kBlockN;
 constexpr uint32_t kSums = kWgmmaN / 2;  // accumulators of a thread for 64 rows
+// What comes in groups: rows of A, or K, with operands and a slab of D for each group.
+enum class Groups { none, rows, k };
+constexpr Groups kGroups = kGrouped ? Groups::rows : K_GROUPS ? Groups::k : Groups::none;
+
 // Times 64 rows of a math warpgroup.
 constexpr uint32_t kWaves = (kSwapped ? kBlockN : kBlockM) / (kWarpgroups * kWgmmaM);
 // Rows between a warpgroup's waves, and between the first ones of two warpgroups. Where a tile may be partly
@@ -56,7 +63,7 @@ constexpr uint32_t kTileBytesA = kBlockM * kScaleBlock, kTileBytesB = kBlockN * 
 constexpr uint32_t kScaleBytesA = (kBlockM * 4 + 127) / 128 * 128;
 constexpr uint32_t kScaleBytesB = kRowScalesB ? (kBlockN * 4 + 127) / 128 * 128 : 0;
 // Of a warpgroup's 64 rows and one slice: on the way out, and as sums that the other CTAs send.
-constexpr uint32_t kStagedBytes = kStaged ? kWgmmaM * kSlice * kOutBytes : 0;
+constexpr uint32_t kStagedBytes = kWgmmaM * (kBf16 ? kSlice : kStoreColumns) * kOutBytes;
 constexpr uint32_t kReceivedBytes = (kClusterK - 1) * kWgmmaM * kSlice * 4;
 
 // Registers of a producing and of a math thread once the former have handed theirs over; 0: as compiled.
@@ -97,19 +104,36 @@ __device__ __forceinline__ uint32_t k_blocks_of(uint32_t k, uint32_t rank) {
     return (blocks + kClusterK - 1 - rank) / kClusterK;
 }
 
-template <bool kGroups>
+// The tensor maps of one operand of all groups of K.
+struct KGroupMaps {
+    CUtensorMap of[kMostKGroups];
+};
+
+template <Groups kOf>
 struct WalkOf {
     using Params = GemmParams;
+    using OperandMap = CUtensorMap;
     using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK>;
 };
 template <>
-struct WalkOf<true> {
+struct WalkOf<Groups::rows> {
     using Params = GroupedGemmParams;
+    using OperandMap = CUtensorMap;
     using Scheduler = GroupScheduler<kBlockM, kBlockN, kClusterN>;
 };
-using Params = WalkOf<kGrouped>::Params;
-using Scheduler = WalkOf<kGrouped>::Scheduler;
+template <>
+struct WalkOf<Groups::k> {
+    using Params = KGroupedGemmParams;
+    using OperandMap = KGroupMaps;
+    using Scheduler = KGroupScheduler<kBlockM, kBlockN>;
+};
+using Params = WalkOf<kGroups>::Params;
+using OperandMap = WalkOf<kGroups>::OperandMap;
+using Scheduler = WalkOf<kGroups>::Scheduler;
 using Tile = Scheduler::Tile;
+
+// All parameters of a kernel, the first of which begins at a multiple of 64 bytes: 48 after where they could.
+static_assert(48 + 2 * sizeof(OperandMap) + 3 * sizeof(CUtensorMap) + sizeof(Params) <= 4096);
 using StageRing = Ring<kStages>;
 
 }  // namespace barrow

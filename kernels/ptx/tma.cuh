@@ -65,11 +65,11 @@ __device__ __forceinline__ void tma_store(uint32_t smem, const CUtensorMap* map,
 
 // Adds a box of float32 to what the tensor holds, an addition in memory for each element.
 __device__ __forceinline__ void tma_add(uint32_t smem, const CUtensorMap* map, uint32_t column,
-                                        uint32_t row) {
+                                        uint32_t row, uint32_t slab) {
     asm volatile(
-        "cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.tile.bulk_group [%1, {%2, %3}], [%0];" ::"r"(
-            smem),
-        "l"(map), "r"(column), "r"(row)
+        "cp.reduce.async.bulk.tensor.3d.global.shared::cta.add.tile.bulk_group [%1, {%2, %3, %4}], [%0];" ::
+            "r"(smem),
+        "l"(map), "r"(column), "r"(row), "r"(slab)
         : "memory");
 }
 

@@ -9,6 +9,7 @@ from judge import judge
 from reference import BLOCK, Problem, blocks, integer_problem, product, random_problem
 
 import barrow
+from barrow.launcher import choose
 
 STAGED = of_kind(torch.float32, row_scales_b=True)
 FLOAT32 = [*of_kind(torch.float32), *STAGED]
@@ -20,7 +21,10 @@ KS = {
     "all empty": [0, 0, 0],
     "no whole blocks": [16, 1, 131, 0, 1000],
     "one giant": [0, 128, 20_000, 128],
+    "more than a launch takes": [256, 0, 128, 48, 1024, 640, 16, 128, 300, 128, 2048, 0, 128, 384, 128, 512],
 }
+# By the cost model these take every kernel.
+SIZES = [(256, 384), (129, 200), (300, 520), (1000, 1480), (7, 1000), (1, 1)]
 
 
 def filled(x: Operands, seed: int) -> torch.Tensor:
@@ -129,7 +133,7 @@ def side_by_side(parts: list[Problem], rows_adjacent: bool) -> tuple[Pair, Pair]
 
 @pytest.mark.parametrize("rows_adjacent", [True, False])
 @pytest.mark.parametrize("ks", KS)
-@pytest.mark.parametrize(("m", "n"), [(256, 384), (129, 200), (7, 1000), (1, 1)])
+@pytest.mark.parametrize(("m", "n"), SIZES)
 def test_k_grouped_is_exact(m: int, n: int, ks: str, rows_adjacent: bool, device: torch.device) -> None:
     parts = [integer_problem(m, n, k, seed=g, b_rows=1, device=device) for g, k in enumerate(KS[ks])]
     (a, a_scale), (b, b_scale) = side_by_side(parts, rows_adjacent)
@@ -141,6 +145,46 @@ def test_k_grouped_is_exact(m: int, n: int, ks: str, rows_adjacent: bool, device
     assert torch.equal(out, want.float())
     out.copy_(before[:, :m, 1 : n + 1])
     assert torch.equal(wide, before), "wrote outside out"
+
+
+@pytest.mark.parametrize(("m", "n"), SIZES)
+def test_k_grouped_adds_to_rows_of_all_groups_that_take_turns(m: int, n: int, device: torch.device) -> None:
+    """The map of out then has slabs that are closer than rows."""
+    ks = [128, 640, 0, 256]
+    parts = [integer_problem(m, n, k, seed=g, b_rows=1, device=device) for g, k in enumerate(ks)]
+    a, b = side_by_side(parts, True)
+    wide = torch.zeros(m + 1, len(ks), n + 4, device=device)
+    out = wide[:m, :, :n].transpose(0, 1)
+    for times in (1, 2):
+        barrow.k_grouped_fp8_gemm_nt(*a, *b, ks, out=out)
+        assert torch.equal(out, times * torch.stack([product(p) for p in parts]).float())
+    out.zero_()
+    assert (wide == 0).all(), "wrote outside out"
+
+
+def test_the_sizes_take_every_kernel(device: torch.device) -> None:
+    gpu = torch.cuda.get_device_properties(device)
+    # Every set of KS, all groups of which are in few launches.
+    chosen = {
+        choose(m * len(ks), n, -(-sum(ks) // len(ks)), "f32", gpu.multi_processor_count, row_scales_b=True)[0]["kernel"]
+        for m, n in SIZES
+        for ks in ([k for k in ks if k > 0][:13] for ks in KS.values())
+        if ks
+    }
+    assert chosen == {kernel.name for kernel in STAGED}
+
+
+def test_k_grouped_has_the_bits_of_single_products(device: torch.device) -> None:
+    """Whatever the kernel and the launch: a sum is made block of K by block of K, and added once."""
+    ks = [1000, 128, 0, 2500] * 5
+    parts = [random_problem(300, 520, k, seed=g, b_rows=1, device=device) for g, k in enumerate(ks)]
+    a, b = side_by_side(parts, True)
+    out = torch.randn(len(ks), 300, 520, device=device)
+    want = out.clone()
+    for p, d in zip(parts, want, strict=True):
+        barrow.fp8_gemm_nt(*p.args, out=d, accumulate=True)
+    barrow.k_grouped_fp8_gemm_nt(*a, *b, ks, out=out)
+    assert torch.equal(out, want)
 
 
 def test_k_grouped_of_random_data_by_tile(device: torch.device) -> None:

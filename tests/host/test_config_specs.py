@@ -60,6 +60,7 @@ def test_an_unknown_architecture_has_no_kernels() -> None:
         ({"swapped": True, "block_n": 256}, "block_n is 64 rows a warpgroup"),
         ({"row_scales_b": True, "block_n": 208, "stages": 2}, "registers a math thread exceed"),
         ({"row_scales_b": True, "block_n": 144, "stages": 2, "out": "f32"}, "float32 is staged 32 columns at a time"),
+        ({"row_scales_b": True, "stages": 4, "out": "f32", "cluster_k": 2}, "a launch takes groups of K"),
         ({"swapped": True, "block_m": 64}, "a swapped tile has two partial sums"),
         ({"swapped": True, "block_m": 16, "row_scales_b": True}, "swapped, a thread has one scale of B"),
         ({"block_m": 256, "block_n": 256}, "registers a math thread exceed"),

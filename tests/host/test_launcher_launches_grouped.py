@@ -347,34 +347,3 @@ result.append(bool((out == KEEP).all()))
     assert "out is bfloat16 but with accumulate needs float32" in result[-2]
     assert result[-1]
     assert [(launch["kernel"], launch["accumulate"]) for launch in gemms(log)] == [(k["name"], 1) for k in F32]
-
-
-def test_k_grouped_launches_a_kernel_for_every_group_with_a_k(on_fake_gpu: Run) -> None:
-    code = """
-import barrow.ops.gemm
-# What CPU tensors would go to else.
-barrow.ops.gemm._gemm_out = lambda *args, out: on_gpu(ops.fp8_gemm_nt.out, *args, out=out)
-m, n, result = 20, 136, []
-for ks in ((128, 0, 48, 300, 0), (0, 0), (256,), ()):
-    parts = [integer_problem(m, n, k, seed=g, b_rows=1) for g, k in enumerate(ks)]
-    flat = [torch.cat([torch.empty(0).to(FP8), *(getattr(p, x).flatten() for p in parts)]) for x in "ab"]
-    scales = [
-        torch.cat([torch.empty(rows, 0), *(getattr(p, x) for p in parts)], 1).T.contiguous().T
-        for rows, x in ((m, "a_scale"), (n, "b_scale"))
-    ]
-    out = torch.arange(len(ks) * m * n).view(-1, m, n).float()
-    want = out + torch.stack([torch.zeros(m, n), *(product(p).float() for p in parts)])[1:]
-    barrow.k_grouped_fp8_gemm_nt(flat[0], scales[0], flat[1], scales[1], ks, out=out)
-    result.append(torch.equal(out, want))
-"""
-    result, log = on_fake_gpu(PREAMBLE + code)
-    assert result == [True] * 4
-    launches = gemms(log)
-    assert [(launch["k"], launch["accumulate"]) for launch in launches] == [(128, 1), (48, 1), (300, 1), (256, 1)]
-    for launch in launches:
-        assert launch["kernel"].endswith("_rows")
-        assert (launch["m"], launch["n"]) == (20, 136)
-        assert launch["a_scale"] is not None
-        assert launch["b_scale"] is not None
-    # Rows of 300 bytes.
-    assert copies(log) == [20, 136]

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import reference
 import torch
-from refusal import refused
+from refusal import misaligned, refused
 from torch import Tensor
+from torch._dynamo.testing import CompileCounterWithBackend
 
 import barrow
 
@@ -124,6 +125,15 @@ def test_empty_dimensions() -> None:
         assert barrow.k_grouped_fp8_gemm_nt(**{**arguments, **empty}) is empty["out"]
 
 
+def test_rows_of_all_groups_may_take_turns() -> None:
+    parts = problems((300, 0, 128), reference.integer_problem)
+    arguments = side_by_side(parts)
+    out = torch.zeros(M, 3, N).transpose(0, 1)
+    barrow.k_grouped_fp8_gemm_nt(**{**arguments, "out": out})
+    for group, p in enumerate(parts):
+        assert torch.equal(out[group], reference.product(p).float())
+
+
 def right() -> Arguments:
     return side_by_side(problems((300, 0, 128), reference.integer_problem))
 
@@ -138,6 +148,16 @@ BAD: list[tuple[Callable[[Arguments], Arguments], str]] = [
     (lambda x: {"b": x["b"][:-1]}, "b has 55639 elements and strides [1] but needs N * sum(ks) = 55640, contiguous"),
     (lambda x: {"a_scale": x["a_scale"].T}, "a_scale has shape [4, 5] but needs [M, S] = [5, 4]; pass one scale per"),
     (lambda x: {"b_scale": x["b_scale"][:, :3]}, "b_scale has shape [130, 3] but needs [N, S] = [130, 4]"),
+    (lambda x: {"out": x["out"][None]}, "out has shape [1, 3, 5, 130] but needs [G, M, N] with G = 3"),
+    (lambda x: {"a_scale": x["a_scale"][None]}, "a_scale has shape [1, 5, 4] but needs [M, S] = [5, 4]"),
+    (lambda x: {"ks": (300, 2**31, 128)}, "ks has 2147483648 but at most 2147483647 can be addressed; split the group"),
+    (lambda x: {"a": x["a"].view(torch.float8_e5m2)}, "a has dtype float8_e5m2 but needs float8_e4m3fn; quantize it"),
+    (lambda x: {"b": x["b"].float()}, "b has dtype float32 but needs float8_e4m3fn; quantize it with"),
+    (lambda x: {"a_scale": x["a_scale"].double()}, "a_scale has dtype float64 but needs float32; pass the scales as"),
+    (lambda x: {"b_scale": misaligned(N, 4)}, "b_scale starts at address"),
+    (lambda x: {"out": x["out"].bfloat16()}, "out has dtype bfloat16 but needs float32; round the sum afterwards"),
+    (lambda x: {"out": x["out"].mT.contiguous().mT}, "out has stride 5 along its last dimension but needs 1; pass an"),
+    (lambda x: {"a_scale": x["out"][0, :, :4]}, "out overlaps a_scale in memory"),
 ]
 
 
@@ -152,22 +172,21 @@ def test_a_bad_argument_is_named(change: Callable[[Arguments], Arguments], messa
     assert torch.equal(arguments["out"], kept)
 
 
-# What is wrong with one product is told by the operator that makes it.
-BAD_PRODUCT: list[tuple[Callable[[Arguments], Arguments], str]] = [
-    (lambda x: {"a": x["a"].view(torch.float8_e5m2)}, "a has dtype float8_e5m2 but needs float8_e4m3fn"),
-    (lambda x: {"b": x["b"].float()}, "b has dtype float32 but needs float8_e4m3fn"),
-    (lambda x: {"a_scale": x["a_scale"].double()}, "a_scale has dtype float64 but needs float32"),
-    (lambda x: {"out": x["out"].bfloat16()}, "out is bfloat16 but with accumulate needs float32"),
-    (lambda x: {"out": x["out"].mT.contiguous().mT}, "out has stride 5 along its last dimension but needs 1"),
-    (lambda x: {"out": x["out"][:, :1].expand(3, M, N)}, "out has row stride 0 but needs at least N = 130"),
-]
+OVERLAPPING: dict[str, Callable[[Tensor], Tensor]] = {
+    "expanded rows": lambda out: out[:, :1].expand(3, M, N),
+    "expanded groups": lambda out: out[:1].expand(3, M, N),
+    "groups that begin in others": lambda out: out.as_strided((3, M, N), (N, N, 1)),
+    "groups that take too few turns": lambda out: out.as_strided((3, M, N), (N, 2 * N, 1)),
+}
 
 
-@pytest.mark.parametrize(("change", "message"), BAD_PRODUCT, ids=[message[:40] for _, message in BAD_PRODUCT])
-def test_a_bad_argument_of_each_product_is_named(change: Callable[[Arguments], Arguments], message: str) -> None:
+@pytest.mark.parametrize("make", OVERLAPPING)
+def test_rows_that_overlap_are_refused(make: str) -> None:
     arguments = right()
+    arguments["out"] = OVERLAPPING[make](arguments["out"])
     refused(
-        lambda: barrow.k_grouped_fp8_gemm_nt(**{**arguments, **change(arguments)}), f"barrow.fp8_gemm_nt: {message}"
+        lambda: barrow.k_grouped_fp8_gemm_nt(**arguments),
+        "barrow.k_grouped_fp8_gemm_nt: out has strides that let its rows overlap one another; pass an out that",
     )
 
 
@@ -184,6 +203,12 @@ def test_what_requires_grad_is_refused(name: str) -> None:
 def test_the_accumulating_operator_inside_torch() -> None:
     p = reference.random_problem(9, 20, 300)
     reference.opcheck(torch.ops.barrow.fp8_gemm_nt.out, p.args, {"accumulate": True, "out": before(9, 20)})
+
+
+def test_the_k_grouped_operator_inside_torch() -> None:
+    names = ("a", "a_scale", "b", "b_scale", "ks")
+    operands = tuple(right()[name] for name in names)
+    reference.opcheck(torch.ops.barrow.k_grouped_fp8_gemm_nt.default, operands, {"out": right()["out"]})
     compiled = torch.compile(barrow.k_grouped_fp8_gemm_nt, fullgraph=True, backend="aot_eager")
     arguments = right()
     wanted = barrow.k_grouped_fp8_gemm_nt(**{**arguments, "out": arguments["out"].clone()})
@@ -191,3 +216,24 @@ def test_the_accumulating_operator_inside_torch() -> None:
     assert torch.equal(arguments["out"], wanted)
     metas: Arguments = {name: x.to("meta") if isinstance(x, Tensor) else x for name, x in arguments.items()}
     assert barrow.k_grouped_fp8_gemm_nt(**metas) is metas["out"]
+
+
+def test_other_sizes_of_k_are_compiled_once_more_and_then_never_again() -> None:
+    torch.compiler.reset()
+    counted = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(barrow.k_grouped_fp8_gemm_nt, fullgraph=True, backend=counted)
+    for ks in ((300, 128), (5, 700), (130, 257), (1, 999)):
+        parts = problems(ks, reference.integer_problem)
+        arguments = side_by_side(parts)
+        kept = arguments["out"].clone()
+        compiled(**arguments)
+        assert torch.equal(arguments["out"], kept + torch.stack([reference.product(p) for p in parts]).float())
+    assert counted.frame_count == 2
+
+
+@pytest.mark.parametrize("name", ["a_scale", "b", "b_scale", "out"])
+def test_one_meta_tensor_among_real_ones(name: str) -> None:
+    arguments = right()
+    arguments[name] = arguments[name].to("meta")
+    with pytest.raises(RuntimeError, match=f"{name} is on meta but a is on cpu; pass all tensors on one device"):
+        barrow.k_grouped_fp8_gemm_nt(**arguments)

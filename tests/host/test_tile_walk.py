@@ -1,6 +1,7 @@
-"""The walk of kernels/tile_scheduler.cuh over the tiles of D, compiled for the host."""
+"""The walks of kernels/tile_scheduler.cuh and k_group_scheduler.cuh over the tiles of D, compiled for the host."""
 
 import subprocess
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -9,11 +10,22 @@ from choice_probe import SPECS
 from walks import walk_program
 
 TILES = sorted({(spec.block_m, spec.block_n, spec.cluster_k) for spec in SPECS})
+OF_K_GROUPS = sorted({(spec.block_m, spec.block_n) for spec in SPECS if spec.k_groups})
+
+Tile = tuple[int, int, int]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return walk_program(tmp_path_factory.mktemp("walk"), "tile_walk.cpp", TILES)
+
+
+def walks(program: Path, asked: Sequence[tuple[int, ...]]) -> list[list[Tile]]:
+    """First row, first column and group of every tile, for each line of what the program is asked."""
+    lines = "".join(f"{' '.join(map(str, walk))}\n" for walk in asked)
+    done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
+    numbers = [list(map(int, line.split())) for line in done.stdout.splitlines()]
+    return [list(zip(row[::3], row[1::3], row[2::3], strict=True)) for row in numbers]
 
 
 @pytest.mark.parametrize("tile", TILES, ids=lambda tile: "x".join(map(str, tile)))
@@ -23,7 +35,7 @@ def test_every_element_is_in_a_tile_and_every_tile_is_where_the_copy_engine_can_
     block_m, block_n, cluster_k = tile
     ms = {*range(1, 12), *(block_m * i + off for i in (1, 2, 5) for off in (-3, -1, 0, 1, 2, 3, 4, 5, block_m // 2))}
     asked = [
-        (m, n, band, along, clusters)
+        (*tile, m, n, band, along, 0, clusters)
         for m, n, band, along in product(
             sorted(m for m in ms if m > 0), (1, block_n, 3 * block_n + 1), (1, 2, 7), (0, 1)
         )
@@ -31,11 +43,8 @@ def test_every_element_is_in_a_tile_and_every_tile_is_where_the_copy_engine_can_
         # Clusters that split K have one tile each.
         for clusters in ({tiles} if cluster_k > 1 else {1, min(2, tiles), tiles})
     ]
-    lines = "".join(f"{block_m} {block_n} {cluster_k} {' '.join(map(str, walk))}\n" for walk in asked)
-    done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
-    for (m, n, *_), line in zip(asked, done.stdout.splitlines(), strict=True):
-        numbers = list(map(int, line.split()))
-        walked = list(zip(numbers[::2], numbers[1::2], strict=True))
+    for (_, _, _, m, n, *_), tiles in zip(asked, walks(program, asked), strict=True):
+        walked = [(row, column) for row, column, _ in tiles]
         rows, columns = sorted({row for row, _ in walked}), sorted({column for _, column in walked})
         assert columns == list(range(0, n, block_n))
         assert sorted(walked) == list(product(rows, columns)), "each tile once"
@@ -48,3 +57,22 @@ def test_every_element_is_in_a_tile_and_every_tile_is_where_the_copy_engine_can_
         # Rows are the inner dimension of the map of A's scales, and columns that of D's: whole 16 bytes of them.
         assert all(row * 4 % 16 == 0 for row in rows)
         assert all(column * 2 % 16 == 0 for column in columns)
+
+
+@pytest.mark.parametrize("tile", OF_K_GROUPS, ids=lambda tile: "x".join(map(str, tile)))
+def test_groups_of_k_are_walked_one_after_another_as_one_product_is(tile: tuple[int, int], program: Path) -> None:
+    block_m, block_n = tile
+    shapes = list(product((1, 2 * block_m, 3 * block_m + 5), (1, 2 * block_n + 1), (1, 2), (0, 1)))
+    alone = walks(program, [(*tile, 1, *shape, 0, 1) for shape in shapes])
+    asked = [
+        (shape, tiles, groups, ctas)
+        for shape, tiles in zip(shapes, alone, strict=True)
+        for groups in (1, 2, 13)
+        # Few, as many as one group has tiles, one that crosses groups unevenly, and one for every tile.
+        for ctas in {1, len(tiles), len(tiles) + 1, groups * len(tiles)}
+        if ctas <= groups * len(tiles)
+    ]
+    walked = walks(program, [(*tile, 1, *shape, groups, ctas) for shape, _, groups, ctas in asked])
+    for (_, tiles, groups, ctas), found in zip(asked, walked, strict=True):
+        every = [(row, column, group) for group in range(groups) for row, column, _ in tiles]
+        assert found == [place for cta in range(ctas) for place in every[cta::ctas]]

@@ -59,8 +59,9 @@ class Cost(TypedDict):
 
 
 class GemmKernel(TypedDict):
-    """A GEMM kernel of this build. `row_scales_b` is 1 where each row of B has a scale of its own, `smem_bytes` dynamic
-    shared memory, `size` the bytes of its cubin. A `grouped_gemm` is for groups of rows."""
+    """A GEMM kernel of this build. `row_scales_b` is 1 where each row of B has a scale of its own, `k_groups` where a
+    launch takes products that differ in K, `smem_bytes` dynamic shared memory, `size` the bytes of its cubin. A
+    `grouped_gemm` is for groups of rows."""
 
     name: str
     kind: Literal["gemm", "grouped_gemm"]
@@ -70,6 +71,7 @@ class GemmKernel(TypedDict):
     block_n: int
     stages: int
     row_scales_b: int
+    k_groups: int
     cluster_k: int
     cluster_n: int
     warpgroups: int

@@ -1,4 +1,4 @@
-"""CPU implementation of the grouped GEMM: one group after the other, as `barrow.ops.cpu` multiplies."""
+"""CPU implementation of the grouped GEMMs: one group after the other, as `barrow.ops.cpu` multiplies."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from barrow.ops.cpu import product
-from barrow.ops.layout import GroupLayout
+from barrow.ops.layout import GroupLayout, scale_blocks
 
 _library = torch.library.Library("barrow", "IMPL")
 
@@ -76,7 +76,21 @@ def _m_grouped_fp8_gemm_nt_out(
     _multiply(a, a_scale, b, b_scale, groups, kind, alignment, out)
 
 
+def _k_grouped_fp8_gemm_nt(
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, ks: list[int], *, out: Tensor
+) -> None:
+    torch.ops.barrow.check_k_grouped_fp8_gemm_nt.default(a, a_scale, b, b_scale, ks, out)
+    _, m, n = out.shape
+    begin = block = 0
+    for d, k in zip(out, ks, strict=True):
+        scales = slice(block, block + scale_blocks(k))
+        of_a, of_b = (x.view(-1)[rows * begin : rows * (begin + k)].view(rows, k) for x, rows in ((a, m), (b, n)))
+        d.add_(product(of_a, a_scale[:, scales], of_b, b_scale[:, scales]))
+        begin, block = begin + k, scales.stop
+
+
 def register() -> None:
     """Register the implementation for CPU tensors with torch; called once, at import."""
     _library.impl("m_grouped_fp8_gemm_nt", _m_grouped_fp8_gemm_nt, "CPU")
     _library.impl("m_grouped_fp8_gemm_nt.out", _m_grouped_fp8_gemm_nt_out, "CPU")
+    _library.impl("k_grouped_fp8_gemm_nt", _k_grouped_fp8_gemm_nt, "CPU")

@@ -7,12 +7,12 @@ from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
 from barrow.ops.check_groups import check_groups_asked
-from barrow.ops.gemm import fp8_gemm_nt
 from barrow.ops.grad import refuse_grad
-from barrow.ops.layout import GroupLayout, scale_blocks
+from barrow.ops.layout import GroupLayout
 
 _gemm = torch.ops.barrow.m_grouped_fp8_gemm_nt.default
 _gemm_out = torch.ops.barrow.m_grouped_fp8_gemm_nt.out
+_k_gemm = torch.ops.barrow.k_grouped_fp8_gemm_nt.default
 _CHECK_GROUPS = check_groups_asked()
 
 
@@ -120,8 +120,7 @@ def k_grouped_fp8_gemm_nt(
 ) -> Tensor:
     """Add one product per group to `out`, each over a K of its own: out[g] += A_g x B_g^T, gradients of weights.
 
-    A launch per group, so that the host, which knows all K, needs nothing of the GPU; one that follows starts in the
-    gaps that the last tiles of the one in front leave.
+    The host knows all K, so nothing waits for the GPU, and a launch takes up to 13 groups.
 
     Args:
         a: float8_e4m3fn, contiguous, M * sum(ks) elements: the matrices [M, ks[g]] one after the other.
@@ -130,48 +129,21 @@ def k_grouped_fp8_gemm_nt(
         b: the same with N: [N, ks[g]] one after the other.
         b_scale: [N, S] float32, a scale per row of B and 128 of K.
         ks: K of every group; 0 leaves its part of `out` as it is.
-        out: [G, M, N] float32; last stride 1.
+        out: [G, M, N] float32; last stride 1, no overlap of its rows or with an input.
 
     Returns:
         `out`.
 
     Raises:
-        RuntimeError: naming the argument, what it got, what it needs.
+        RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
+            mode is on, or if the GPU or its driver cannot run the kernels.
     """
-    _check_k_grouped(a, a_scale, b, b_scale, ks, out)
-    _, m, n = out.shape
-    begin = block = 0
-    for group, k in enumerate(ks):
-        blocks = scale_blocks(k)
-        if k > 0:
-            of_a, of_b = (x.view(-1)[rows * begin : rows * (begin + k)].view(rows, k) for x, rows in ((a, m), (b, n)))
-            scales = a_scale[:, block : block + blocks], b_scale[:, block : block + blocks]
-            fp8_gemm_nt(of_a, scales[0], of_b, scales[1], out=out[group], accumulate=True)
-        begin, block = begin + k, block + blocks
+    if torch.is_grad_enabled() and (
+        a.requires_grad or a_scale.requires_grad or b.requires_grad or b_scale.requires_grad or out.requires_grad
+    ):
+        refuse_grad("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+    _k_gemm(a, a_scale, b, b_scale, list(ks), out=out)
     return out
-
-
-def _check_k_grouped(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, ks: Sequence[int], out: Tensor) -> None:
-    op = "barrow.k_grouped_fp8_gemm_nt"
-    if out.ndim != 3 or out.shape[0] != len(ks):
-        raise RuntimeError(
-            f"{op}: out has shape {list(out.shape)} but needs [G, M, N] with G = {len(ks)}, the length of ks; "
-            "pass one matrix per group"
-        )
-    if any(k < 0 for k in ks):
-        raise RuntimeError(f"{op}: ks has {min(ks)} but needs to be at least 0 throughout; pass the K of every group")
-    total, blocks = sum(ks), sum(map(scale_blocks, ks))
-    for name, x, scale, rows, dimension in (("a", a, a_scale, out.shape[1], "M"), ("b", b, b_scale, out.shape[2], "N")):
-        if not x.is_contiguous() or x.numel() != rows * total:
-            raise RuntimeError(
-                f"{op}: {name} has {x.numel()} elements and strides {list(x.stride())} but needs {dimension} * sum(ks) "
-                f"= {rows * total}, contiguous; pass the groups' matrices one after the other"
-            )
-        if scale.shape != (rows, blocks):
-            raise RuntimeError(
-                f"{op}: {name}_scale has shape {list(scale.shape)} but needs [{dimension}, S] = [{rows}, {blocks}]; "
-                "pass one scale per row and 128 of K, the groups side by side"
-            )
 
 
 def _run(

@@ -70,6 +70,12 @@ def _m_grouped_fp8_gemm_nt_out(
     check_devices("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups, out=out)
 
 
+def _k_grouped_fp8_gemm_nt(
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, ks: list[int], *, out: Tensor
+) -> None:
+    check_devices("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+
+
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
     rows, k = x.shape
     scale = x.new_empty_strided((rows, scale_blocks(k)), token_scale_strides(rows), dtype=torch.float32)
@@ -88,5 +94,6 @@ def register() -> None:
     torch.library.register_fake("barrow::fp8_gemm_nt.out", _fp8_gemm_nt_out)
     torch.library.register_fake("barrow::m_grouped_fp8_gemm_nt", _m_grouped_fp8_gemm_nt)
     torch.library.register_fake("barrow::m_grouped_fp8_gemm_nt.out", _m_grouped_fp8_gemm_nt_out)
+    torch.library.register_fake("barrow::k_grouped_fp8_gemm_nt", _k_grouped_fp8_gemm_nt)
     torch.library.register_fake("barrow::per_token_group_quant_fp8", _per_token_group_quant_fp8)
     torch.library.register_fake("barrow::per_block_quant_fp8", _per_block_quant_fp8)

@@ -14,6 +14,7 @@ GEMM_NUMBERS = (
     "stages",
     "row_scales_b",
     "grouped",
+    "k_groups",
     "cluster_k",
     "cluster_n",
     "warpgroups",

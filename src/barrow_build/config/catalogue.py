@@ -94,8 +94,8 @@ _ROW_SCALES = (
     GemmSpec(128, 96, 6, warpgroups=2, row_scales_b=True),
     GemmSpec(128, 128, 5, warpgroups=2, row_scales_b=True),
     GemmSpec(64, 64, 12, row_scales_b=True, out="f32"),
-    GemmSpec(128, 96, 6, warpgroups=2, row_scales_b=True, out="f32"),
-    GemmSpec(128, 128, 4, warpgroups=2, row_scales_b=True, out="f32"),
+    GemmSpec(128, 128, 5, warpgroups=2, row_scales_b=True, out="f32"),
+    GemmSpec(192, 128, 4, warpgroups=3, row_scales_b=True, out="f32"),
 )
 
 # Groups of rows: what their sizes ask for on average decides, and an odd one has to be no disaster.

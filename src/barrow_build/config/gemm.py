@@ -54,6 +54,7 @@ class GemmSpec:
     warpgroups split the rows of a tile, or, `swapped`, its columns: then B lies on the 64 rows of wgmma and A, of few
     rows, on its narrow side. With `row_scales_b` each row of B has a scale of its own, where otherwise 128 share one. A
     `grouped` kernel multiplies groups of rows of A, which only the GPU knows, each by a matrix of its own in B[G,N,K].
+    One of `k_groups` has operands and a result for each group, with a K of its own.
     """
 
     block_m: int
@@ -160,27 +161,32 @@ class GemmSpec:
         return self.out == "bf16" or self.row_scales_b
 
     @property
+    def k_groups(self) -> bool:
+        """Whether a launch takes several products that differ in K: gradients of the weights of experts."""
+        return self.row_scales_b and self.out == "f32"
+
+    @property
     def store_rows(self) -> int:
         """Rows of D of one bulk store."""
         return self.slice_columns if self.swapped else WGMMA_M
 
     @property
     def store_columns(self) -> int:
-        """Columns of D that one bulk store covers: of bfloat16 a swizzle span of 32, 64 or 128 bytes, of float32 all.
-
-        0 where there is none.
-        """
+        """Columns of D that one bulk store covers: of bfloat16 a swizzle span of 32, 64 or 128 bytes; 0: there is none."""
         if not self.staged:
             return 0
-        if self.out == "f32":
-            return self.slice_columns
         return WGMMA_M if self.swapped else gcd(self.slice_columns, 64)
+
+    @property
+    def staged_columns(self) -> int:
+        """Columns of D on their way out in shared memory: all of bfloat16, of float32 one bulk store after the other."""
+        return self.slice_columns if self.out == "bf16" else self.store_columns
 
     @property
     def smem_bytes(self) -> int:
         """Dynamic shared memory of a block, laid out as the kernel's struct Shared."""
         tiles = self.stages * (self.block_m + self.block_n) * SCALE_BLOCK
-        staged = self.rows * self.slice_columns * OUT_BYTES[self.out] if self.staged else 0
+        staged = self.rows * self.staged_columns * OUT_BYTES[self.out]
         received = (self.cluster_k - 1) * self.rows * self.slice_columns * 4
         scale_rows = [self.block_m, *([self.block_n] if self.row_scales_b else [])]
         scales = self.stages * sum(-(-rows * 4 // TMA_ALIGNMENT) * TMA_ALIGNMENT for rows in scale_rows)
@@ -206,13 +212,14 @@ class GemmSpec:
             "SWAPPED": str(int(self.swapped)),
             "ROW_SCALES_B": str(int(self.row_scales_b)),
             "GROUPED": str(int(self.grouped)),
+            "K_GROUPS": str(int(self.k_groups)),
             "THREADS": str(self.threads),
             "CTAS_PER_SM": str(self.ctas_per_sm),
             "IN_FLIGHT": str(self.in_flight),
             "PRODUCER_REGISTERS": str(PRODUCER_REGISTERS),
             "MATH_REGISTERS": str(self.math_registers if self.exchanges_registers else 0),
             "OUT_BF16": str(int(self.out == "bf16")),
-            "STAGED": str(int(self.staged)),
+            "STORE_COLUMNS": str(self.store_columns),
         }
 
     def violations(self) -> list[str]:
@@ -246,7 +253,11 @@ class GemmSpec:
                 "grouped, a tile is one CTA's, with one scale for 128 rows of B, and the output bf16",
             ),
             (
-                self.out == "bf16" or not self.staged or self.slice_columns % 32 == 0,
+                self.cluster_k == 1 or not self.k_groups,
+                "with row_scales_b and float32, a launch takes groups of K, and a tile is one CTA's",
+            ),
+            (
+                self.out == "bf16" or self.store_columns % 32 == 0,
                 "float32 is staged 32 columns at a time: slices must be a multiple of them",
             ),
             (self.in_flight == 2 or not self.swapped, "a swapped tile has two partial sums"),

@@ -112,6 +112,31 @@ std::string run(const std::string& name, void** parameters, uint32_t grid, uint3
         return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
                ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null");
     }
+    if (name.rfind("fp8_gemm_nt_f32", 0) == 0 && name.find("_rows") != std::string::npos) {
+        const auto& p = *static_cast<KGroupedGemmParams*>(parameters[5]);
+        std::vector<Map> a, b;
+        std::string groups;
+        for (uint32_t g = 0; g < p.groups; ++g) {
+            a.push_back(read_map(static_cast<CUtensorMap*>(parameters[0]) + g));
+            b.push_back(read_map(static_cast<CUtensorMap*>(parameters[1]) + g));
+            snprintf(text, sizeof(text),
+                     "%s{\"k_blocks\": %u, \"first_block\": %u, \"slab\": %u, \"a\": ", g > 0 ? ", " : "",
+                     p.group[g].k_blocks, p.group[g].first_block, p.group[g].slab);
+            groups += text + describe(a[g]) + ", \"b\": " + describe(b[g]) + "}";
+        }
+        const Map d = read_map(parameters[2]);
+        const Map a_scale = read_map(parameters[3]), b_scale = read_map(parameters[4]);
+        run_k_grouped_gemm(a.data(), b.data(), d, a_scale, b_scale, p);
+        snprintf(text, sizeof(text),
+                 "\"m\": %u, \"n\": %u, \"k\": %lu, \"a_box_rows\": %u, \"d_by_tma\": %u, "
+                 "\"prefetch_b\": %u, \"accumulate\": %u",
+                 p.m, p.n, a[0].cols, p.a_box_rows, p.d_by_tma, p.prefetch_b, p.accumulate);
+        return text + (", \"a\": " + describe(a[0])) + ", \"b\": " + describe(b[0]) +
+               ", \"d\": " + describe(d) +
+               ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null") +
+               ", \"b_scale\": " + (p.b_scale_box_rows > 0 ? describe(b_scale) : "null") + ", \"groups\": [" +
+               groups + "]";
+    }
     if (name.rfind("fp8_gemm_nt", 0) == 0) {
         const Map a = read_map(parameters[0]), b = read_map(parameters[1]), d = read_map(parameters[2]);
         const Map a_scale = read_map(parameters[3]), b_scale = read_map(parameters[4]);

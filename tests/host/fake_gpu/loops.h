@@ -137,6 +137,30 @@ inline void run_grouped_gemm(const Map& a, const Map& b, const Map& d, const Map
     });
 }
 
+// One group of K after the other, each added to its slab or, a plain product, maybe stored to it.
+inline void run_k_grouped_gemm(const Map* a, const Map* b, const Map& d, const Map& a_scale,
+                               const Map& b_scale, const KGroupedGemmParams& p) {
+    for (uint32_t g = 0; g < p.groups; ++g) {
+        const auto [k_blocks, first_block, slab] = p.group[g];
+        for (int64_t m = 0; m < p.m; ++m) {
+            float* row = p.d_by_tma
+                             ? reinterpret_cast<float*>(d.address + slab * d.slab_stride + m * d.stride)
+                             : static_cast<float*>(p.d) + slab * p.d_stride_slab + m * p.d_stride_m;
+            for (int64_t n = 0; n < p.n; ++n) {
+                float sum = 0;
+                for (int64_t k = 0; k < k_blocks * int64_t{128}; ++k) {
+                    // Beyond the matrix the copy engine brings zeros.
+                    if (k >= static_cast<int64_t>(a[g].cols)) break;
+                    sum += e4m3(a[g].address[m * a[g].stride + k]) * e4m3(b[g].address[n * b[g].stride + k]) *
+                           scale_of_a(a_scale, p, m, first_block + k / 128) *
+                           scale_of_b(b_scale, p, n, first_block + k / 128, 1);
+                }
+                row[n] = p.accumulate ? row[n] + sum : sum;
+            }
+        }
+    }
+}
+
 inline void pad_rows(const PadRowsParams& p) {
     for (int64_t row = 0; row < p.rows; ++row) {
         memcpy(p.dst + row * p.dst_stride, p.src + row * p.src_stride, p.row_bytes);
