@@ -43,8 +43,9 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
     }
 }
 
-// Writes kStoreColumns of them in float32 from `first` on, as one box without a swizzle. Half a warp writes pairs
-// of four rows at once. Where rows begin at the same bank, each of the four takes another eight columns of 32.
+// Writes kStoreColumns of them in float32 from `first` on, as one box without a swizzle. Half a warp writes
+// pairs of four rows at once. Where rows begin at the same bank, each of the four takes another eight columns
+// of 32.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void stage_f32(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t first,
                                           uint32_t thread) {

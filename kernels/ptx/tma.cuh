@@ -64,8 +64,8 @@ __device__ __forceinline__ void tma_store(uint32_t smem, const CUtensorMap* map,
 }
 
 // Adds a box of float32 to what the tensor holds, an addition in memory for each element.
-__device__ __forceinline__ void tma_add(uint32_t smem, const CUtensorMap* map, uint32_t column,
-                                        uint32_t row, uint32_t slab) {
+__device__ __forceinline__ void tma_add(uint32_t smem, const CUtensorMap* map, uint32_t column, uint32_t row,
+                                        uint32_t slab) {
     asm volatile(
         "cp.reduce.async.bulk.tensor.3d.global.shared::cta.add.tile.bulk_group [%1, {%2, %3, %4}], [%0];" ::
             "r"(smem),

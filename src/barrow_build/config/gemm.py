@@ -172,14 +172,14 @@ class GemmSpec:
 
     @property
     def store_columns(self) -> int:
-        """Columns of D that one bulk store covers: of bfloat16 a swizzle span of 32, 64 or 128 bytes; 0: there is none."""
+        """Columns of D that one bulk store covers, of bfloat16 a swizzle span of 32, 64 or 128 bytes; 0: none."""
         if not self.staged:
             return 0
         return WGMMA_M if self.swapped else gcd(self.slice_columns, 64)
 
     @property
     def staged_columns(self) -> int:
-        """Columns of D on their way out in shared memory: all of bfloat16, of float32 one bulk store after the other."""
+        """Columns of D on their way out in shared memory: all of bfloat16, of float32 those of one bulk store."""
         return self.slice_columns if self.out == "bf16" else self.store_columns
 
     @property
