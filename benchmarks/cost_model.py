@@ -118,11 +118,11 @@ def likely_groups(m: int, groups: int) -> float:
 
 
 def rows_of_tiles(tile: Tile, m: int, groups: int) -> float:
-    """Rows of tiles; of groups that differ in size, as many as are likely."""
-    if groups == 0:
+    """Rows of tiles; of groups whose rows are spread geometrically, as many as there are on average."""
+    if groups <= 1:
         return -(-m // tile.block_m)
-    active, tiles = likely_groups(m, groups), m / tile.block_m
-    return active if tiles <= 0.9 * active else tiles + active / 2
+    active = likely_groups(m, groups)
+    return float(active / (1 - (1 - active / m) ** tile.block_m))
 
 
 def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:

@@ -21,17 +21,22 @@ __device__ __forceinline__ void store_transposed(uint32_t address, uint32_t a, u
                  : "memory");
 }
 
-// Writes one warpgroup's 64 rows to `smem` as boxes of 64 rows x kStoreWidth columns, in the swizzle of D's
-// map: the 16-byte pieces of a row are permuted by the row, so that eight rows of one matrix fall into eight
-// banks.
+// The swizzle of D's map: in a box of kStoreColumns of bfloat16, 16-byte piece i of a row lies in place
+// i ^ swizzle_of(row), so that eight rows of one matrix fall into eight banks.
+template <uint32_t kWidth = kStoreColumns>
+__device__ __forceinline__ uint32_t swizzle_of(uint32_t row) {
+    constexpr uint32_t kRowBytes = kWidth * 2;
+    return row * kRowBytes / 128 % (kRowBytes / 16);
+}
+
+// Writes one warpgroup's 64 rows to `smem` as boxes of 64 rows.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
     constexpr uint32_t kWidth = kStoreColumns;
     constexpr uint32_t kRowBytes = kWidth * 2;
-    constexpr uint32_t kPieces = kRowBytes / 16;
     const uint32_t lane = thread % kWarp;
     const uint32_t row = thread / kWarp * 16 + lane % 16;  // the row whose address this lane gives
-    const uint32_t swizzle = row * kRowBytes / 128 % kPieces;
+    const uint32_t swizzle = swizzle_of(row);
     const uint32_t base = smem + row * kRowBytes;
 #pragma unroll
     for (uint32_t j = 0; j < kBlockN / 8; j += 2) {
@@ -43,54 +48,69 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
     }
 }
 
-// Writes kStoreColumns of them in float32 from `first` on, as one box without a swizzle. Half a warp writes
-// pairs of four rows at once. Where rows begin at the same bank, each of the four takes another eight columns
-// of 32.
+// Writes kStoreColumns of them in float32, from `first` on, as one box without a swizzle. Rows begin at the
+// same bank, and half a warp writes pairs of four rows at once, so each of the four takes another eight
+// columns of 32.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void stage_f32(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t first,
                                           uint32_t thread) {
-    static_assert(kStoreColumns % 32 == 0 || kStoreColumns % 16 == 8);
+    static_assert(kStoreColumns % 32 == 0);
     const uint32_t lane = thread % kWarp;
     const uint32_t row = thread / kWarp * 16 + lane / 4;  // and the one eight below
     const uint32_t base = smem + (row * kStoreColumns + lane % 4 * 2) * 4;
     const bool odd = row % 2 != 0, high = row % 4 >= 2;
 #pragma unroll
     for (uint32_t j = 0; j < kStoreColumns / 8; ++j) {
-        const uint32_t at = j + first / 8;
+        const uint32_t at = first / 8 + j, address = base + (j ^ row % 4) * 8 * 4;
         // Chosen, not indexed: an array indexed at run time would live in memory.
         const auto of = [&](uint32_t i) {
-            if constexpr (kStoreColumns % 32 != 0) return sum[4 * at + i];
             const float even_rows = high ? sum[4 * (at ^ 2) + i] : sum[4 * at + i];
             const float odd_rows = high ? sum[4 * (at ^ 3) + i] : sum[4 * (at ^ 1) + i];
             return odd ? odd_rows : even_rows;
         };
-        const uint32_t address = base + (kStoreColumns % 32 == 0 ? j ^ row % 4 : j) * 8 * 4;
         store_shared_pair(address, of(0), of(1));
         store_shared_pair(address + 8 * kStoreColumns * 4, of(2), of(3));
     }
 }
 
-// Hands the staged rows to the copy engine; call from one thread, after the warpgroup has written them.
-template <uint32_t kBlockN>
+// Hands staged boxes of D to the copy engine; call from one thread, after the warpgroup has written them.
+template <uint32_t kColumns>
 __device__ __forceinline__ void store_staged(const Params& params, uint32_t smem, const CUtensorMap* map,
                                              uint32_t row, uint32_t column, const Tile& tile) {
-    constexpr uint32_t kWidth = kStoreColumns;
 #pragma unroll
-    for (uint32_t c = 0; c < kBlockN; c += kWidth)
+    for (uint32_t c = 0; c < kColumns; c += kStoreColumns)
         if (column + c < params.n)
             Access::store_box(params, smem + c * kWgmmaM * kOutBytes, map, column + c, row, tile);
     tma_store_commit();
 }
 
-// Writes one warpgroup's 64 columns of D and kTokens rows to `smem` as one box, in the swizzle of D's map;
-// the accumulators hold it transposed.
+// Copies the rows of `target` from staged boxes to D, 16 bytes a thread: where others' rows lie beside them,
+// and the copy engine would write those too.
+template <uint32_t kRows, uint32_t kColumns>
+__device__ __forceinline__ void copy_staged(const GemmParams& params, const Target& target, uint32_t smem,
+                                            uint32_t row, uint32_t column, uint32_t thread) {
+    auto* d = static_cast<uint16_t*>(target.d) + int64_t{row} * params.d_stride_m + column;
+#pragma unroll 1
+    for (uint32_t i = thread; i < kRows * kColumns / 8; i += kWarpgroup) {
+        const uint32_t r = i / (kColumns / 8), c = i % (kColumns / 8) * 8;
+        if (row + r < target.first || row + r >= target.end || column + c >= params.n) continue;
+        float eight[4];
+        const uint32_t place = (c / kStoreColumns * kRows + r) * kStoreColumns * 2;
+        load_shared_vector(smem + place + (c % kStoreColumns / 8 ^ swizzle_of(r)) * 16, eight);
+        *reinterpret_cast<float4*>(d + int64_t{r} * params.d_stride_m + c) =
+            make_float4(eight[0], eight[1], eight[2], eight[3]);
+    }
+}
+
+// Writes one warpgroup's 64 columns of D and kTokens rows to `smem` as one box; the accumulators hold it
+// transposed.
 template <uint32_t kTokens>
 __device__ __forceinline__ void stage_bf16_transposed(uint32_t smem, const float (&sum)[kTokens / 2],
                                                       uint32_t thread) {
     const uint32_t lane = thread % kWarp;
     // The row of eight whose address this lane gives, and its 16-byte piece of 64 columns.
     const uint32_t row = lane % 8, piece = thread / kWarp * 2 + lane / 8 % 2;
-    const uint32_t base = smem + row * (kWgmmaM * 2) + (piece ^ row) * 16;
+    const uint32_t base = smem + row * (kWgmmaM * 2) + (piece ^ swizzle_of(row)) * 16;
 #pragma unroll
     for (uint32_t j = 0; j < kTokens / 8; ++j)
         store_transposed(base + j * 8 * (kWgmmaM * 2), pack_bf16(sum[4 * j], sum[4 * j + 1]),

@@ -24,16 +24,16 @@
 
 using namespace barrow;
 
-// Hands what the warpgroup has written to `staged` to the copy engine.
-template <typename Stage, typename Store>
-__device__ __forceinline__ void store_by_tma(uint32_t group, uint32_t thread, Stage stage, Store store) {
+// Lets the warpgroup write to its place in shared memory, and then send that off.
+template <typename Stage, typename Send>
+__device__ __forceinline__ void through_smem(uint32_t group, uint32_t thread, Stage stage, Send send) {
     const uint32_t barrier = 1 + group;
     if (thread == 0) tma_store_wait_read();
     named_barrier_sync(barrier, kWarpgroup);
     stage();
     fence_smem_to_tma();
     named_barrier_sync(barrier, kWarpgroup);
-    if (thread == 0) store();
+    send();
 }
 
 // Stores `kColumns` of wgmma's columns and one warpgroup's 64 rows of `tile`, from D's (row, column) on.
@@ -42,30 +42,40 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
                                       const Tile& tile, uint32_t row, uint32_t column, uint32_t group,
                                       uint32_t thread, const float (&sum)[kColumns / 2]) {
     const bool inside = row < params.m && column < params.n;
-    if constexpr (kStaged) {
-        if (params.d_by_tma && Access::storable(params, tile, row, kSwapped ? kColumns : kWgmmaM)) {
+    if constexpr (kStaged && kBf16) {
+        constexpr uint32_t kRows = kSwapped ? kColumns : kWgmmaM;
+        const auto stage = [&] {
             if constexpr (kSwapped)
-                store_by_tma(
-                    group, thread, [&] { stage_bf16_transposed<kColumns>(staged, sum, thread); },
-                    [&] {
-                        if (inside) Access::store_box(params, staged, &d_map, column, row, tile);
-                        tma_store_commit();
-                    });
-            else if constexpr (!kBf16)
-#pragma unroll
-                for (uint32_t first = 0; first < kColumns; first += kStoreColumns)
-                    store_by_tma(
-                        group, thread, [&] { stage_f32<kColumns>(staged, sum, first, thread); },
-                        [&] {
-                            if (inside && column + first < params.n)
-                                Access::store_box(params, staged, &d_map, column + first, row, tile);
-                            tma_store_commit();
-                        });
+                stage_bf16_transposed<kColumns>(staged, sum, thread);
             else
-                store_by_tma(
-                    group, thread, [&] { stage_bf16<kColumns>(staged, sum, thread); },
+                stage_bf16<kColumns>(staged, sum, thread);
+        };
+        const auto send = [&] {
+            if (kGrouped && !Access::storable(params, tile, row, kRows)) {
+                copy_staged<kRows, kSwapped ? kWgmmaM : kColumns>(params, Access::target(params, tile),
+                                                                  staged, row, column, thread);
+            } else if (thread == 0) {
+                if constexpr (kSwapped) {
+                    if (inside) Access::store_box(params, staged, &d_map, column, row, tile);
+                    tma_store_commit();
+                } else if (inside) {
+                    store_staged<kColumns>(params, staged, &d_map, row, column, tile);
+                }
+            }
+        };
+        if (params.d_by_tma) return through_smem(group, thread, stage, send);
+    } else if constexpr (kStaged) {
+        if (params.d_by_tma && Access::storable(params, tile, row, kWgmmaM)) {
+            // A box after the other, so that they take little room.
+#pragma unroll
+            for (uint32_t first = 0; first < kColumns; first += kStoreColumns)
+                through_smem(
+                    group, thread, [&] { stage_f32<kColumns>(staged, sum, first, thread); },
                     [&] {
-                        if (inside) store_staged<kColumns>(params, staged, &d_map, row, column, tile);
+                        if (thread != 0) return;
+                        if (inside && column + first < params.n)
+                            Access::store_box(params, staged, &d_map, column + first, row, tile);
+                        tma_store_commit();
                     });
             return;
         }

@@ -69,13 +69,13 @@ double likely_groups(const GemmProblem& problem) {
     return groups * (1 - power(1 - 1 / groups, problem.m));
 }
 
-// Groups of about so many rows differ by up to a third, as those of experts do. A tile that is somewhat
-// taller than their mean is taken for the only one of its group; of smaller ones the last is half empty on
-// average. The limit is the one with the least loss on shapes held out.
+// Experts are not asked for alike, so the rows of groups are taken to be spread geometrically: of many some
+// have none to speak of and few have several times the mean. A group then has a tile after `block_m` rows
+// with the chance that it has yet another row, as often.
 double rows_of_tiles(const GemmKernel& kernel, const GemmProblem& problem) {
-    if (problem.groups == 0) return ceil_div(problem.m, kernel.block_m);
-    const double groups = likely_groups(problem), tiles = static_cast<double>(problem.m) / kernel.block_m;
-    return tiles <= 0.9 * groups ? groups : tiles + groups / 2;
+    if (problem.groups <= 1) return ceil_div(problem.m, kernel.block_m);
+    const double groups = likely_groups(problem), mean = static_cast<double>(problem.m) / groups;
+    return groups / (1 - power(1 - 1 / mean, kernel.block_m));
 }
 
 // Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles, or

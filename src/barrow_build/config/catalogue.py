@@ -115,15 +115,10 @@ _GROUPED = (
 )
 
 
-def _twin(spec: GemmSpec) -> GemmSpec:
-    """The kernel of the same tile that is timed: with bfloat16 output, block scales and maybe room for more stages."""
-    twin = replace(spec, out="bf16", row_scales_b=False)
-    return next((other for other in _BF16 if replace(other, stages=spec.stages) == twin), twin)
-
-
 def _with_cost(spec: GemmSpec) -> GemmSpec:
-    """Costs are fitted to bfloat16 output and block scales; the others change them alike for all kernels of a shape."""
-    return replace(spec, cost=BF16_COSTS.get(_twin(spec).name, CostModel()))
+    """Costs are those of the kernel with bfloat16 output and block scales; other forms change them alike for all."""
+    timed = replace(spec, out="bf16", row_scales_b=False)
+    return replace(spec, cost=BF16_COSTS.get(timed.name, CostModel()))
 
 
 _GEMMS = tuple(_with_cost(spec.check()) for spec in (*_BF16, *_F32, *_ROW_SCALES, *_GROUPED))
