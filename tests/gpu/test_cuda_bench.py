@@ -38,7 +38,13 @@ def test_every_contender_is_right_and_has_a_time(tmp_path: Path, device: torch.d
 
 
 def test_a_warm_cache_and_a_models_layers(tmp_path: Path, device: torch.device) -> None:
-    sizes = {"hidden_size": 256, "intermediate_size": 384, "num_attention_heads": 4, "head_dim": 64}
+    sizes = {
+        "num_hidden_layers": 1,
+        "hidden_size": 256,
+        "intermediate_size": 384,
+        "num_attention_heads": 4,
+        "head_dim": 64,
+    }
     (tmp_path / "config.json").write_text(json.dumps(sizes))
     data = run_json(
         "bench", "--config", str(tmp_path / "config.json"), "--m", "8", "--l2", "warm", "--against", "bf16",
