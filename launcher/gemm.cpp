@@ -1,7 +1,5 @@
 #include "gemm.h"
 
-#include <algorithm>
-
 #include "../kernels/params.h"
 #include "choice.h"
 #include "error.h"
@@ -66,13 +64,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     params.prefetch_b = overlap && options.prefetch_b && b.copy == nullptr;
     GemmMaps maps;
     encode(maps, kernel, params, matrices);
-
-    // Persistent CTAs, but for clusters that split K: they have one tile each, and the GPU starts the next.
-    int64_t clusters = clusters_of(kernel, shape.m, shape.n);
-    if (kernel.cluster_k == 1)
-        clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
-    void* pointers[] = {maps.a, maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
-    scope.launch(kernel, clusters, overlap, pointers);
+    launch(scope, kernel, clusters_of(kernel, shape.m, shape.n), overlap, maps, params);
 }
 
 }  // namespace barrow

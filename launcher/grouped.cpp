@@ -1,7 +1,5 @@
 #include "grouped.h"
 
-#include <algorithm>
-
 #include "choice.h"
 #include "error.h"
 #include "launch.h"
@@ -66,11 +64,7 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
 
     GemmMaps maps;
     encode(maps, kernel, params, matrices);
-
-    const int64_t clusters =
-        std::min<int64_t>(most_clusters(kernel, shape), resident_clusters(kernel, scope.device().num_sms));
-    void* pointers[] = {maps.a, maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
-    scope.launch(kernel, clusters, true, pointers);
+    launch(scope, kernel, most_clusters(kernel, shape), true, maps, params);
 }
 
 }  // namespace barrow

@@ -50,8 +50,8 @@ Operand part(const TensorView& of_all, int64_t rows, const Group& group, const L
 }
 
 // One launch for `count` groups from `groups` on.
-void launch(const KGroupedArgs& args, const KGroupedShape& shape, const Group* groups, int64_t count,
-            const LaunchScope& scope) {
+void run(const KGroupedArgs& args, const KGroupedShape& shape, const Group* groups, int64_t count,
+         const LaunchScope& scope) {
     const Device& device = scope.device();
     int64_t sum_of_k = 0;
     for (int64_t i = 0; i < count; ++i) sum_of_k += groups[i].k;
@@ -87,11 +87,8 @@ void launch(const KGroupedArgs& args, const KGroupedShape& shape, const Group* g
     encode(maps, kernel, params, matrices);
     for (int64_t i = 1; i < count; ++i) encode_group(maps, i, kernel, params, a[i].matrix, b[i].matrix);
 
-    const int64_t tiles = clusters_of(kernel, shape.m, shape.n) * count;
-    const bool overlap = overlaps(kernel, of_all.m, of_all.n, of_all.k, device.num_sms);
-    void* pointers[] = {maps.a, maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
-    scope.launch(kernel, std::min<int64_t>(tiles, resident_clusters(kernel, device.num_sms)), overlap,
-                 pointers);
+    launch(scope, kernel, clusters_of(kernel, shape.m, shape.n) * count,
+           overlaps(kernel, of_all.m, of_all.n, of_all.k, device.num_sms), maps, params);
 }
 
 }  // namespace
@@ -105,7 +102,7 @@ void run_k_grouped_gemm(const KGroupedArgs& args, const KGroupedShape& shape) {
     const int64_t count = groups.size(), launches = rules::ceil_div(count, kMostKGroups);
     for (int64_t i = 0; i < launches; ++i) {
         const int64_t first = count * i / launches, end = count * (i + 1) / launches;
-        launch(args, shape, &groups[first], end - first, scope);
+        run(args, shape, &groups[first], end - first, scope);
     }
 }
 
