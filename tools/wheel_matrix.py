@@ -29,8 +29,8 @@ COLUMNS = {
     "result": "result",
 }
 
-# Runs in the new environment on the CPU: the GEMM and its quantizers against float64, a layer of experts, which has the
-# other operators, against its unquantised weights.
+# Runs in the new environment on the CPU: the GEMM and its quantizers against float64, groups of K, whose operator alone
+# takes a list, and a layer of experts, which has the other operators, against its unquantised weights.
 CHECK = """
 import json, platform, time
 import torch
@@ -48,6 +48,12 @@ exact_a = a.double() * a_scale.double().repeat_interleave(128, 1)[:, :k]
 exact_b = b.double() * b_scale.double().repeat_interleave(128, 0)[:n].repeat_interleave(128, 1)[:, :k]
 error = ((d - exact_a @ exact_b.T).abs().max() / (exact_a.abs() @ exact_b.abs().T).max()).item()
 assert error < 2**-20, f"fp8_gemm_nt is wrong by {error}"
+ks, rows_scale = [k, 0], torch.rand(n, 3)
+sums = torch.ones(2, m, n)
+barrow.k_grouped_fp8_gemm_nt(a, a_scale, b, rows_scale, ks, out=sums)
+scaled = b.double() * rows_scale.double().repeat_interleave(128, 1)[:, :k]
+apart = torch.stack([sums[0].double() - 1 - exact_a @ scaled.T, sums[1].double() - 1]).abs().max().item()
+assert apart < 2**-18 * (exact_a.abs() @ scaled.abs().T).max().item(), f"k_grouped_fp8_gemm_nt is off by {apart}"
 gate, up, down = torch.randn(3, 64, k), torch.randn(3, 64, k), torch.randn(3, k, 64)
 ids, routing = torch.arange(2 * m).view(m, 2) % 3, torch.rand(m, 2)
 with torch.no_grad():
@@ -106,8 +112,8 @@ def table(rows: list[dict[str, Any]], wheel: Path) -> str:
             "# The wheel in fresh environments",
             "",
             "Written by `tools/wheel_matrix.py`. Each row is a new environment with the torch that pip takes.",
-            "The wheel is installed there and imported. The GEMM runs on the CPU and is held against float64,",
-            "a layer of experts against its unquantised weights.",
+            "The wheel is installed there and imported. The GEMM and groups of K run on the CPU and are held",
+            "against float64, a layer of experts against its unquantised weights.",
             "",
             f"`{wheel.name}`, SHA-256 `{digest}`, on {platform.system()} {platform.machine()} with {libc}.",
             "",
