@@ -16,7 +16,8 @@ BLOCK_M = (16, 32, 64)
 BLOCK_N = 64
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+# M changes from call to call, and would be compiled for anew as 1, as a multiple of 16 and as neither.
+@triton.jit(do_not_specialize=["m"])  # type: ignore[untyped-decorator]
 def _kernel(  # type: ignore[no-untyped-def]
     x,
     w,
