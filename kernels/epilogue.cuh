@@ -90,7 +90,7 @@ template <uint32_t kRows, uint32_t kColumns>
 __device__ __forceinline__ void copy_staged(const GemmParams& params, const Target& target, uint32_t smem,
                                             uint32_t row, uint32_t column, uint32_t thread) {
     auto* d = static_cast<uint16_t*>(target.d) + int64_t{row} * params.d_stride_m + column;
-#pragma unroll 1
+#pragma unroll 1  // what runs once a tile has to be fetched first: a short loop is faster
     for (uint32_t i = thread; i < kRows * kColumns / 8; i += kWarpgroup) {
         const uint32_t r = i / (kColumns / 8), c = i % (kColumns / 8) * 8;
         if (row + r < target.first || row + r >= target.end || column + c >= params.n) continue;
