@@ -22,7 +22,8 @@ __device__ __forceinline__ void store_transposed(uint32_t address, uint32_t a, u
 }
 
 // The swizzle of D's map: in a box of kStoreColumns of bfloat16, 16-byte piece i of a row lies in place
-// i ^ swizzle_of(row), so that eight rows of one matrix fall into eight banks.
+// i ^ swizzle_of(row), so that eight rows of one matrix fall into eight banks. A template, since kernels that
+// store from registers have no box to divide by.
 template <uint32_t kWidth = kStoreColumns>
 __device__ __forceinline__ uint32_t swizzle_of(uint32_t row) {
     constexpr uint32_t kRowBytes = kWidth * 2;
@@ -32,8 +33,7 @@ __device__ __forceinline__ uint32_t swizzle_of(uint32_t row) {
 // Writes one warpgroup's 64 rows to `smem` as boxes of 64 rows.
 template <uint32_t kBlockN>
 __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBlockN / 2], uint32_t thread) {
-    constexpr uint32_t kWidth = kStoreColumns;
-    constexpr uint32_t kRowBytes = kWidth * 2;
+    constexpr uint32_t kRowBytes = kStoreColumns * 2;
     const uint32_t lane = thread % kWarp;
     const uint32_t row = thread / kWarp * 16 + lane % 16;  // the row whose address this lane gives
     const uint32_t swizzle = swizzle_of(row);
@@ -41,8 +41,8 @@ __device__ __forceinline__ void stage_bf16(uint32_t smem, const float (&sum)[kBl
 #pragma unroll
     for (uint32_t j = 0; j < kBlockN / 8; j += 2) {
         const uint32_t column = (j + lane / 16) * 8;
-        const uint32_t piece = (column % kWidth / 8) ^ swizzle;
-        store_matrices(base + column / kWidth * (kWgmmaM * kRowBytes) + piece * 16,
+        const uint32_t piece = (column % kStoreColumns / 8) ^ swizzle;
+        store_matrices(base + column / kStoreColumns * (kWgmmaM * kRowBytes) + piece * 16,
                        pack_bf16(sum[4 * j], sum[4 * j + 1]), pack_bf16(sum[4 * j + 2], sum[4 * j + 3]),
                        pack_bf16(sum[4 * j + 4], sum[4 * j + 5]), pack_bf16(sum[4 * j + 6], sum[4 * j + 7]));
     }

@@ -42,7 +42,7 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
                                       const Tile& tile, uint32_t row, uint32_t column, uint32_t group,
                                       uint32_t thread, const float (&sum)[kColumns / 2]) {
     const bool inside = row < params.m && column < params.n;
-    if constexpr (kStaged && kBf16) {
+    if constexpr (kBf16) {
         constexpr uint32_t kRows = kSwapped ? kColumns : kWgmmaM;
         const auto stage = [&] {
             if constexpr (kSwapped)

@@ -73,6 +73,7 @@ struct GroupedGemmParams : GemmParams {
     uint32_t alignment;
     uint32_t blocks;  // entries that the walk reads: groups, or, with indices, runs of `alignment` rows
 };
+
 // What one launch takes of groups that differ in K: as many as have room for their tensor maps in the 4 KB
 // that a kernel's parameters may take with every driver.
 constexpr uint32_t kMostKGroups = 13;

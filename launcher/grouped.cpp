@@ -1,7 +1,6 @@
 #include "grouped.h"
 
 #include "choice.h"
-#include "error.h"
 #include "launch.h"
 #include "operands.h"
 #include "rules.h"
@@ -14,14 +13,11 @@ GemmProblem problem_of(const GroupedShape& shape, const Device& device) {
             device.memory_gb_s,  false,   shape.groups};
 }
 
-const GemmKernel& choose(const GemmProblem& problem, const GemmKernel* wanted, const Device& device) {
+const GemmKernel& choose(const GemmProblem& problem, const GemmKernel* wanted, const LaunchScope& scope) {
     if (wanted != nullptr && can_run(*wanted, problem)) return *wanted;
     const GemmKernel* chosen = wanted == nullptr ? best(problem) : nullptr;
     if (chosen != nullptr) return *chosen;
-    fail(
-        "barrow.m_grouped_fp8_gemm_nt: this build has no such kernel for GPU %d (%s); install a build with "
-        "kernels",
-        device.index, device.name);
+    scope.refuse("barrow.m_grouped_fp8_gemm_nt");
 }
 
 // The most clusters that the tiles of all groups can make: each may end and, where nothing aligns it, begin
@@ -41,7 +37,7 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
 
     const LaunchScope scope(args.a);
     const GemmProblem problem = problem_of(shape, scope.device());
-    const GemmKernel& kernel = choose(problem, wanted, scope.device());
+    const GemmKernel& kernel = choose(problem, wanted, scope);
     const Operand a = addressable(args.a, scope);
     const Operand b = addressable(args.b, scope);
     const TensorView d = view("out", out);

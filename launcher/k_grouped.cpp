@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "choice.h"
-#include "error.h"
 #include "launch.h"
 #include "operands.h"
 #include "rules.h"
@@ -33,12 +32,9 @@ std::vector<Group> groups_of(const std::vector<int64_t>& ks) {
     return groups;
 }
 
-const GemmKernel& choose(const GemmProblem& problem, const Device& device) {
+const GemmKernel& choose(const GemmProblem& problem, const LaunchScope& scope) {
     if (const GemmKernel* chosen = best(problem)) return *chosen;
-    fail(
-        "barrow.k_grouped_fp8_gemm_nt: this build has no such kernel for GPU %d (%s); install a build with "
-        "kernels",
-        device.index, device.name);
+    scope.refuse("barrow.k_grouped_fp8_gemm_nt");
 }
 
 // One of the two operands of a group: of all [rows, k] matrices one after another the one at `begin`.
@@ -67,7 +63,7 @@ void run(const KGroupedArgs& args, const KGroupedShape& shape, const Group* grou
     // To the GPU, groups are as many times the rows of tiles.
     GemmProblem of_all = of_one;
     of_all.m = std::min(shape.m * count, kMaxDim);
-    const GemmKernel& kernel = choose(of_all, device);
+    const GemmKernel& kernel = choose(of_all, scope);
 
     std::vector<Operand> a, b;
     for (int64_t i = 0; i < count; ++i) {

@@ -61,6 +61,11 @@ LaunchScope::LaunchScope(const TensorView& tensor)
       context_(device_),
       stream_(static_cast<CUstream>(current_stream(tensor.device_index))) {}
 
+void LaunchScope::refuse(const char* op) const {
+    fail("%s: this build has no such kernel for GPU %d (%s); install a build with kernels", op, device_.index,
+         device_.name);
+}
+
 void LaunchScope::launch(const GemmKernel& kernel, int64_t clusters, bool overlap, void** params) const {
     const int size = cluster_size(kernel);
     enqueue(loaded_kernel(kernel, device_), kernel.name, clusters * size, kernel.threads, size,

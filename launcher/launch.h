@@ -24,6 +24,9 @@ public:
     void launch(const GemmKernel& kernel, int64_t clusters, bool overlap, void** params) const;
     void launch(const AuxKernel& kernel, int64_t grid, int threads, bool overlap, void** params) const;
 
+    // Throws: `op` has no kernel in this build.
+    [[noreturn]] void refuse(const char* op) const;
+
 private:
     const Device& device_;
     ContextScope context_;

@@ -182,8 +182,7 @@ void register_operators() {
             "fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool float32_out, "
             "bool prefetch_b=False) -> Tensor",
             "fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, bool prefetch_b=False, "
-            "bool accumulate=False, *, "
-            "Tensor(a!) out) -> ()",
+            "bool accumulate=False, *, Tensor(a!) out) -> ()",
             "fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
             "bool prefetch_b=False, bool accumulate=False, *, Tensor(a!) out) -> ()",
             "m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, int "

@@ -58,6 +58,16 @@ Log = list[dict[str, Any]]
 Run = Callable[..., tuple[Any, Log]]
 
 
+def gemms(log: Log) -> Log:
+    """The launches of GEMM kernels."""
+    return [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+
+
+def copies(log: Log) -> list[int]:
+    """Rows of every copy that makes an operand addressable."""
+    return [line["rows"] for line in log if line.get("kernel", "").startswith("pad_rows")]
+
+
 def run(folder: Path, log: Path, code: str, **settings: Any) -> tuple[Any, Log]:
     """Run code that leaves a value in `result`; return it, and what the fake GPU in `folder` was told."""
     log.write_text("")

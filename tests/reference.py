@@ -102,6 +102,12 @@ def dequantize(q: Tensor, scale: Tensor, group_rows: int) -> Tensor:
     return q.double() * wide[: q.shape[0], : q.shape[1]]
 
 
+def groups_of_k(parts: Sequence[Problem]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """a, a_scale, b and b_scale of `k_grouped_fp8_gemm_nt`: matrices one after another, scales side by side."""
+    a, b = torch.cat([p.a.flatten() for p in parts]), torch.cat([p.b.flatten() for p in parts])
+    return a, torch.cat([p.a_scale for p in parts], 1), b, torch.cat([p.b_scale for p in parts], 1)
+
+
 def product(p: Problem) -> Tensor:
     """The product in float64 (exact for an integer problem)."""
     return dequantize(p.a, p.a_scale, 1) @ dequantize(p.b, p.b_scale, p.b_rows).T

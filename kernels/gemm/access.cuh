@@ -148,7 +148,7 @@ struct AccessOf<Groups::k> : AccessOf<Groups::none> {
     static __device__ __forceinline__ void store_box(const KGroupedGemmParams& params, uint32_t smem,
                                                      const CUtensorMap* map, uint32_t column, uint32_t row,
                                                      const KGroupTile& tile) {
-        if (!kBf16 && params.accumulate)
+        if (params.accumulate)
             tma_add(smem, map, column, row, slab(params, tile));
         else
             tma_store(smem, map, column, row, slab(params, tile));

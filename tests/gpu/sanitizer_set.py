@@ -20,7 +20,7 @@ import torch
 from exact import Case, expected, operands, wrong_values
 from gemm_kernels import Kernel, all_kernels, grouped_kernels, of_kind
 from grouped import GroupedCase, grouped_expected, grouped_operands
-from reference import BLOCK, integer_problem, product, same_bits
+from reference import BLOCK, groups_of_k, integer_problem, product, same_bits
 
 import barrow
 
@@ -101,12 +101,10 @@ def k_grouped_faults(device: torch.device) -> list[str]:
     faults = []
     for m, n in ((69, 72), (300, 520), (1090, 136)):
         parts = [integer_problem(m, n, k, seed=g, b_rows=1) for g, k in enumerate(ks)]
-        a = torch.cat([p.a.flatten() for p in parts]).to(device)
-        b = torch.cat([p.b.flatten() for p in parts]).to(device)
-        scales = ([p.a_scale for p in parts], [p.b_scale for p in parts])
-        a_scale, b_scale = (torch.cat(of_groups, 1).T.contiguous().to(device).T for of_groups in scales)
+        a, a_scale, b, b_scale = groups_of_k(parts)
+        a_scale, b_scale = (scale.T.contiguous().to(device).T for scale in (a_scale, b_scale))
         out = torch.full((len(ks), m, n), 3.0, device=device)
-        barrow.k_grouped_fp8_gemm_nt(a, a_scale, b, b_scale, ks, out=out)
+        barrow.k_grouped_fp8_gemm_nt(a.to(device), a_scale, b.to(device), b_scale, ks, out=out)
         want = torch.stack([product(p) for p in parts]).float() + 3
         if not torch.equal(out.cpu(), want):
             faults.append(f"groups of K added to {m} x {n}: {(out.cpu() != want).sum()} wrong")

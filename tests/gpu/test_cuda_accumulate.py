@@ -3,10 +3,21 @@
 import pytest
 import torch
 from edges import edge_cases, wave_cases
-from exact import OUT_LAYOUTS, Case, Operands, expected, fault, laid_out_scale, operands, touched_guard, wrong_values
+from exact import (
+    OUT_LAYOUTS,
+    Case,
+    Operands,
+    ScaleLayout,
+    expected,
+    fault,
+    laid_out_scale,
+    operands,
+    touched_guard,
+    wrong_values,
+)
 from gemm_kernels import Kernel, of_kind
 from judge import judge
-from reference import BLOCK, Problem, blocks, integer_problem, product, random_problem
+from reference import BLOCK, Problem, blocks, groups_of_k, integer_problem, product, random_problem
 
 import barrow
 from barrow.launcher import choose
@@ -122,13 +133,9 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 
 def side_by_side(parts: list[Problem], rows_adjacent: bool) -> tuple[Pair, Pair]:
     """a and b of `k_grouped_fp8_gemm_nt`, each with its scales."""
-
-    def joined(operands: list[torch.Tensor], scales: list[torch.Tensor]) -> Pair:
-        scale = laid_out_scale(torch.cat(scales, 1), "k_block_major" if rows_adjacent else "row_major")
-        return torch.cat([x.flatten() for x in operands]), scale
-
-    a = joined([p.a for p in parts], [p.a_scale for p in parts])
-    return a, joined([p.b for p in parts], [p.b_scale for p in parts])
+    a, a_scale, b, b_scale = groups_of_k(parts)
+    layout: ScaleLayout = "k_block_major" if rows_adjacent else "row_major"
+    return (a, laid_out_scale(a_scale, layout)), (b, laid_out_scale(b_scale, layout))
 
 
 @pytest.mark.parametrize("rows_adjacent", [True, False])

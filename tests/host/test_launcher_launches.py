@@ -5,7 +5,7 @@ from typing import Any, Literal
 import fake_driver
 import pytest
 from choice_probe import SHIPPED
-from fake_driver import Run
+from fake_driver import Run, gemms
 
 from barrow.launcher import choose, kernels
 
@@ -63,7 +63,7 @@ for m, n, k in {SHAPES}:
     shapes = [(shape, out) for shape in SHAPES for out in OUTPUTS]
     torch_name = {"bf16": "torch.bfloat16", "f32": "torch.float32"}
     assert result == [[False, torch_name[out], [m, n], [n, 1]] for (m, n, _), out in shapes]
-    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    launches = gemms(log)
     for ((m, n, k), out), launch in zip(shapes, launches, strict=True):
         # Scales of one row are those of one block.
         rows = make == "problem_rows" and n > 1
@@ -81,7 +81,7 @@ def test_a_measured_choice_is_what_runs(on_fake_gpu: Run) -> None:
     dtype = "bfloat16" if "_bf16_" in smallest.kernel else "float32"
     shape = f"{smallest.m}, {smallest.n}, {smallest.k}"
     _, log = on_fake_gpu(f"result = str(gemm(*problem({shape}), torch.{dtype}).shape)")
-    (launch,) = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    (launch,) = gemms(log)
     assert launch["kernel"] == smallest.kernel
 
 
@@ -254,7 +254,7 @@ result.append(wrong(gemm(*args), args))
 """
     result, log = on_fake_gpu(code)
     assert result == [False] * 10
-    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    launches = gemms(log)
     assert [line["a_scale"] is not None for line in launches] == [True] * 3 + [False] * 4 + [True, False, True]
 
 
@@ -306,7 +306,7 @@ result.append(wrong(gemm(*args), args))
 """
     result, log = on_fake_gpu(code)
     assert result == [False] * 10
-    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    launches = gemms(log)
     assert [line["b_scale"] is not None for line in launches] == [True] * 2 + [False] * 7 + [True]
     for line in launches:
         assert (line["a_scale"] is None) == (line["b_scale"] is None)
@@ -349,7 +349,7 @@ result.append(wrong(gemm(*odd, torch.bfloat16, True), odd))
 """
     result, log = on_fake_gpu(code, FAKE_CUDA_VERSION=version)
     assert result == [0, 0, 0]
-    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    launches = gemms(log)
     assert [line["overlap"] for line in launches] == [overlap] * 3
     # What the kernel is told: it waits for those in front before it loads B, or only before it loads A.
     assert [line["prefetch_b"] for line in launches] == [0, 1, 0]
@@ -372,7 +372,7 @@ for name in ({split["name"]!r}, {whole["name"]!r}):
 """
     result, log = on_fake_gpu(code, FAKE_CUDA_VERSION=OVERLAPS)
     assert result == [0] * 6
-    launches = [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
+    launches = gemms(log)
     found = [(line["kernel"] == split["name"], line["m"], line["k"], line["overlap"]) for line in launches]
     assert found == [
         (True, 64, 3072, 1),

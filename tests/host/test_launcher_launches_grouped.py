@@ -5,7 +5,7 @@ from typing import Any
 
 import fake_driver
 import pytest
-from fake_driver import Log, Run
+from fake_driver import Run, gemms
 from grouped_problem import TOLD
 
 from barrow.launcher import choose, kernels
@@ -39,14 +39,6 @@ def exact(args, out, expected_m=0, kernel=None):
         on_gpu(ops.m_grouped_fp8_gemm_nt_with.default, *args, expected_m, kernel, out=out)
     return torch.equal(out, want)
 """
-
-
-def gemms(log: Log) -> Log:
-    return [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
-
-
-def copies(log: Log) -> list[int]:
-    return [line["rows"] for line in log if line.get("kernel", "").startswith("pad_rows")]
 
 
 def check_geometry(launch: dict[str, Any], name: str, n: int, k: int, groups: int = 5) -> None:

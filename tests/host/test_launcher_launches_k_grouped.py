@@ -4,7 +4,7 @@ from pathlib import Path
 
 import fake_driver
 import pytest
-from fake_driver import Log, Run
+from fake_driver import Run, copies, gemms
 
 from barrow.launcher import choose, kernels
 
@@ -13,20 +13,17 @@ GEMMS = {kernel["name"]: kernel for kernel in kernels() if kernel["kind"] == "ge
 PREAMBLE = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from reference import integer_problem, product
+from reference import groups_of_k, integer_problem, product
 def rows_adjacent(scale):
     "Columns of scales begin 16 bytes apart, as the copy engine asks for."
     return torch.nn.functional.pad(scale, (0, 0, 0, -scale.shape[0] % 4)).T.contiguous().T[: scale.shape[0]]
 def k_grouped(m, n, ks, of_scale=rows_adjacent):
     "Arguments of the operator but out, and the products."
     parts = [integer_problem(m, n, k, seed=g, b_rows=1) for g, k in enumerate(ks)]
-    flat = [torch.cat([torch.empty(0).to(FP8), *(getattr(p, x).flatten() for p in parts)]) for x in "ab"]
-    scales = [
-        of_scale(torch.cat([torch.empty(rows, 0), *(getattr(p, x) for p in parts)], 1))
-        for rows, x in ((m, "a_scale"), (n, "b_scale"))
-    ]
+    # A group without elements, put first, adds to none of the operands.
+    a, a_scale, b, b_scale = groups_of_k([integer_problem(m, n, 0, b_rows=1), *parts])
     products = torch.stack([torch.zeros(m, n), *(product(p).float() for p in parts)])[1:]
-    return [flat[0], scales[0], flat[1], scales[1], list(ks)], products
+    return [a, of_scale(a_scale), b, of_scale(b_scale), list(ks)], products
 def adds(m, n, ks, out=None, **options):
     "Whether the operator adds the products to out, and nothing else to what out is a view of."
     args, products = k_grouped(m, n, ks, **options)
@@ -37,14 +34,6 @@ def adds(m, n, ks, out=None, **options):
     on_gpu(ops.k_grouped_fp8_gemm_nt.default, *args, out=out)
     return torch.equal(out, want)
 """
-
-
-def gemms(log: Log) -> Log:
-    return [line for line in log if line.get("kernel", "").startswith("fp8_gemm_nt")]
-
-
-def copies(log: Log) -> list[int]:
-    return [line["rows"] for line in log if line.get("kernel", "").startswith("pad_rows")]
 
 
 @pytest.mark.parametrize(

@@ -73,16 +73,10 @@ def problems(ks: tuple[int, ...], make: Callable[..., reference.Problem]) -> lis
 
 
 def side_by_side(parts: list[reference.Problem]) -> Arguments:
-    """The groups' matrices one after another, their scales side by side."""
-    empty = torch.empty(0).to(reference.E4M3)
-    return {
-        "a": torch.cat([empty, *(p.a.flatten() for p in parts)]),
-        "a_scale": torch.cat([torch.empty(M, 0), *(p.a_scale for p in parts)], 1),
-        "b": torch.cat([empty, *(p.b.flatten() for p in parts)]),
-        "b_scale": torch.cat([torch.empty(N, 0), *(p.b_scale for p in parts)], 1),
-        "ks": tuple(p.a.shape[1] for p in parts),
-        "out": before(len(parts), M, N),
-    }
+    """Arguments for all products; a group without elements, put first, adds to none of the operands."""
+    a, a_scale, b, b_scale = reference.groups_of_k(problems((0,), reference.integer_problem) + parts)
+    ks = tuple(p.a.shape[1] for p in parts)
+    return {"a": a, "a_scale": a_scale, "b": b, "b_scale": b_scale, "ks": ks, "out": before(len(parts), M, N)}
 
 
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {

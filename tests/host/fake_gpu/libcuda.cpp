@@ -96,6 +96,18 @@ std::string run_experts(const std::string& name, const void* parameter, uint32_t
     return text;
 }
 
+std::string describe(const GemmParams& p, uint64_t k, const Map& a, const Map& b, const Map& d,
+                     const Map& a_scale, const Map& b_scale) {
+    char text[256];
+    snprintf(text, sizeof(text),
+             "\"m\": %u, \"n\": %u, \"k\": %lu, \"a_box_rows\": %u, \"d_by_tma\": %u, "
+             "\"prefetch_b\": %u, \"accumulate\": %u",
+             p.m, p.n, k, p.a_box_rows, p.d_by_tma, p.prefetch_b, p.accumulate);
+    return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
+           ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null") +
+           ", \"b_scale\": " + (p.b_scale_box_rows > 0 ? describe(b_scale) : "null");
+}
+
 std::string run(const std::string& name, void** parameters, uint32_t grid, uint32_t threads) {
     char text[512] = "";
     if (const std::string done = run_experts(name, parameters[0], grid, threads); !done.empty()) return done;
@@ -127,28 +139,15 @@ std::string run(const std::string& name, void** parameters, uint32_t grid, uint3
         const Map d = read_map(parameters[2]);
         const Map a_scale = read_map(parameters[3]), b_scale = read_map(parameters[4]);
         run_k_grouped_gemm(a.data(), b.data(), d, a_scale, b_scale, p);
-        snprintf(text, sizeof(text),
-                 "\"m\": %u, \"n\": %u, \"k\": %lu, \"a_box_rows\": %u, \"d_by_tma\": %u, "
-                 "\"prefetch_b\": %u, \"accumulate\": %u",
-                 p.m, p.n, a[0].cols, p.a_box_rows, p.d_by_tma, p.prefetch_b, p.accumulate);
-        return text + (", \"a\": " + describe(a[0])) + ", \"b\": " + describe(b[0]) +
-               ", \"d\": " + describe(d) +
-               ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null") +
-               ", \"b_scale\": " + (p.b_scale_box_rows > 0 ? describe(b_scale) : "null") + ", \"groups\": [" +
-               groups + "]";
+        // Each group has its own K, which its maps say; that of the first is logged.
+        return describe(p, a[0].cols, a[0], b[0], d, a_scale, b_scale) + ", \"groups\": [" + groups + "]";
     }
     if (name.rfind("fp8_gemm_nt", 0) == 0) {
         const Map a = read_map(parameters[0]), b = read_map(parameters[1]), d = read_map(parameters[2]);
         const Map a_scale = read_map(parameters[3]), b_scale = read_map(parameters[4]);
         const auto& p = *static_cast<GemmParams*>(parameters[5]);
         run_gemm(name, a, b, d, a_scale, b_scale, p);
-        snprintf(text, sizeof(text),
-                 "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
-                 "\"prefetch_b\": %u, \"accumulate\": %u",
-                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.prefetch_b, p.accumulate);
-        return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
-               ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null") +
-               ", \"b_scale\": " + (p.b_scale_box_rows > 0 ? describe(b_scale) : "null");
+        return describe(p, p.k, a, b, d, a_scale, b_scale);
     }
     if (name.rfind("pad_rows", 0) == 0) {
         const auto& p = *static_cast<PadRowsParams*>(parameters[0]);
