@@ -10,7 +10,6 @@ constexpr uint32_t kRowsAtOnce = kQuantThreads / kLanes;
 
 extern "C" __global__ void __launch_bounds__(kQuantThreads)
     KERNEL_NAME(const __grid_constant__ QuantParams params) {
-    launch_dependents();  // a GEMM that follows may load its weights meanwhile
     const uint32_t groups = params.k / kScaleBlock + (params.k % kScaleBlock != 0);
     const uint32_t group = blockIdx.x % groups;
     const uint32_t first_row = blockIdx.x / groups * kTokenGroupRows;
@@ -20,6 +19,9 @@ extern "C" __global__ void __launch_bounds__(kQuantThreads)
 
     constexpr uint32_t kSteps = kTokenGroupRows / kRowsAtOnce;
     float values[kSteps][8];
+    // A GEMM that follows may load its weights from now on: whatever wrote them is done.
+    wait_for_predecessors();
+    launch_dependents();
 #pragma unroll
     for (uint32_t step = 0; step < kSteps; ++step) {
         const uint32_t row = first_row + step * kRowsAtOnce + threadIdx.x / kLanes;

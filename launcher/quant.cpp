@@ -19,10 +19,13 @@ struct Scheme {
     int64_t rows_per_scale;
     int64_t rows_per_block;
     bool k_major;  // scales of adjacent rows are adjacent in memory
+    // Up to this many rows it starts before the kernels in front have ended. Blocks gather on the first SMs
+    // that are left, and of more rows that takes longer than the early start saves.
+    int64_t overlaps_rows;
 };
 
-constexpr Scheme kTokenGroup{per_token_group_quant_kernel, 1, kTokenGroupRows, true};
-constexpr Scheme kBlock{per_block_quant_kernel, kScaleBlock, kScaleBlock, false};
+constexpr Scheme kTokenGroup{per_token_group_quant_kernel, 1, kTokenGroupRows, true, 64};
+constexpr Scheme kBlock{per_block_quant_kernel, kScaleBlock, kScaleBlock, false, 0};
 
 Quantized quantize(const Scheme& scheme, const TensorView& x, bool use_ue8m0) {
     const Dtype dtype = check_quant(x);
@@ -49,8 +52,8 @@ Quantized quantize(const Scheme& scheme, const TensorView& x, bool use_ue8m0) {
     params.use_ue8m0 = use_ue8m0;
     void* pointers[] = {&params};
     const LaunchScope scope(x);
-    scope.launch(scheme.kernel(dtype), ceil_div(rows, scheme.rows_per_block) * k_blocks, kQuantThreads, false,
-                 pointers);
+    scope.launch(scheme.kernel(dtype), ceil_div(rows, scheme.rows_per_block) * k_blocks, kQuantThreads,
+                 rows <= scheme.overlaps_rows, pointers);
     return result;
 }
 

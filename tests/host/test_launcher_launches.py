@@ -355,6 +355,18 @@ result.append(wrong(gemm(*odd, torch.bfloat16, True), odd))
     assert [line["prefetch_b"] for line in launches] == [0, 1, 0]
 
 
+def test_the_quantizer_of_few_tokens_overlaps_the_kernels_in_front(on_fake_gpu: Run) -> None:
+    """It waits for them before it reads x. That of weights does not, nor do blocks that would crowd an SM."""
+    code = """
+token, block = ops.per_token_group_quant_fp8, ops.per_block_quant_fp8
+for op, rows in ((token, 64), (token, 65), (block, 5)):
+    on_gpu(op.default, torch.randn(rows, 200), False)
+result = None
+"""
+    _, log = on_fake_gpu(code, FAKE_CUDA_VERSION=OVERLAPS)
+    assert [line["overlap"] for line in log if "_quant_" in line.get("kernel", "")] == [1, 0, 0]
+
+
 def test_tiles_that_share_b_over_a_long_k_keep_their_order(on_fake_gpu: Run) -> None:
     """An early start would scatter neighbours over the GPU; it is for one row of tiles, a short K, or a split one."""
     split = next(kernel for kernel in GEMMS if kernel["cluster_k"] == 2 and kernel["block_m"] == 64)
