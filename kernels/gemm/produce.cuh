@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gemm/access.cuh"
+#include "gemm/deal.cuh"
 #include "ptx/cp_async.cuh"
 
 namespace barrow {
@@ -39,9 +40,9 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
         Access::load_b(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage), kb, tile);
     };
 
-    Scheduler scheduler(params);
+    Tiles tiles(params, shared, true);
     Tile tile;
-    if (!scheduler.next(tile)) return;
+    if (!tiles.next(tile)) return;
     // Stages of the first tile that get their B at once, where the caller has said that the kernels in front
     // do not write it.
     uint32_t ahead = params.prefetch_b ? min(kStages, Access::k_blocks(params, tile.group, all_blocks)) : 0;
@@ -82,7 +83,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
             }
         }
         ahead = 0;
-    } while (scheduler.next(tile));
+    } while (tiles.next(tile));
 }
 
 }  // namespace barrow

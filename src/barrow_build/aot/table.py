@@ -15,6 +15,7 @@ GEMM_NUMBERS = (
     "row_scales_b",
     "grouped",
     "k_groups",
+    "dealt",
     "cluster_k",
     "cluster_n",
     "warpgroups",

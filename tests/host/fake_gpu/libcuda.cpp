@@ -118,9 +118,9 @@ std::string run(const std::string& name, void** parameters, uint32_t grid, uint3
         run_grouped_gemm(a, b, d, a_scale, p);
         snprintf(text, sizeof(text),
                  "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
-                 "\"groups\": %u, \"kind\": %u, \"blocks\": %u, \"alignment\": %u",
+                 "\"groups\": %u, \"kind\": %u, \"blocks\": %u, \"alignment\": %u, \"deal\": %u",
                  p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.groups, static_cast<uint32_t>(p.kind), p.blocks,
-                 p.alignment);
+                 p.alignment, p.deal);
         return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
                ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null");
     }
@@ -253,6 +253,19 @@ CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
     return CUDA_SUCCESS;
 }
 
+// The setting is the number of a capture; 0: none.
+CUresult cuStreamGetCaptureInfo(CUstream, CUstreamCaptureStatus* status, unsigned long long* id, void*, void*,
+                                void*) {
+    *id = setting("FAKE_CUDA_CAPTURE", 0);
+    *status = CUstreamCaptureStatus(*id != 0);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
+    *id = setting("FAKE_CUDA_STREAM_ID", static_cast<int>(reinterpret_cast<intptr_t>(stream)));
+    return CUresult(setting("FAKE_CUDA_STREAM", 0));
+}
+
 // As if a stream were being captured all the time: loading is refused unless the thread has relaxed its mode.
 CUresult cuLibraryLoadData(CUlibrary* library, const void*, void*, void**, unsigned int, void*, void**,
                            unsigned int) {
@@ -370,6 +383,8 @@ CUresult cuGetProcAddress_v2(const char* symbol, void** function, int, uint64_t,
         FUNCTION(cuLaunchKernelEx),
         FUNCTION(cuTensorMapEncodeTiled),
         FUNCTION(cuThreadExchangeStreamCaptureMode),
+        FUNCTION(cuStreamGetCaptureInfo),
+        FUNCTION(cuStreamGetId),
 #undef FUNCTION
     };
     const auto found = functions.find(symbol);
