@@ -14,12 +14,13 @@ using namespace cuda;
 uint32_t deal_place(CUstream stream) {
     CUstreamCaptureStatus status;
     unsigned long long capture = 0, id;
-    if (driver().cuStreamGetCaptureInfo(stream, &status, &capture, nullptr, nullptr, nullptr) != CUDA_SUCCESS ||
+    if (driver().cuStreamGetCaptureInfo(stream, &status, &capture, nullptr, nullptr, nullptr) !=
+            CUDA_SUCCESS ||
         driver().cuStreamGetId(stream, &id) != CUDA_SUCCESS)
         return kNoDeal;
     // Launches of a stream run one after the other, and so do those that a graph has captured from one. But a
-    // graph runs beside whatever its stream does later. Numbers of streams and of captures are not given twice,
-    // where addresses are.
+    // graph runs beside whatever its stream does later. Numbers of streams and of captures are not given
+    // twice, where addresses are.
     const bool captured = status != CU_STREAM_CAPTURE_STATUS_NONE;
     const std::tuple key(captured, captured ? capture : 0, id);
 
