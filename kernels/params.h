@@ -77,7 +77,7 @@ struct GroupedGemmParams : GemmParams {
 };
 
 // Launches that may run at once must not count in one place.
-constexpr uint32_t kDeals = 4096;
+constexpr uint32_t kDeals = 1 << 15;
 constexpr uint32_t kNoDeal = 0xffffffff;
 
 // What one launch takes of groups that differ in K: as many as have room for their tensor maps in the 4 KB

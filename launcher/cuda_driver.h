@@ -101,9 +101,7 @@ using cuCtxGetDevice_t = CUresult(CUdevice* device);
 using cuCtxPushCurrent_t = CUresult(CUcontext context);
 using cuCtxPopCurrent_t = CUresult(CUcontext* context);
 using cuThreadExchangeStreamCaptureMode_t = CUresult(CUstreamCaptureMode* mode);
-using cuStreamGetCaptureInfo_t = CUresult(CUstream stream, CUstreamCaptureStatus* status,
-                                          unsigned long long* id, void* graph, void* dependencies,
-                                          void* num_dependencies);
+using cuStreamIsCapturing_t = CUresult(CUstream stream, CUstreamCaptureStatus* status);
 using cuStreamGetId_t = CUresult(CUstream stream, unsigned long long* id);
 using cuLibraryLoadData_t = CUresult(CUlibrary* library, const void* code, void* jit_options,
                                      void** jit_option_values, unsigned int num_jit_options,

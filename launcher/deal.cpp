@@ -2,34 +2,41 @@
 
 #include <map>
 #include <mutex>
-#include <tuple>
 
 #include "../kernels/params.h"
 #include "driver.h"
 
 namespace barrow {
+namespace {
 
 using namespace cuda;
 
+// Who counts there: a stream, or one captured launch.
+std::mutex lock;
+std::map<unsigned long long, uint32_t> of_streams;
+uint32_t taken = 0;
+
+uint32_t another() { return taken < kDeals ? taken++ : kNoDeal; }
+
+}  // namespace
+
 uint32_t deal_place(CUstream stream) {
     CUstreamCaptureStatus status;
-    unsigned long long capture = 0, id;
-    if (driver().cuStreamGetCaptureInfo(stream, &status, &capture, nullptr, nullptr, nullptr) !=
-            CUDA_SUCCESS ||
-        driver().cuStreamGetId(stream, &id) != CUDA_SUCCESS)
-        return kNoDeal;
-    // Launches of a stream run one after the other, and so do those that a graph has captured from one. But a
-    // graph runs beside whatever its stream does later. Numbers of streams and of captures are not given
-    // twice, where addresses are.
-    const bool captured = status != CU_STREAM_CAPTURE_STATUS_NONE;
-    const std::tuple key(captured, captured ? capture : 0, id);
-
-    static std::mutex lock;
-    static std::map<std::tuple<bool, unsigned long long, unsigned long long>, uint32_t> places;
+    if (driver().cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS) return kNoDeal;
+    // A graph runs beside whatever its streams do later, so what it captures keeps its place for good. To ask
+    // for the number of a stream would end the capture.
+    if (status != CU_STREAM_CAPTURE_STATUS_NONE) {
+        const std::lock_guard<std::mutex> guard(lock);
+        return another();
+    }
+    // Launches of a stream run one after the other. A stream that is made later may have the address of this
+    // one, but not its number.
+    unsigned long long id;
+    if (driver().cuStreamGetId(stream, &id) != CUDA_SUCCESS) return kNoDeal;
     const std::lock_guard<std::mutex> guard(lock);
-    if (const auto found = places.find(key); found != places.end()) return found->second;
-    if (places.size() == kDeals) return kNoDeal;
-    return places[key] = places.size();
+    const auto [found, is_new] = of_streams.try_emplace(id, 0);
+    if (is_new) found->second = another();
+    return found->second;
 }
 
 }  // namespace barrow

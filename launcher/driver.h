@@ -18,7 +18,7 @@ struct Driver {
     cuda::cuCtxPushCurrent_t* cuCtxPushCurrent;
     cuda::cuCtxPopCurrent_t* cuCtxPopCurrent;
     cuda::cuThreadExchangeStreamCaptureMode_t* cuThreadExchangeStreamCaptureMode;
-    cuda::cuStreamGetCaptureInfo_t* cuStreamGetCaptureInfo;
+    cuda::cuStreamIsCapturing_t* cuStreamIsCapturing;
     cuda::cuStreamGetId_t* cuStreamGetId;
     cuda::cuLibraryLoadData_t* cuLibraryLoadData;
     cuda::cuLibraryGetKernel_t* cuLibraryGetKernel;

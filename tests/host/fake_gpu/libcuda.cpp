@@ -253,15 +253,14 @@ CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
     return CUDA_SUCCESS;
 }
 
-// The setting is the number of a capture; 0: none.
-CUresult cuStreamGetCaptureInfo(CUstream, CUstreamCaptureStatus* status, unsigned long long* id, void*, void*,
-                                void*) {
-    *id = setting("FAKE_CUDA_CAPTURE", 0);
-    *status = CUstreamCaptureStatus(*id != 0);
+CUresult cuStreamIsCapturing(CUstream, CUstreamCaptureStatus* status) {
+    *status = CUstreamCaptureStatus(setting("FAKE_CUDA_CAPTURING", CU_STREAM_CAPTURE_STATUS_NONE));
     return CUDA_SUCCESS;
 }
 
+// As seen, it is not for streams that are captured, and ends the capture.
 CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
+    if (setting("FAKE_CUDA_CAPTURING", 0) != 0) return kCaptureUnsupported;
     *id = setting("FAKE_CUDA_STREAM_ID", static_cast<int>(reinterpret_cast<intptr_t>(stream)));
     return CUresult(setting("FAKE_CUDA_STREAM", 0));
 }
@@ -383,7 +382,7 @@ CUresult cuGetProcAddress_v2(const char* symbol, void** function, int, uint64_t,
         FUNCTION(cuLaunchKernelEx),
         FUNCTION(cuTensorMapEncodeTiled),
         FUNCTION(cuThreadExchangeStreamCaptureMode),
-        FUNCTION(cuStreamGetCaptureInfo),
+        FUNCTION(cuStreamIsCapturing),
         FUNCTION(cuStreamGetId),
 #undef FUNCTION
     };
