@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,10 @@ from barrow.bench.machine import Machine, this_machine
 HERE = Path(__file__).resolve().parent
 
 TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
-TOOL_TIMEOUT_S = 110
+TOOL_TIMEOUT_S = 300
+AT_ONCE = 4
+# What takes longest, which begins first.
+LONG = ("test_cuda_backends", "test_cuda_aoti")
 # The last line that a tool prints, for instance "ERROR SUMMARY: 0 errors".
 SUMMARY = re.compile(r"(?:ERROR|RACECHECK) SUMMARY: (.*)")
 
@@ -48,20 +51,18 @@ class ToolResult:
     seconds: float
 
 
-def run_pytest(extra: list[str]) -> dict[str, FileResult]:
-    """Run the tests, showing their output; the counts of every file."""
+def run_file(path: Path, extra: list[str]) -> FileResult:
+    """Run the tests of one file; show their output when they are done."""
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", str(HERE), "-q", "--durations=15", f"--junitxml={xml}", *extra]
-        subprocess.run(command, check=False)
+        command = [sys.executable, "-m", "pytest", str(path), "-q", "--durations=5", f"--junitxml={xml}", *extra]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        print(f"--- {path.stem}\n{done.stdout}", flush=True)
+        result = FileResult()
         if not xml.exists():
-            sys.exit("pytest ended without a result; its output above says why")
-        cases = ET.parse(xml).getroot().iter("testcase")
-        results: dict[str, FileResult] = defaultdict(FileResult)
-        for case in cases:
-            # Without a class the name of the module is all there is, or its path where collection failed.
-            module = case.get("classname") or case.get("name") or "?"
-            result = results[module.rpartition(".")[2]]
+            result.failed.append("pytest ended without a result")
+            return result
+        for case in ET.parse(xml).getroot().iter("testcase"):
             result.seconds += float(case.get("time", 0))
             if case.find("failure") is not None or case.find("error") is not None:
                 result.failed.append(case.get("name", "?"))
@@ -69,7 +70,7 @@ def run_pytest(extra: list[str]) -> dict[str, FileResult]:
                 result.skipped += 1
             else:
                 result.passed += 1
-    return dict(sorted(results.items()))
+    return result
 
 
 def find_sanitizer() -> str | None:
@@ -77,8 +78,10 @@ def find_sanitizer() -> str | None:
     return shutil.which("compute-sanitizer") or (str(toolkit) if toolkit.exists() else None)
 
 
-def run_tool(sanitizer: str, tool: str) -> ToolResult:
+def run_tool(sanitizer: str | None, tool: str) -> ToolResult:
     """Run the short set under one tool."""
+    if sanitizer is None:
+        return ToolResult(tool, False, "compute-sanitizer is not installed", 0.0)
     # Not the errors of API calls: torch probes for functions that a driver may lack.
     command = [sanitizer, "--tool", tool, "--report-api-errors", "no", "--print-limit", "20"]
     started = time.perf_counter()
@@ -101,11 +104,19 @@ def run_tool(sanitizer: str, tool: str) -> ToolResult:
     return ToolResult(tool, clean, found[-1], seconds)
 
 
-def run_tools() -> list[ToolResult]:
+def run_all(extra: list[str], with_tools: bool) -> tuple[dict[str, FileResult], list[ToolResult]]:
+    """Every file of tests and every tool, some at once: while the host compiles for one, the GPU works for another."""
+    paths = sorted(HERE.glob("test_*.py"))
     sanitizer = find_sanitizer()
-    if sanitizer is None:
-        return [ToolResult(tool, False, "compute-sanitizer is not installed", 0.0) for tool in TOOLS]
-    return [run_tool(sanitizer, tool) for tool in TOOLS]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        files = {path.stem: pool.submit(run_file, path, extra) for path in sorted(paths, key=_begins_first)}
+        tools = [pool.submit(run_tool, sanitizer, tool) for tool in TOOLS if with_tools]
+        results = {path.stem: files[path.stem].result() for path in paths}
+        return results, [tool.result() for tool in tools]
+
+
+def _begins_first(path: Path) -> bool:
+    return path.stem not in LONG
 
 
 def markdown(machine: Machine, files: dict[str, FileResult], tools: list[ToolResult]) -> str:
@@ -144,8 +155,7 @@ def main() -> int:
     parser.add_argument("--no-sanitizer", action="store_true", help="run the tests only")
     args, pytest_args = parser.parse_known_args()
     machine = this_machine()
-    files = run_pytest(pytest_args)
-    tools = [] if args.no_sanitizer else run_tools()
+    files, tools = run_all(pytest_args, not args.no_sanitizer)
     text = markdown(machine, files, tools)
     args.out.write_text(text)
     print(text)
