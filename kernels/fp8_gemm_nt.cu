@@ -19,7 +19,6 @@
 // (src/barrow_build/config).
 #include "cluster_reduce.cuh"
 #include "epilogue.cuh"
-#include "gemm/deal.cuh"
 #include "gemm/multiply.cuh"
 #include "gemm/produce.cuh"
 
@@ -91,13 +90,13 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
 __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap& d_map, const Params& params,
                                         uint32_t rank, uint32_t group, uint32_t thread) {
     const uint32_t all_blocks = k_blocks_of(params.k, rank);
-    Tiles tiles(params, shared, false);
+    Scheduler scheduler(params);
     Multiplier math(shared, params.a_scale_box_rows == 0, group, thread);
     ScalesB scales(shared, params, rank, all_blocks, math.lane);
     // Where this warpgroup's part of a tile begins.
     const uint32_t down = kSwapped ? 0 : math.first_row, along = kSwapped ? math.first_row : 0;
     Tile tile;
-    bool more = tiles.next(tile);
+    bool more = scheduler.next(tile);
     if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile));
     while (more) {
         float sum[kWaves][kSums] = {};
@@ -106,7 +105,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
         const Tile done = tile;
         const uint32_t row = done.m + down, column = done.n + along;
         // The next tile's scales travel while this one is stored. CTAs that split K have one tile.
-        more = kClusterK == 1 && tiles.next(tile);
+        more = kClusterK == 1 && scheduler.next(tile);
         if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile));
         const uint32_t staged = shared.staged + group * kWaves * kStagedBytes;
         if constexpr (kClusterK > 1) {
@@ -153,10 +152,6 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
                                                       (kClusterN - 1) * kMathThreads / kWarp);
         }
         if constexpr (kClusterK > 1) mbarrier_init(shared.landed, 1);
-        if constexpr (kDealt) {
-            mbarrier_init(shared.dealt, 1);
-            mbarrier_init(shared.told, kClusterN * (kMathThreads / kWarp + 1));
-        }
         mbarrier_init_fence();
     }
     if constexpr (kClusterK * kClusterN > 1)
@@ -180,7 +175,6 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
             else if (kGrouped || elect_lane())
                 produce<false>(shared, maps, params, rank, threadIdx.x % kWarp);
         }
-        if (kDealt && warp == kMathThreads / kWarp + 1) Tiles::deal(shared, params);
     }
     // A CTA stays as long as the other one may arrive at its barriers.
     if constexpr (kClusterN > 1) {

@@ -21,20 +21,20 @@ public:
     using Tile = GroupTile;
 
     __device__ __forceinline__ explicit GroupScheduler(const GroupedGemmParams& params)
-        : params_(params), columns_(ceil_div(params.n, kBlockN * kClusterN)) {
+        : params_(params), columns_(ceil_div(params.n, kBlockN * kClusterN)), next_(blockIdx.x / kClusterN) {
         read(0);
     }
 
-    // This CTA's part of the cluster's tile `index`; false when there is none. Each call has a greater one
-    // than the call before. All lanes of a warp call it together.
-    __device__ __forceinline__ bool find(uint32_t index, GroupTile& tile) {
+    // Moves to this CTA's next tile; false when there is none. All lanes of a warp call it together.
+    __device__ __forceinline__ bool next(GroupTile& tile) {
         while (true) {
-            const uint32_t later = __ballot_sync(kAllLanes, index - passed_ < tiles_);
+            const uint32_t later = __ballot_sync(kAllLanes, next_ < tiles_);
             if (later != 0) {
-                take(index - passed_, __ffs(later) - 1, tile);
+                take(__ffs(later) - 1, tile);
+                next_ += gridDim.x / kClusterN;
                 return true;
             }
-            passed_ += __shfl_sync(kAllLanes, tiles_, kWarp - 1);
+            next_ -= __shfl_sync(kAllLanes, tiles_, kWarp - 1);
             if (after_ >= params_.blocks) return false;
             read(after_);
         }
@@ -48,14 +48,14 @@ private:
     // and not stored.
     static __device__ __forceinline__ uint32_t origin(uint32_t first) { return first / 4 * 4; }
 
-    // Tile `held` of those of the entries held, which is of the group in `lane`.
-    __device__ __forceinline__ void take(uint32_t held, uint32_t lane, GroupTile& tile) const {
+    // The tile of the group in `lane` that next_ counts.
+    __device__ __forceinline__ void take(uint32_t lane, GroupTile& tile) const {
         tile.first = __shfl_sync(kAllLanes, first_, lane);
         tile.end = __shfl_sync(kAllLanes, end_, lane);
         tile.group = __shfl_sync(kAllLanes, group_, lane);
         tile.slab = params_.kind == GroupLayout::counts ? tile.group : 0;
         const uint32_t begin = origin(tile.first), rows = ceil_div(tile.end - begin, kBlockM);
-        const uint32_t index = held + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
+        const uint32_t index = next_ + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
         const TilePlace place = tile_place(index, params_, rows, columns_);
         // The last tile does not reach back, as it does where there are no groups: what of it is empty is not
         // multiplied.
@@ -122,8 +122,8 @@ private:
 
     const GroupedGemmParams& params_;
     uint32_t columns_;
-    uint32_t passed_ = 0;  // tiles of the entries before those held
-    uint32_t after_;       // the first entry after those held
+    uint32_t next_;   // of the tiles from the first entry held on
+    uint32_t after_;  // the first entry after those held
     // Of this lane's entry.
     uint32_t first_;
     uint32_t end_;

@@ -72,13 +72,7 @@ struct GroupedGemmParams : GemmParams {
     uint32_t groups;
     uint32_t alignment;
     uint32_t blocks;  // entries that the walk reads: groups, or, with indices, runs of `alignment` rows
-    // Where the launch counts the tiles that it has dealt out (gemm/deal.cuh), or kNoDeal.
-    uint32_t deal;
 };
-
-// Launches that may run at once must not count in one place.
-constexpr uint32_t kDeals = 1 << 15;
-constexpr uint32_t kNoDeal = 0xffffffff;
 
 // What one launch takes of groups that differ in K: as many as have room for their tensor maps in the 4 KB
 // that a kernel's parameters may take with every driver.
@@ -99,7 +93,7 @@ struct KGroupedGemmParams : GemmParams {
 };
 
 // Host and device compilers must agree on it.
-static_assert(sizeof(GemmParams) == 112 && sizeof(GroupedGemmParams) == 168 &&
+static_assert(sizeof(GemmParams) == 112 && sizeof(GroupedGemmParams) == 160 &&
               sizeof(KGroupedGemmParams) == 280);
 
 // One float8_e4m3fn value per input value and one float32 scale per group. Strides are in elements.

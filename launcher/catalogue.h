@@ -39,7 +39,6 @@ struct GemmKernel {
     int row_scales_b;  // 1 where each row of B has a scale of its own
     int grouped;       // 1 where groups of rows of A have matrices of their own
     int k_groups;      // 1 where a launch takes products that differ in K
-    int dealt;         // 1 where a warp can deal out the tiles of groups
     int cluster_k;     // CTAs that split the K of a tile
     int cluster_n;     // CTAs that have tiles beside each other along N
     int warpgroups;

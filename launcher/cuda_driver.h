@@ -30,8 +30,6 @@ enum CUfunction_attribute : int { CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTE
 
 enum CUstreamCaptureMode : int { CU_STREAM_CAPTURE_MODE_RELAXED = 2 };
 
-enum CUstreamCaptureStatus : int { CU_STREAM_CAPTURE_STATUS_NONE = 0 };
-
 // Opaque; tensor maps are handed to kernels by value.
 struct alignas(64) CUtensorMap {
     uint64_t opaque[16];
@@ -101,8 +99,6 @@ using cuCtxGetDevice_t = CUresult(CUdevice* device);
 using cuCtxPushCurrent_t = CUresult(CUcontext context);
 using cuCtxPopCurrent_t = CUresult(CUcontext* context);
 using cuThreadExchangeStreamCaptureMode_t = CUresult(CUstreamCaptureMode* mode);
-using cuStreamIsCapturing_t = CUresult(CUstream stream, CUstreamCaptureStatus* status);
-using cuStreamGetId_t = CUresult(CUstream stream, unsigned long long* id);
 using cuLibraryLoadData_t = CUresult(CUlibrary* library, const void* code, void* jit_options,
                                      void** jit_option_values, unsigned int num_jit_options,
                                      void* library_options, void** library_option_values,

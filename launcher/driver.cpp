@@ -76,8 +76,6 @@ Driver open_driver() {
     BARROW_RESOLVE(cuCtxPushCurrent);
     BARROW_RESOLVE(cuCtxPopCurrent);
     BARROW_RESOLVE(cuThreadExchangeStreamCaptureMode);
-    BARROW_RESOLVE(cuStreamIsCapturing);
-    BARROW_RESOLVE(cuStreamGetId);
     BARROW_RESOLVE(cuLibraryLoadData);
     BARROW_RESOLVE(cuLibraryGetKernel);
     BARROW_RESOLVE(cuKernelGetFunction);

@@ -18,8 +18,6 @@ struct Driver {
     cuda::cuCtxPushCurrent_t* cuCtxPushCurrent;
     cuda::cuCtxPopCurrent_t* cuCtxPopCurrent;
     cuda::cuThreadExchangeStreamCaptureMode_t* cuThreadExchangeStreamCaptureMode;
-    cuda::cuStreamIsCapturing_t* cuStreamIsCapturing;
-    cuda::cuStreamGetId_t* cuStreamGetId;
     cuda::cuLibraryLoadData_t* cuLibraryLoadData;
     cuda::cuLibraryGetKernel_t* cuLibraryGetKernel;
     cuda::cuKernelGetFunction_t* cuKernelGetFunction;

@@ -1,7 +1,6 @@
 #include "grouped.h"
 
 #include "choice.h"
-#include "deal.h"
 #include "launch.h"
 #include "operands.h"
 #include "rules.h"
@@ -28,9 +27,6 @@ int64_t most_clusters(const GemmKernel& kernel, const GroupedShape& shape) {
                                           : shape.slabs * rules::ceil_div(shape.m, kernel.block_m);
     return rows * rules::ceil_div(shape.n, cluster_columns(kernel));
 }
-
-// With fewer blocks of K a tile is done about as soon as a place for the next one is known.
-constexpr int64_t kWorthDealing = 3072;
 
 }  // namespace
 
@@ -61,8 +57,6 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     params.alignment = shape.alignment;
     params.blocks =
         shape.kind == GroupLayout::indices ? rules::ceil_div(shape.m, shape.alignment) : shape.groups;
-
-    params.deal = kernel.dealt != 0 && shape.k >= kWorthDealing ? deal_place(scope.stream()) : kNoDeal;
 
     GemmMaps maps;
     encode(maps, kernel, params, matrices);

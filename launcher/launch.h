@@ -16,7 +16,6 @@ public:
     explicit LaunchScope(const TensorView& tensor);
 
     const Device& device() const { return device_; }
-    cuda::CUstream stream() const { return stream_; }
 
     // Enqueues `kernel` with the parameters that the pointers in `params` point to, in the order of its
     // declaration. The only launch in the project. `grid` counts blocks, `clusters` those of the kernel's

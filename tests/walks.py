@@ -18,5 +18,5 @@ def walk_program(folder: Path, source: str, tiles: Iterable[tuple[int, ...]], *f
     numbers = [", ".join(map(str, tile)) for tile in tiles]
     walks = ", ".join(f"{{{tile}, walk<{tile}>}}" for tile in numbers)
     always = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{TESTS.parent / 'kernels'}", f"-DWALKS={walks}"]
-    subprocess.run([found, *flags, *always, "-o", str(target), str(TESTS / source)], check=True)
+    subprocess.run([found, *always, *flags, "-o", str(target), str(TESTS / source)], check=True)
     return target

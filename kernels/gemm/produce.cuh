@@ -2,7 +2,6 @@
 #pragma once
 
 #include "gemm/access.cuh"
-#include "gemm/deal.cuh"
 #include "ptx/cp_async.cuh"
 
 namespace barrow {
@@ -40,9 +39,9 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
         Access::load_b(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage), kb, tile);
     };
 
-    Tiles tiles(params, shared, true);
+    Scheduler scheduler(params);
     Tile tile;
-    if (!tiles.next(tile)) return;
+    if (!scheduler.next(tile)) return;
     // Stages of the first tile that get their B at once, where the caller has said that the kernels in front
     // do not write it.
     uint32_t ahead = params.prefetch_b ? min(kStages, Access::k_blocks(params, tile.group, all_blocks)) : 0;
@@ -83,7 +82,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
             }
         }
         ahead = 0;
-    } while (tiles.next(tile));
+    } while (scheduler.next(tile));
 }
 
 }  // namespace barrow

@@ -25,8 +25,6 @@ constexpr bool kStaged = kStoreColumns > 0;
 constexpr bool kRowScalesB = ROW_SCALES_B;
 // Whether rows of A come in groups, each with a matrix of its own in B.
 constexpr bool kGrouped = GROUPED;
-// Whether a warp deals out the tiles as clusters get to them.
-constexpr bool kDealt = DEALT;
 
 constexpr uint32_t kMathThreads = kWarpgroups * kWarpgroup;
 constexpr uint32_t kThreads = THREADS;
@@ -83,9 +81,6 @@ struct Shared {
     uint32_t full;      // [kStages] barriers: tiles and scales have landed
     uint32_t empty;     // [kStages] barriers: every reader is done
     uint32_t landed;    // barrier: the other CTAs' sums have landed
-    uint32_t number;    // of the cluster's next tile
-    uint32_t dealt;     // barrier: it is there
-    uint32_t told;      // barrier: every warp of the cluster that walks over tiles has read it
 
     __device__ __forceinline__ explicit Shared(uint32_t base)
         : a(base),
@@ -96,10 +91,7 @@ struct Shared {
           scale_b(scale_a + kStages * kScaleBytesA),
           full(scale_b + kStages * kScaleBytesB),
           empty(full + kStages * 8),
-          landed(empty + kStages * 8),
-          number(landed + 8),
-          dealt(number + 8),
-          told(dealt + 8) {}
+          landed(empty + kStages * 8) {}
 
     __device__ __forceinline__ uint32_t full_at(uint32_t stage) const { return full + stage * 8; }
     __device__ __forceinline__ uint32_t empty_at(uint32_t stage) const { return empty + stage * 8; }

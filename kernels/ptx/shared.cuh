@@ -30,16 +30,6 @@ __device__ __forceinline__ void load_shared_pair(uint32_t address, float& first,
     asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(first), "=f"(second) : "r"(address) : "memory");
 }
 
-__device__ __forceinline__ uint32_t load_shared_word(uint32_t address) {
-    uint32_t value;
-    asm volatile("ld.shared.u32 %0, [%1];" : "=r"(value) : "r"(address) : "memory");
-    return value;
-}
-
-__device__ __forceinline__ void store_shared_word(uint32_t address, uint32_t value) {
-    asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
-}
-
 __device__ __forceinline__ void store_shared_pair(uint32_t address, float first, float second) {
     asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(address), "f"(first), "f"(second) : "memory");
 }
@@ -65,14 +55,6 @@ __device__ __forceinline__ void store_remote_vector(uint32_t remote, uint32_t ba
         "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%2, %3, %4, %5}, [%1];" ::
             "r"(remote),
         "r"(barrier), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3])
-        : "memory");
-}
-
-// The same for a word.
-__device__ __forceinline__ void store_remote_word(uint32_t remote, uint32_t barrier, uint32_t value) {
-    asm volatile(
-        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.u32 [%0], %2, [%1];" ::"r"(remote),
-        "r"(barrier), "r"(value)
         : "memory");
 }
 

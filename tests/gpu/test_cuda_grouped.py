@@ -18,8 +18,6 @@ import barrow
 from barrow.ops import check_groups
 
 GROUPED = grouped_kernels()
-# Long enough for tiles to be dealt out (launcher/grouped.cpp).
-DEALT_K = 3080
 by_kernel = pytest.mark.parametrize("grouped", GROUPED, ids=[kernel.name for kernel in GROUPED])
 
 
@@ -84,12 +82,12 @@ def test_edges_of_groups(grouped: Kernel, device: torch.device) -> None:
 @by_kernel
 def test_more_tiles_than_sms(grouped: Kernel, device: torch.device) -> None:
     m, n = grouped.block_m, grouped.block_n
-    k = DEALT_K
+    k = BLOCK * grouped.stages + 16
     cases = [
         GroupedCase((2 * m + 1, 0, 3, m), 40 * n + 8, k),
         GroupedCase((150 * m + 3, 5, 130 * m), n + 8, k, "indices", BLOCK),
         GroupedCase(tuple(range(1, 300)), 2 * n, 2 * BLOCK, "counts"),
-        GroupedCase(tuple(i % 40 for i in range(300)), n + 16, k),
+        GroupedCase(tuple(i % 40 for i in range(300)), n + 16, 3 * BLOCK),
         GroupedCase(tuple(9_000 if i == 37 else i % 41 // 40 for i in range(300)), 2 * n, BLOCK + 16),
         GroupedCase(tuple(i % 7 for i in range(300)), n + 8, BLOCK, "indices", 4),
         GroupedCase((0,) * 300, n, BLOCK, spare=5),
@@ -216,34 +214,6 @@ def test_a_graph_is_replayed_with_other_groups(device: torch.device) -> None:
             getattr(x, name).copy_(getattr(other, name))
         graph.replay()
         assert torch.equal(x.out, grouped_expected(other))
-
-
-@by_kernel
-def test_launches_at_once_on_streams_and_in_graphs(grouped: Kernel, device: torch.device) -> None:
-    """Those that deal out tiles count them in memory, and none may take a tile of another one."""
-    m, n = grouped.block_m, grouped.block_n
-    shapes = [((2 * m + 1, 0, 3, m), 90 * n), ((m, 1), 9 * n), ((5, 2 * m), 70 * n + 8), ((3, m, 7), 8 * n)]
-    calls = [grouped_operands(GroupedCase(sizes, columns, DEALT_K), device) for sizes, columns in shapes]
-    for x in calls:
-        x.run(grouped.index)
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for x in calls[:2]:
-            x.run(grouped.index)
-    for x in calls:
-        x.out.fill_(UNTOUCHED)
-    torch.cuda.synchronize()
-    streams = [torch.cuda.Stream() for _ in range(3)]
-    for _ in range(20):
-        with torch.cuda.stream(streams[0]):
-            graph.replay()
-        for stream, x in zip(streams[1:], calls[2:], strict=True):
-            with torch.cuda.stream(stream):
-                x.run(grouped.index)
-    torch.cuda.synchronize()
-    for x in calls:
-        assert torch.equal(x.out, grouped_expected(x)), x.case
 
 
 def test_the_host_never_waits(device: torch.device) -> None:

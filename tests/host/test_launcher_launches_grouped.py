@@ -11,7 +11,6 @@ from grouped_problem import TOLD
 from barrow.launcher import choose, kernels
 
 GROUPED = [kernel for kernel in kernels() if kernel["kind"] == "grouped_gemm"]
-DEALS, NO_DEAL = 2**15, 2**32 - 1  # kernels/params.h
 F32 = [kernel for kernel in kernels() if kernel["kind"] == "gemm" and kernel["out"] == "f32"]
 
 PREAMBLE = f"""
@@ -340,53 +339,3 @@ result.append(bool((out == KEEP).all()))
     assert "out is bfloat16 but with accumulate needs float32" in result[-2]
     assert result[-1]
     assert [(launch["kernel"], launch["accumulate"]) for launch in gemms(log)] == [(k["name"], 1) for k in F32]
-
-
-def test_launches_that_may_run_at_once_count_what_they_deal_in_places_of_their_own(on_fake_gpu: Run) -> None:
-    dealing = [kernel["name"] for kernel in GROUPED if kernel["dealt"]]
-    code = f"""
-import os
-rows = [kernel["name"] for kernel in kernels()]
-args = grouped(TOLD["counts"], 8, 3072)
-def launch(kernel, index=0, capturing=0, error=0):
-    os.environ.update(FAKE_TORCH_INDEX=str(index), FAKE_CUDA_CAPTURING=str(capturing), FAKE_CUDA_STREAM=str(error))
-    on_gpu(ops.m_grouped_fp8_gemm_nt_with.default, *args, 0, rows.index(kernel), out=blank(args))
-for kernel in {dealing}:
-    launch(kernel)
-launch({dealing[0]!r}, index=1)
-launch({dealing[0]!r})
-launch({dealing[0]!r}, capturing=1)
-launch({dealing[0]!r}, capturing=1)
-launch({dealing[0]!r}, index=1)
-launch({dealing[0]!r}, error=201)
-os.environ.update(FAKE_CUDA_CAPTURING="1", FAKE_CUDA_STREAM="0")
-out = blank(args)
-args[4].zero_()  # of empty groups, or it takes a minute
-for _ in range({DEALS}):
-    on_gpu(ops.m_grouped_fp8_gemm_nt_with.default, *args, 0, rows.index({dealing[0]!r}), out=out)
-launch({dealing[0]!r})
-args = grouped(TOLD["counts"], 8, 3071)
-launch({dealing[0]!r})
-result = None
-"""
-    _, log = on_fake_gpu(PREAMBLE + code)
-    places = [launch["deal"] for launch in gemms(log)]
-    # One of the stream for all kernels, one of the other GPU's stream, one of each launch that is captured.
-    assert places[: len(dealing)] == [0] * len(dealing)
-    assert places[len(dealing) :][:6] == [1, 0, 2, 3, 1, NO_DEAL]
-    captured = places[len(dealing) + 6 :][:DEALS]
-    assert captured == [*range(4, DEALS), *[NO_DEAL] * 4]
-    assert places[-2:] == [0, NO_DEAL]  # a stream keeps its own; a short K is not worth it
-
-
-def test_kernels_without_a_warp_to_spare_deal_nothing(on_fake_gpu: Run) -> None:
-    others = [kernel["name"] for kernel in GROUPED if not kernel["dealt"]]
-    code = f"""
-rows = [kernel["name"] for kernel in kernels()]
-args = grouped(TOLD["counts"], 8, 3072)
-for kernel in {others}:
-    on_gpu(ops.m_grouped_fp8_gemm_nt_with.default, *args, 0, rows.index(kernel), out=blank(args))
-result = None
-"""
-    _, log = on_fake_gpu(PREAMBLE + code)
-    assert [launch["deal"] for launch in gemms(log)] == [NO_DEAL] * len(others)

@@ -118,17 +118,13 @@ def test_groups_are_timed_with_grouped_kernels(gpu: FakeGpu, tmp_path: Path) -> 
 
 def test_rows_are_spread_unevenly_and_none_is_lost() -> None:
     for rows, count in ((0, 3), (7, 32), (640, 32), (1, 1), (4095, 4)):
-        for drawn in (groups.uneven, groups.spread):
-            sizes = drawn(rows, count)
-            assert (len(sizes), sum(sizes)) == (count, rows)
-            assert sizes == drawn(rows, count)
+        sizes = groups.uneven(rows, count)
+        assert (len(sizes), sum(sizes)) == (count, rows)
+        assert sizes == groups.uneven(rows, count)
         skewed = groups.zipf(rows, count)
         assert (len(skewed), sum(skewed)) == (count, rows)
     sizes = groups.uneven(6400, 32)
     assert 100 <= min(sizes) < max(sizes) <= 300
-    # Of an exponential distribution a share of 1 - 1/e is below the mean, and 1/e^2 above twice the mean.
-    sizes = groups.spread(6400, 32)
-    assert (sum(size < 200 for size in sizes), sum(size > 400 for size in sizes)) == (20, 4)
     skewed = groups.zipf(6400, 32)
     assert skewed[0] > 20 * skewed[-1]
 

@@ -1,7 +1,6 @@
 """Groups of rows as a mixture of experts has them: how many rows each gets, and operands for them."""
 
 from dataclasses import dataclass
-from math import log
 from random import Random
 
 import torch
@@ -20,22 +19,9 @@ DRAWN_AT_ONCE = 1 << 26
 def uneven(rows: int, groups: int, seed: int = 0) -> list[int]:
     """`rows` over `groups`, each within SPREAD of the mean, or by chance where there are few; the same for a seed."""
     random = Random(seed)
-    return _drawn_sizes(rows, [random.uniform(1 - SPREAD, 1 + SPREAD) for _ in range(groups)], random)
-
-
-def spread(rows: int, groups: int, seed: int = 0) -> list[int]:
-    """`rows` over `groups`, exponentially spread about their mean, as the choice of a kernel takes them to be; or by
-    chance where there are few; the same for a seed."""
-    random = Random(seed)
-    shares = [-log(1 - (i + 0.5) / groups) for i in range(groups)]
-    random.shuffle(shares)
-    return _drawn_sizes(rows, shares, random)
-
-
-def _drawn_sizes(rows: int, shares: list[float], random: Random) -> list[int]:
-    groups = len(shares)
     if rows < FEW * groups:
         return counted(random.choices(range(groups), k=rows), groups)
+    shares = [random.uniform(1 - SPREAD, 1 + SPREAD) for _ in range(groups)]
     sizes = [int(rows * share / sum(shares)) for share in shares]
     for group in random.sample(range(groups), rows - sum(sizes)):
         sizes[group] += 1

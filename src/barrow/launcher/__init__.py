@@ -60,8 +60,8 @@ class Cost(TypedDict):
 
 class GemmKernel(TypedDict):
     """A GEMM kernel of this build. `row_scales_b` is 1 where each row of B has a scale of its own, `k_groups` where a
-    launch takes products that differ in K, `dealt` where tiles can be dealt out as clusters get to them, `smem_bytes`
-    dynamic shared memory, `size` the bytes of its cubin. A `grouped_gemm` is for groups of rows."""
+    launch takes products that differ in K, `smem_bytes` dynamic shared memory, `size` the bytes of its cubin. A
+    `grouped_gemm` is for groups of rows."""
 
     name: str
     kind: Literal["gemm", "grouped_gemm"]
@@ -72,7 +72,6 @@ class GemmKernel(TypedDict):
     stages: int
     row_scales_b: int
     k_groups: int
-    dealt: int
     cluster_k: int
     cluster_n: int
     warpgroups: int

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import torch
 
 from barrow import launcher
-from barrow.bench.groups import Quantised, ends_of, expert_weights, grouped_reference, spread
+from barrow.bench.groups import Quantised, ends_of, expert_weights, grouped_reference, uneven
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, reference, weights
 from barrow.bench.providers import Activation, Weight, activation, result
@@ -94,11 +94,11 @@ class DenseShape:
 
 
 class GroupedShape:
-    """The same with the rows in groups, as far from alike as the choice takes them to be."""
+    """The same with the rows in groups of different sizes."""
 
     def __init__(self, m: int, ws: Sequence[Quantised]) -> None:
         groups, n, k = ws[0].q.shape
-        sizes = spread(m, groups)
+        sizes = uneven(m, groups)
         self.a: Activation = activation(m, k)
         self.out = result(self.a, n)
         self.weights = ws

@@ -61,7 +61,7 @@ def _row(packed: Packed) -> dict[str, Any]:
     spec, cubin = packed.kernel.spec, packed.kernel.cubin
     listed = {field.name: getattr(spec, field.name) for field in fields(spec) if field.name not in _UNLISTED}
     if isinstance(spec, GemmSpec):
-        derived = ("source", "k_groups", "dealt", "threads", "smem_bytes", "ctas_per_sm", "store_rows", "store_columns")
+        derived = ("source", "k_groups", "threads", "smem_bytes", "ctas_per_sm", "store_rows", "store_columns")
         listed |= {name: getattr(spec, name) for name in derived}
     return {
         "name": spec.name,

@@ -15,7 +15,6 @@ GEMM_NUMBERS = (
     "row_scales_b",
     "grouped",
     "k_groups",
-    "dealt",
     "cluster_k",
     "cluster_n",
     "warpgroups",

@@ -110,6 +110,7 @@ _GROUPED = (
     GemmSpec(128, 128, 5, warpgroups=2, grouped=True),
     GemmSpec(128, 192, 4, warpgroups=2, grouped=True),
     GemmSpec(192, 128, 4, warpgroups=3, grouped=True),
+    GemmSpec(256, 128, 3, warpgroups=2, grouped=True),
     GemmSpec(192, 128, 4, cluster_n=2, warpgroups=3, grouped=True),
 )
 

@@ -156,11 +156,6 @@ class GemmSpec:
         return 8 if self.swapped else 16
 
     @property
-    def dealt(self) -> bool:
-        """Whether a warp deals out the tiles of groups as clusters get to them: the producer's warpgroup has one."""
-        return self.grouped and self.exchanges_registers
-
-    @property
     def staged(self) -> bool:
         """Whether D goes out through shared memory: bfloat16, and float32 where it is gradients that are added to."""
         return self.out == "bf16" or self.row_scales_b
@@ -195,7 +190,7 @@ class GemmSpec:
         received = (self.cluster_k - 1) * self.rows * self.slice_columns * 4
         scale_rows = [self.block_m, *([self.block_n] if self.row_scales_b else [])]
         scales = self.stages * sum(-(-rows * 4 // TMA_ALIGNMENT) * TMA_ALIGNMENT for rows in scale_rows)
-        barriers = (2 * self.stages + 1 + (3 if self.dealt else 0)) * 8
+        barriers = (2 * self.stages + 1) * 8
         return tiles + staged + received + scales + barriers
 
     @property
@@ -218,7 +213,6 @@ class GemmSpec:
             "ROW_SCALES_B": str(int(self.row_scales_b)),
             "GROUPED": str(int(self.grouped)),
             "K_GROUPS": str(int(self.k_groups)),
-            "DEALT": str(int(self.dealt)),
             "THREADS": str(self.threads),
             "CTAS_PER_SM": str(self.ctas_per_sm),
             "IN_FLIGHT": str(self.in_flight),

@@ -118,9 +118,9 @@ std::string run(const std::string& name, void** parameters, uint32_t grid, uint3
         run_grouped_gemm(a, b, d, a_scale, p);
         snprintf(text, sizeof(text),
                  "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
-                 "\"groups\": %u, \"kind\": %u, \"blocks\": %u, \"alignment\": %u, \"deal\": %u",
+                 "\"groups\": %u, \"kind\": %u, \"blocks\": %u, \"alignment\": %u",
                  p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.groups, static_cast<uint32_t>(p.kind), p.blocks,
-                 p.alignment, p.deal);
+                 p.alignment);
         return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
                ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null");
     }
@@ -253,18 +253,6 @@ CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
     return CUDA_SUCCESS;
 }
 
-CUresult cuStreamIsCapturing(CUstream, CUstreamCaptureStatus* status) {
-    *status = CUstreamCaptureStatus(setting("FAKE_CUDA_CAPTURING", CU_STREAM_CAPTURE_STATUS_NONE));
-    return CUDA_SUCCESS;
-}
-
-// As seen, it is not for streams that are captured, and ends the capture.
-CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
-    if (setting("FAKE_CUDA_CAPTURING", 0) != 0) return kCaptureUnsupported;
-    *id = setting("FAKE_CUDA_STREAM_ID", static_cast<int>(reinterpret_cast<intptr_t>(stream)));
-    return CUresult(setting("FAKE_CUDA_STREAM", 0));
-}
-
 // As if a stream were being captured all the time: loading is refused unless the thread has relaxed its mode.
 CUresult cuLibraryLoadData(CUlibrary* library, const void*, void*, void**, unsigned int, void*, void**,
                            unsigned int) {
@@ -382,8 +370,6 @@ CUresult cuGetProcAddress_v2(const char* symbol, void** function, int, uint64_t,
         FUNCTION(cuLaunchKernelEx),
         FUNCTION(cuTensorMapEncodeTiled),
         FUNCTION(cuThreadExchangeStreamCaptureMode),
-        FUNCTION(cuStreamIsCapturing),
-        FUNCTION(cuStreamGetId),
 #undef FUNCTION
     };
     const auto found = functions.find(symbol);
