@@ -42,11 +42,7 @@ void check_out(const GemmArgs& args, const TensorView& out, const GemmShape& sha
              kGemm, out.sizes[0], out.sizes[1], shape.m, shape.n);
     }
     check_last_stride(kGemm, out, "pass an out whose rows are contiguous");
-    if (shape.m > 1 && shape.n > 0 && out.strides[0] < shape.n) {
-        fail("%s: out has row stride %" PRId64 " but needs at least N = %" PRId64
-             ", or its rows overlap one another; pass an out that was not expanded",
-             kGemm, out.strides[0], shape.n);
-    }
+    check_rows_apart(kGemm, out);
     check_alignment(kGemm, out);
     for (const TensorView* input : {&args.a, &args.a_scale, &args.b, &args.b_scale})
         check_disjoint(kGemm, out, *input);

@@ -129,14 +129,7 @@ void check_grouped_out(const GroupedArgs& args, const GroupedShape& shape, const
              kOp, out.sizes[first], out.sizes[first + 1], shape.m, shape.n);
     }
     check_last_stride(kOp, out, "pass an out whose rows are contiguous");
-    const int64_t row_stride = out.strides[first];
-    const bool rows_cross = shape.m > 1 && row_stride < shape.n;
-    const bool slabs_cross =
-        shape.slabs > 1 && shape.m > 0 && out.strides[0] < (shape.m - 1) * row_stride + shape.n;
-    if (shape.n > 0 && (rows_cross || slabs_cross)) {
-        fail("%s: out has strides that let its rows overlap one another; pass an out that was not expanded",
-             kOp);
-    }
+    check_rows_apart(kOp, out);
     check_alignment(kOp, out);
     for (const TensorView* input : {&args.a, &args.a_scale, &args.b, &args.b_scale, &args.groups})
         check_disjoint(kOp, out, *input);

@@ -64,27 +64,13 @@ void check_scale(const TensorView& scale, int64_t rows, char dimension, int64_t 
     check_alignment(kOp, scale);
 }
 
-// Whether rows share no memory: those of a slab follow each other, or those of all slabs take turns.
-bool rows_apart(const TensorView& out) {
-    const int64_t n = out.sizes[2];
-    const auto apart = [&](int inner, int outer) {
-        const int64_t count = out.sizes[inner], stride = out.strides[inner];
-        return (count == 1 || stride >= n) &&
-               (out.sizes[outer] == 1 || out.strides[outer] >= (count - 1) * stride + n);
-    };
-    return out.empty() || apart(1, 0) || apart(0, 1);
-}
-
 void check_out(const KGroupedArgs& args) {
     const TensorView& out = args.out;
     check_dtype(kOp, out, aoti_torch_dtype_float32(), "round the sum afterwards");
     check_dim(kOp, out, 1, "M");
     check_dim(kOp, out, 2, "N");
     check_last_stride(kOp, out, "pass an out whose rows are contiguous");
-    if (!rows_apart(out)) {
-        fail("%s: out has strides that let its rows overlap one another; pass an out that was not expanded",
-             kOp);
-    }
+    check_rows_apart(kOp, out);
     check_alignment(kOp, out);
     for (const TensorView* input : {&args.a, &args.a_scale, &args.b, &args.b_scale})
         check_disjoint(kOp, out, *input);

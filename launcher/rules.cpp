@@ -46,6 +46,19 @@ void check_alignment(const char* op, const TensorView& tensor) {
          op, tensor.name, address, needed);
 }
 
+void check_rows_apart(const char* op, const TensorView& out) {
+    const int64_t rows = out.rank - 2, n = out.sizes[out.rank - 1];
+    const bool slabs = out.rank == 3;
+    const auto apart = [&](int64_t inner, int64_t outer) {
+        const int64_t count = out.sizes[inner], stride = out.strides[inner];
+        return (count == 1 || stride >= n) &&
+               (!slabs || out.sizes[outer] == 1 || out.strides[outer] >= (count - 1) * stride + n);
+    };
+    if (out.empty() || apart(rows, 0) || (slabs && apart(0, rows))) return;
+    fail("%s: out has strides %s, which let its rows overlap one another; pass an out that was not expanded",
+         op, strides_text(out).c_str());
+}
+
 void check_disjoint(const char* op, const TensorView& out, const TensorView& input) {
     if (out.device_type == aoti_torch_device_type_meta()) return;
     const auto out_begin = reinterpret_cast<uintptr_t>(out.data());

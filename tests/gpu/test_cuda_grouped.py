@@ -167,6 +167,8 @@ def test_slabs_and_matrices_in_any_place(where: str, grouped: Kernel, device: to
         a_scale, b_scale = a_scale[:1].expand(a_scale.shape), b_scale[:1].expand(b_scale.shape)
     p = Grouped(a.reshape(-1, k), a_scale.reshape(-1, a_scale.shape[2]), b, b_scale)
     out = torch.full((5, told.rows, n), UNTOUCHED, device=device, dtype=torch.bfloat16)
+    if where == "within each other's rows":
+        out = out.transpose(0, 1).contiguous().transpose(0, 1)
     torch.ops.barrow.m_grouped_fp8_gemm_nt_with(a, a_scale, b, b_scale, numbers, 2, 1, 0, grouped.index, out=out)
     assert told.wrong_rows(out, p, UNTOUCHED) == []
 

@@ -102,11 +102,11 @@ BAD_GEMM: dict[str, tuple[Any, ...]] = {
     ),
     "out expanded": (
         lambda: arguments(out=torch.empty(1, N).bfloat16().expand(M, N)),
-        "out has row stride 0 but needs at least N = 200",
+        "out has strides [0, 1], which let its rows overlap one another; pass an out that was not expanded",
     ),
     "out rows overlap": (
         lambda: arguments(out=torch.empty(M * N).bfloat16().as_strided((M, N), (N - 1, 1))),
-        "out has row stride 199 but needs at least N = 200",
+        "out has strides [199, 1], which let its rows overlap",
     ),
     "a_scale misaligned": (
         lambda: arguments(a_scale=misaligned(M, K_BLOCKS)),

@@ -133,13 +133,13 @@ BAD: dict[str, tuple[Any, ...]] = {
     "out shape of slabs": (lambda: slabs(out=bf16(G, M, N + 1)), "out ends in 5 x 201 but needs 5 rows"),
     "out rows overlap": (
         lambda: rows(out=bf16(M * N).as_strided((M, N), (N - 1, 1))),
-        "out has strides that let its rows overlap one another; pass an out that was not expanded",
+        "out has strides [199, 1], which let its rows overlap one another; pass an out that was not expanded",
     ),
     "out slabs overlap": (
         lambda: slabs(out=bf16(G * M * N).as_strided((G, M, N), (M * N - 1, N, 1))),
-        "out has strides that let its rows overlap",
+        "out has strides [999, 200, 1], which let its rows overlap",
     ),
-    "out expanded": (lambda: slabs(out=bf16(1, M, N).expand(G, M, N)), "out has strides that let its rows overlap"),
+    "out expanded": (lambda: slabs(out=bf16(1, M, N).expand(G, M, N)), "out has strides [0, 200, 1], which let"),
     "a_scale misaligned": (lambda: rows(a_scale=misaligned(M, K_BLOCKS)), "a_scale starts at address 0x", "size, 4"),
     "b_scale misaligned": (lambda: rows(b_scale=misaligned(G, N_BLOCKS, K_BLOCKS)), "b_scale starts at address 0x"),
     "ends misaligned": (

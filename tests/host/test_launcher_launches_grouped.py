@@ -282,6 +282,18 @@ for args, strides, offset in (
     assert [launch["d_by_tma"] for launch in gemms(log)] == [1, 1, 0, 0, 1, 1, 0, 0, 0]
 
 
+def test_rows_of_slabs_of_out_may_take_turns(on_fake_gpu: Run) -> None:
+    code = """
+result = []
+for n in (40, 41):
+    args = grouped(TOLD["counts"], n, 200)
+    out = blank(args).transpose(0, 1).contiguous().transpose(0, 1)
+    result += [exact(args, out), out.is_contiguous()]
+"""
+    result, _ = on_fake_gpu(PREAMBLE + code)
+    assert result == [True, False] * 2
+
+
 def test_nothing_is_launched_for_nothing(on_fake_gpu: Run) -> None:
     code = """
 result = []
