@@ -2,14 +2,15 @@
 
     python benchmarks/write_table.py docs/results/tune-*.json
 
-Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Run it after fit_cost.py:
-the model chooses by the costs in the sources. Needs no GPU.
+Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Of long launches all given
+tunings of GPUs with as many SMs count, see docs/architecture.md. Run it after fit_cost.py: the model chooses by the
+costs in the sources. Needs no GPU.
 """
 
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
@@ -22,6 +23,10 @@ from barrow_build.config.gemm import OUT_BYTES
 Row = dict[str, Any]
 # Smaller gains are within what two runs differ by.
 WORTH = 1.02
+# Where the fastest kernel takes longer, GPUs are at their power limit, and differ no more than two tunings of one.
+LONG_US = 40.0
+
+Shape = tuple[Any, int, int, int]
 
 
 def by_model(specs: Mapping[str, GemmSpec], m: int, n: int, k: int, out: str, gpu: Gpu) -> list[str]:
@@ -31,23 +36,36 @@ def by_model(specs: Mapping[str, GemmSpec], m: int, n: int, k: int, out: str, gp
     return [spec.name for spec in able]
 
 
-def times(data: Row, specs: Mapping[str, GemmSpec]) -> dict[tuple[Any, int, int, int], dict[str, float]]:
+def times(data: Row, specs: Mapping[str, GemmSpec]) -> dict[Shape, dict[str, float]]:
     """Microseconds by (out, n, k, m) and kernel, of kernels that are still in the catalogue."""
-    found: dict[tuple[Any, int, int, int], dict[str, float]] = defaultdict(dict)
+    found: dict[Shape, dict[str, float]] = defaultdict(dict)
     for row in data["rows"]:
         if row["kernel"] in specs:
             found[specs[row["kernel"]].out, row["n"], row["k"], row["m"]][row["kernel"]] = row["us"]
     return found
 
 
-def table(data: Row, specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, list[str]]:
+def pooled(data: Row, others: Sequence[Row], specs: Mapping[str, GemmSpec]) -> dict[Shape, dict[str, float]]:
+    """`times`, those of long launches averaged with other tunings' of GPUs with as many SMs."""
+    found = times(data, specs)
+    alike = [times(o, specs) for o in others if o["machine"]["num_sms"] == data["machine"]["num_sms"]]
+    for shape, by_kernel in found.items():
+        if min(by_kernel.values()) < LONG_US:
+            continue
+        every = [by_kernel, *(other[shape] for other in alike if shape in other)]
+        for name in by_kernel:
+            by_kernel[name] = geometric_mean(each[name] for each in every if name in each)
+    return found
+
+
+def table(data: Row, others: Sequence[Row], specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, list[str]]:
     """The table, and what a reader should know of the rows that are not in it."""
     machine = data["machine"]
     gpu = Gpu(machine["num_sms"], machine["memory_gb_s"])
     check_formula(gpu)
     choices, notes, off_edge, untimed = [], [], 0, 0
     timed: set[str] = set()
-    for (out, n, k, m), by_kernel in times(data, specs).items():
+    for (out, n, k, m), by_kernel in pooled(data, others, specs).items():
         if m not in tuning.M_EDGES:
             off_edge += 1
             continue
@@ -69,10 +87,9 @@ def table(data: Row, specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, li
     return found, notes
 
 
-def write(path: Path, folder: Path, specs: Mapping[str, GemmSpec]) -> None:
+def write(data: Row, others: Sequence[Row], folder: Path, specs: Mapping[str, GemmSpec]) -> None:
     """Write the table of one tuning into `folder`, and tell what is in it."""
-    data = json.loads(path.read_text())
-    gpu, notes = table(data, specs)
+    gpu, notes = table(data, others, specs)
     text = tuning.dumps(gpu)
     target = folder / f"{data['machine']['slug']}.json"
     tuning.parse(text, target.name, specs)
@@ -91,8 +108,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=tuning.FOLDER, help="folder; default: that of the build's sources")
     args = parser.parse_args()
     specs = tuning.tunable(spec for arch in ARCHS for spec in catalogue(arch))
-    for path in args.tunings:
-        write(path, args.out, specs)
+    tunings = [json.loads(path.read_text()) for path in args.tunings]
+    for data in tunings:
+        write(data, [other for other in tunings if other is not data], args.out, specs)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,12 @@ def rows(m: int, us: dict[int, float]) -> list[Row]:
     ]
 
 
-def table(found: list[Row]) -> tuple[tuning.TunedGpu, list[str]]:
-    result: tuple[tuning.TunedGpu, list[str]] = write_table.table({"machine": H100.as_json(), "rows": found}, KERNELS)
+def tuning_of(found: list[Row], num_sms: int = H100.num_sms) -> Row:
+    return {"machine": {**H100.as_json(), "num_sms": num_sms}, "rows": found}
+
+
+def table(found: list[Row], *others: Row) -> tuple[tuning.TunedGpu, list[str]]:
+    result: tuple[tuning.TunedGpu, list[str]] = write_table.table(tuning_of(found), others, KERNELS)
     return result
 
 
@@ -54,6 +58,20 @@ def test_a_choice_that_gains_two_percent_is_kept() -> None:
     assert choice.gain == pytest.approx(1.02)
     assert set(gpu.timed) == set(by_model(64))
     assert notes == []
+
+
+def slower(us: dict[int, float], factor: float) -> dict[int, float]:
+    return {place: factor * us.get(place, 20.0) for place in range(len(by_model(64)))}
+
+
+def test_of_long_launches_other_tunings_count_as_well() -> None:
+    own, other = {0: 12.0, 1: 10.0, 2: 10.4}, {0: 12.0, 1: 11.0, 2: 10.0}
+    for factor, num_sms, fastest in ((3.9, 132, 1), (4.1, 132, 2), (4.1, 114, 1)):
+        others = [tuning_of(rows(64, slower(other, factor)), num_sms), tuning_of(rows(128, slower(other, factor)))]
+        gpu, _ = table(rows(64, slower(own, factor)), *others)
+        (choice,) = gpu.choices
+        assert choice.kernel == by_model(64)[fastest]
+        assert choice.gain == pytest.approx(1.2 if fastest == 1 else 12 / math.sqrt(104))
 
 
 def test_what_cannot_be_used_is_told() -> None:
