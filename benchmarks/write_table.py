@@ -17,14 +17,13 @@ from typing import Any
 
 from cost_model import Gpu, check_formula, predict, resident_clusters
 
+from barrow.tune.sweep import SUSTAINED_FROM_US
 from barrow_build.config import ARCHS, GemmSpec, catalogue, tuning
 from barrow_build.config.gemm import OUT_BYTES
 
 Row = dict[str, Any]
 # Smaller gains are within what two runs differ by.
 WORTH = 1.02
-# Where the fastest kernel takes longer, GPUs are at their power limit, and differ no more than two tunings of one.
-LONG_US = 40.0
 
 Shape = tuple[Any, int, int, int]
 
@@ -50,7 +49,8 @@ def pooled(data: Row, others: Sequence[Row], specs: Mapping[str, GemmSpec]) -> d
     found = times(data, specs)
     alike = [times(o, specs) for o in others if o["machine"]["num_sms"] == data["machine"]["num_sms"]]
     for shape, by_kernel in found.items():
-        if min(by_kernel.values()) < LONG_US:
+        # At the power limit GPUs differ no more than two tunings of one.
+        if min(by_kernel.values()) <= SUSTAINED_FROM_US:
             continue
         every = [by_kernel, *(other[shape] for other in alike if shape in other)]
         for name in by_kernel:

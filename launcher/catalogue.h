@@ -54,6 +54,7 @@ struct GemmKernel {
 // CTAs of a cluster, and the columns of D that their tiles cover.
 inline int cluster_size(const GemmKernel& kernel) { return kernel.cluster_k * kernel.cluster_n; }
 inline int cluster_columns(const GemmKernel& kernel) { return kernel.block_n * kernel.cluster_n; }
+
 struct AuxKernel {
     const char* name;
     const char* symbol;

@@ -41,11 +41,7 @@ void check_out(const GemmArgs& args, const TensorView& out, const GemmShape& sha
              "]; take M from a's rows and N from b's rows",
              kGemm, out.sizes[0], out.sizes[1], shape.m, shape.n);
     }
-    check_last_stride(kGemm, out, "pass an out whose rows are contiguous");
-    check_rows_apart(kGemm, out);
-    check_alignment(kGemm, out);
-    for (const TensorView* input : {&args.a, &args.a_scale, &args.b, &args.b_scale})
-        check_disjoint(kGemm, out, *input);
+    check_written(kGemm, out, {&args.a, &args.a_scale, &args.b, &args.b_scale});
 }
 
 Dtype check_out_dtype(const TensorView& out) {

@@ -128,11 +128,7 @@ void check_grouped_out(const GroupedArgs& args, const GroupedShape& shape, const
              " rows, as a has, of N = %" PRId64,
              kOp, out.sizes[first], out.sizes[first + 1], shape.m, shape.n);
     }
-    check_last_stride(kOp, out, "pass an out whose rows are contiguous");
-    check_rows_apart(kOp, out);
-    check_alignment(kOp, out);
-    for (const TensorView* input : {&args.a, &args.a_scale, &args.b, &args.b_scale, &args.groups})
-        check_disjoint(kOp, out, *input);
+    check_written(kOp, out, {&args.a, &args.a_scale, &args.b, &args.b_scale, &args.groups});
 }
 
 const GemmKernel& check_grouped_kernel(int64_t row) {

@@ -69,11 +69,7 @@ void check_out(const KGroupedArgs& args) {
     check_dtype(kOp, out, aoti_torch_dtype_float32(), "round the sum afterwards");
     check_dim(kOp, out, 1, "M");
     check_dim(kOp, out, 2, "N");
-    check_last_stride(kOp, out, "pass an out whose rows are contiguous");
-    check_rows_apart(kOp, out);
-    check_alignment(kOp, out);
-    for (const TensorView* input : {&args.a, &args.a_scale, &args.b, &args.b_scale})
-        check_disjoint(kOp, out, *input);
+    check_written(kOp, out, {&args.a, &args.a_scale, &args.b, &args.b_scale});
 }
 
 }  // namespace

@@ -3,6 +3,35 @@
 #include "choice.h"
 
 namespace barrow::rules {
+namespace {
+
+// Those of a slab follow each other, or those of all slabs take turns.
+void check_rows_apart(const char* op, const TensorView& out) {
+    const int64_t rows = out.rank - 2, n = out.sizes[out.rank - 1];
+    const bool slabs = out.rank == 3;
+    const auto apart = [&](int64_t inner, int64_t outer) {
+        const int64_t count = out.sizes[inner], stride = out.strides[inner];
+        return (count == 1 || stride >= n) &&
+               (!slabs || out.sizes[outer] == 1 || out.strides[outer] >= (count - 1) * stride + n);
+    };
+    if (out.empty() || apart(rows, 0) || (slabs && apart(0, rows))) return;
+    fail("%s: out has strides %s, which let its rows overlap one another; pass an out that was not expanded",
+         op, strides_text(out).c_str());
+}
+
+// Conservative: tensors whose byte ranges cross count as overlapping even where their elements interleave.
+void check_disjoint(const char* op, const TensorView& out, const TensorView& input) {
+    if (out.device_type == aoti_torch_device_type_meta()) return;
+    const auto out_begin = reinterpret_cast<uintptr_t>(out.data());
+    const auto in_begin = reinterpret_cast<uintptr_t>(input.data());
+    const uintptr_t out_end = out_begin + out.extent_bytes(), in_end = in_begin + input.extent_bytes();
+    if (out_begin >= in_end || in_begin >= out_end) return;
+    fail("%s: out overlaps %s in memory (bytes 0x%" PRIxPTR " to 0x%" PRIxPTR " and 0x%" PRIxPTR
+         " to 0x%" PRIxPTR ") but needs memory of its own; pass another out, or none",
+         op, input.name, out_begin, out_end, in_begin, in_end);
+}
+
+}  // namespace
 
 void check_rank(const char* op, const TensorView& tensor, int64_t rank, const char* shape,
                 const char* advice) {
@@ -46,28 +75,11 @@ void check_alignment(const char* op, const TensorView& tensor) {
          op, tensor.name, address, needed);
 }
 
-void check_rows_apart(const char* op, const TensorView& out) {
-    const int64_t rows = out.rank - 2, n = out.sizes[out.rank - 1];
-    const bool slabs = out.rank == 3;
-    const auto apart = [&](int64_t inner, int64_t outer) {
-        const int64_t count = out.sizes[inner], stride = out.strides[inner];
-        return (count == 1 || stride >= n) &&
-               (!slabs || out.sizes[outer] == 1 || out.strides[outer] >= (count - 1) * stride + n);
-    };
-    if (out.empty() || apart(rows, 0) || (slabs && apart(0, rows))) return;
-    fail("%s: out has strides %s, which let its rows overlap one another; pass an out that was not expanded",
-         op, strides_text(out).c_str());
-}
-
-void check_disjoint(const char* op, const TensorView& out, const TensorView& input) {
-    if (out.device_type == aoti_torch_device_type_meta()) return;
-    const auto out_begin = reinterpret_cast<uintptr_t>(out.data());
-    const auto in_begin = reinterpret_cast<uintptr_t>(input.data());
-    const uintptr_t out_end = out_begin + out.extent_bytes(), in_end = in_begin + input.extent_bytes();
-    if (out_begin >= in_end || in_begin >= out_end) return;
-    fail("%s: out overlaps %s in memory (bytes 0x%" PRIxPTR " to 0x%" PRIxPTR " and 0x%" PRIxPTR
-         " to 0x%" PRIxPTR ") but needs memory of its own; pass another out, or none",
-         op, input.name, out_begin, out_end, in_begin, in_end);
+void check_written(const char* op, const TensorView& out, std::initializer_list<const TensorView*> inputs) {
+    check_last_stride(op, out, "pass an out whose rows are contiguous");
+    check_rows_apart(op, out);
+    check_alignment(op, out);
+    for (const TensorView* input : inputs) check_disjoint(op, out, *input);
 }
 
 }  // namespace barrow::rules

@@ -4,6 +4,7 @@
 
 #include <cinttypes>
 #include <cstdint>
+#include <initializer_list>
 
 #include "error.h"
 #include "tensor.h"
@@ -24,11 +25,8 @@ void check_dim(const char* op, const TensorView& tensor, int i, const char* name
 void check_last_stride(const char* op, const TensorView& tensor, const char* advice);
 void check_alignment(const char* op, const TensorView& tensor);
 
-// Rows of [rows, N], or of [slabs, rows, N], share no memory: those of a slab follow each other, or those of
-// all slabs take turns.
-void check_rows_apart(const char* op, const TensorView& out);
-
-// Conservative: tensors whose byte ranges cross count as overlapping even where their elements interleave.
-void check_disjoint(const char* op, const TensorView& out, const TensorView& input);
+// What is written, [rows, N] or [slabs, rows, N], has contiguous rows that share no memory with one another
+// nor with an input.
+void check_written(const char* op, const TensorView& out, std::initializer_list<const TensorView*> inputs);
 
 }  // namespace barrow::rules

@@ -42,6 +42,11 @@ class FileResult:
     skipped: int = 0
     seconds: float = 0.0
 
+    @property
+    def ran(self) -> bool:
+        """Whether there was anything to run: what pytest is told may leave a file nothing."""
+        return bool(self.passed or self.failed or self.skipped)
+
 
 @dataclass(frozen=True)
 class ToolResult:
@@ -133,8 +138,9 @@ def run_all(extra: list[str], with_tools: bool, write: Callable[[Results], None]
         tools = {tool: pool.submit(run_tool, sanitizer, tool) for tool in TOOLS if with_tools}
         jobs: dict[str, Future[Any]] = {**files, **tools}
         for _ in as_completed(jobs.values()):
+            done = {path.stem: files[path.stem].result() for path in paths if files[path.stem].done()}
             results = Results(
-                {path.stem: files[path.stem].result() for path in paths if files[path.stem].done()},
+                {name: result for name, result in done.items() if result.ran},
                 [found.result() for found in tools.values() if found.done()],
                 [name for name, job in jobs.items() if not job.done()],
             )
@@ -187,7 +193,8 @@ def main() -> int:
     machine = this_machine()
     results = run_all(pytest_args, not args.no_sanitizer, lambda found: args.out.write_text(markdown(machine, found)))
     print(args.out.read_text())
-    return 0 if all(not f.failed for f in results.files.values()) and all(t.clean for t in results.tools) else 1
+    passed = results.files and all(not f.failed for f in results.files.values())
+    return 0 if passed and all(t.clean for t in results.tools) else 1
 
 
 if __name__ == "__main__":
