@@ -85,19 +85,24 @@ __device__ __forceinline__ void store_staged(const Params& params, uint32_t smem
 }
 
 // Copies the rows of `target` from staged boxes to D, 16 bytes a thread: where others' rows lie beside them,
-// and the copy engine would write those too.
+// and the copy engine would write those too. A warp takes whole rows, so that addresses are found once and
+// rows outside of the target take no time; several loads are under way before the first store.
 template <uint32_t kRows, uint32_t kColumns>
 __device__ __forceinline__ void copy_staged(const GemmParams& params, const Target& target, uint32_t smem,
                                             uint32_t row, uint32_t column, uint32_t thread) {
-    auto* d = static_cast<uint16_t*>(target.d) + int64_t{row} * params.d_stride_m + column;
-#pragma unroll 1  // what runs once a tile has to be fetched first: a short loop is faster
-    for (uint32_t i = thread; i < kRows * kColumns / 8; i += kWarpgroup) {
-        const uint32_t r = i / (kColumns / 8), c = i % (kColumns / 8) * 8;
-        if (row + r < target.first || row + r >= target.end || column + c >= params.n) continue;
+    constexpr uint32_t kPieces = kColumns / 8, kAtOnce = kWarp / kPieces;
+    const uint32_t lane = thread % kWarp, c = lane % kPieces * 8;
+    if (lane >= kAtOnce * kPieces || column + c >= params.n) return;
+    const uint32_t begin = max(target.first, row) - row, end = min(target.end, row + kRows) - row;
+    const uint32_t box = smem + c / kStoreColumns * kRows * kStoreColumns * 2;
+    auto* d = static_cast<uint16_t*>(target.d) + int64_t{row} * params.d_stride_m + column + c;
+#pragma unroll 4
+    for (uint32_t r = begin + thread / kWarp * kAtOnce + lane / kPieces; r < end;
+         r += kWarpgroup / kWarp * kAtOnce) {
         float eight[4];
-        const uint32_t place = (c / kStoreColumns * kRows + r) * kStoreColumns * 2;
-        load_shared_vector(smem + place + (c % kStoreColumns / 8 ^ swizzle_of(r)) * 16, eight);
-        *reinterpret_cast<float4*>(d + int64_t{r} * params.d_stride_m + c) =
+        const uint32_t piece = c % kStoreColumns / 8 ^ swizzle_of(r);
+        load_shared_vector(box + r * kStoreColumns * 2 + piece * 16, eight);
+        *reinterpret_cast<float4*>(d + int64_t{r} * params.d_stride_m) =
             make_float4(eight[0], eight[1], eight[2], eight[3]);
     }
 }

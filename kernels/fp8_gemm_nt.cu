@@ -118,9 +118,11 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
                               column + (kSwapped ? 0 : first), group, thread, slice);
         } else {
 #pragma unroll
-            for (uint32_t wave = 0; wave < kWaves; ++wave)
+            for (uint32_t wave = 0; wave < kWaves; ++wave) {
+                if (wave >= active) break;  // no rows of the group
                 store<kWgmmaN>(staged + wave * kStagedBytes, d_map, params, done, row + wave * kWaveStep,
                                column, group, thread, sum[wave]);
+            }
         }
     }
     if (kStaged && thread == 0) tma_store_wait_read();  // before shared memory goes away

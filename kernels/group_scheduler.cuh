@@ -12,16 +12,19 @@ struct GroupTile {
     uint32_t group;  // whose matrix in B
     uint32_t slab;   // of A and D
     uint32_t first;  // rows of D that are the group's: from here
-    uint32_t end;    // to here
+    uint32_t end;    // to here; what of the tile is beyond is empty
 };
 
-template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterN>
+template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kPartRows, uint32_t kClusterN>
 class GroupScheduler {
 public:
     using Tile = GroupTile;
 
     __device__ __forceinline__ explicit GroupScheduler(const GroupedGemmParams& params)
-        : params_(params), columns_(ceil_div(params.n, kBlockN * kClusterN)), next_(blockIdx.x / kClusterN) {
+        : params_(params),
+          columns_(ceil_div(params.n, kBlockN * kClusterN)),
+          turn_(blockIdx.x / kClusterN),
+          next_(turn_) {
         read(0);
     }
 
@@ -31,7 +34,7 @@ public:
             const uint32_t later = __ballot_sync(kAllLanes, next_ < tiles_);
             if (later != 0) {
                 take(__ffs(later) - 1, tile);
-                next_ += gridDim.x / kClusterN;
+                advance();
                 return true;
             }
             next_ -= __shfl_sync(kAllLanes, tiles_, kWarp - 1);
@@ -48,6 +51,18 @@ private:
     // and not stored.
     static __device__ __forceinline__ uint32_t origin(uint32_t first) { return first / 4 * 4; }
 
+    // In every round each cluster takes what the one after it took in the round before. Were it always the
+    // same place, some would have full tiles only and others the last, partly empty ones of each group: they
+    // would run ahead, and no longer load the columns of B that they share at the same time.
+    __device__ __forceinline__ void advance() {
+        const uint32_t clusters = gridDim.x / kClusterN;
+        next_ += clusters + 1;
+        if (++turn_ == clusters) {
+            turn_ = 0;
+            next_ -= clusters;
+        }
+    }
+
     // The tile of the group in `lane` that next_ counts.
     __device__ __forceinline__ void take(uint32_t lane, GroupTile& tile) const {
         tile.first = __shfl_sync(kAllLanes, first_, lane);
@@ -57,9 +72,13 @@ private:
         const uint32_t begin = origin(tile.first), rows = ceil_div(tile.end - begin, kBlockM);
         const uint32_t index = next_ + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
         const TilePlace place = tile_place(index, params_, rows, columns_);
-        // The last tile does not reach back, as it does where there are no groups: what of it is empty is not
-        // multiplied.
-        tile.m = begin + place.row * kBlockM;
+        // The last tile does not reach back, as it does where there are no groups: what of a tile is empty is
+        // neither loaded nor multiplied. So tiles get about as many parts of their rows each: two of three
+        // that have two take less time than a full one and one that is nearly empty.
+        const uint32_t parts = ceil_div(tile.end - begin, kPartRows), each = parts / rows,
+                       more = parts % rows;
+        tile.m = begin + (place.row * each + min(place.row, more)) * kPartRows;
+        tile.end = min(tile.end, tile.m + (each + (place.row < more)) * kPartRows);
         tile.n = (place.column * kClusterN + blockIdx.x % kClusterN) * kBlockN;
     }
 
@@ -122,6 +141,7 @@ private:
 
     const GroupedGemmParams& params_;
     uint32_t columns_;
+    uint32_t turn_;   // of this cluster in the round
     uint32_t next_;   // of the tiles from the first entry held on
     uint32_t after_;  // the first entry after those held
     // Of this lane's entry.

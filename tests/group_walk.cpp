@@ -111,11 +111,11 @@ namespace {
 GroupedGemmParams params;
 std::vector<GroupTile> tiles[kLanes];
 
-template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterN>
+template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kPartRows, uint32_t kClusterN>
 void walk() {
     std::vector<GroupTile>& mine = tiles[threadIdx.x];
     mine.clear();
-    GroupScheduler<kBlockM, kBlockN, kClusterN> scheduler(params);
+    GroupScheduler<kBlockM, kBlockN, kPartRows, kClusterN> scheduler(params);
     for (GroupTile tile; scheduler.next(tile);) mine.push_back(tile);
 }
 
@@ -138,13 +138,13 @@ void print_walk() {
 
 int main() {
     struct {
-        uint32_t block_m, block_n, cluster_n;
+        uint32_t block_m, block_n, part_rows, cluster_n;
         void (*walk)();
     } const kWalks[] = {WALKS};
-    uint32_t block_m, block_n, cluster_n, kind, count;
-    while (scanf("%u %u %u %u %u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_n, &params.m, &params.n,
-                 &params.band, &params.along, &kind, &params.groups, &params.alignment, &gridDim.x,
-                 &count) == 12) {
+    uint32_t block_m, block_n, part_rows, cluster_n, kind, count;
+    while (scanf("%u %u %u %u %u %u %u %u %u %u %u %u %u", &block_m, &block_n, &part_rows, &cluster_n,
+                 &params.m, &params.n, &params.band, &params.along, &kind, &params.groups, &params.alignment,
+                 &gridDim.x, &count) == 13) {
         std::vector<int32_t> layout(count);
         for (int32_t& number : layout) {
             if (scanf("%d", &number) != 1) fail("a number is missing");
@@ -154,7 +154,8 @@ int main() {
         params.blocks =
             params.kind == GroupLayout::indices ? ceil_div(params.m, params.alignment) : params.groups;
         for (const auto& known : kWalks) {
-            if (known.block_m != block_m || known.block_n != block_n || known.cluster_n != cluster_n)
+            if (known.block_m != block_m || known.block_n != block_n || known.part_rows != part_rows ||
+                known.cluster_n != cluster_n)
                 continue;
             for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) {
                 run_warp(known.walk);

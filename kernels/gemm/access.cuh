@@ -29,6 +29,8 @@ struct SameK {
 
 template <Groups kOf>
 struct AccessOf : SameK {
+    // Loads of kPartRows rows that bring a tile of A.
+    static __device__ __forceinline__ uint32_t parts_a(const DenseTile&) { return 1; }
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const DenseTile& tile) {
         tma_load(smem, map, full, kb * kScaleBlock, tile.m);
@@ -67,14 +69,26 @@ struct AccessOf : SameK {
 // Maps have the group, or the slab, for a third dimension.
 template <>
 struct AccessOf<Groups::rows> : SameK {
+    // What lies beyond the group's last row is not loaded, as far as that is a whole part.
+    static __device__ __forceinline__ uint32_t parts_a(const GroupTile& tile) {
+        return kPartsA > 1 ? min(ceil_div(tile.end - tile.m, kPartRows), kPartsA) : 1;
+    }
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const GroupTile& tile) {
+        const uint32_t parts = parts_a(tile);
         if constexpr (kClusterN > 1) {
-            const uint32_t first = cluster_rank() * kPartRows;
-            tma_load_to_all<kClusterN>(smem + first * kScaleBlock, map, full, kb * kScaleBlock,
-                                       tile.m + first, tile.slab);
+            const uint32_t part = cluster_rank(), first = part * kPartRows;
+            if (part < parts)
+                tma_load_to_all<kClusterN>(smem + first * kScaleBlock, map, full, kb * kScaleBlock,
+                                           tile.m + first, tile.slab);
         } else {
-            tma_load(smem, map, full, kb * kScaleBlock, tile.m, tile.slab);
+#pragma unroll
+            for (uint32_t part = 0; part < kPartsA; ++part) {
+                const uint32_t first = part * kPartRows;
+                if (part < parts)
+                    tma_load(smem + first * kScaleBlock, map, full, kb * kScaleBlock, tile.m + first,
+                             tile.slab);
+            }
         }
     }
     static __device__ __forceinline__ void load_b(uint32_t smem, const CUtensorMap* map, uint32_t full,

@@ -32,7 +32,8 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
                                         uint32_t rank, uint32_t lane) {
     const bool leads = !(kCopiesScales || kGrouped) || lane == 0;
     // Of A and of all scales, which may be written by the kernels in front.
-    uint32_t late_bytes = params.a_box_rows * kClusterN * kScaleBlock;
+    const uint32_t part_bytes = params.a_box_rows * kScaleBlock;
+    uint32_t late_bytes = part_bytes;
     if (!kCopiesScales) late_bytes += (params.a_scale_box_rows + params.b_scale_box_rows) * 4;
     const uint32_t all_blocks = k_blocks_of(params.k, rank);
     const auto load_b = [&](uint32_t stage, uint32_t kb, const Tile& tile) {
@@ -56,6 +57,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     StageRing ring;
     do {
         const uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks);
+        const uint32_t more_parts = (Access::parts_a(tile) - 1) * part_bytes;
         for (uint32_t block = 0; block < k_blocks; ++block, ring.advance()) {
             const uint32_t stage = ring.stage, full = shared.full_at(stage), kb = rank + block * kClusterK;
             const uint32_t scale_a = shared.scale_a + stage * kScaleBytesA;
@@ -69,7 +71,8 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
                     if constexpr (kRowScalesB) tma_load(scale_b, &maps.b_scale, full, tile.n, scale_block);
                 }
                 if (block >= ahead) load_b(stage, kb, tile);
-                mbarrier_arrive_expect_bytes(full, late_bytes + (block >= ahead ? kTileBytesB : 0));
+                mbarrier_arrive_expect_bytes(full,
+                                             late_bytes + more_parts + (block >= ahead ? kTileBytesB : 0));
             }
             if constexpr (kCopiesScales) {
                 copy_scales<kBlockM>(scale_a,

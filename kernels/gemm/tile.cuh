@@ -12,7 +12,8 @@ constexpr uint32_t kBlockM = BLOCK_M, kBlockN = BLOCK_N, kStages = STAGES;
 constexpr uint32_t kClusterK = CLUSTER_K;  // CTAs that split the K of a tile
 // CTAs with tiles beside each other along N, of which each loads a part of their rows of A for all.
 constexpr uint32_t kClusterN = CLUSTER_N;
-constexpr uint32_t kPartRows = kBlockM / kClusterN;
+// Loads that bring a tile of A, and the rows of each: a part.
+constexpr uint32_t kPartsA = A_PARTS, kPartRows = kBlockM / kPartsA;
 constexpr uint32_t kWarpgroups = WARPGROUPS;
 // Which operand lies on wgmma's 64 rows: A, or, where A has too few, B. The other one is on its narrow side.
 constexpr bool kSwapped = SWAPPED;
@@ -119,7 +120,7 @@ template <>
 struct WalkOf<Groups::rows> {
     using Params = GroupedGemmParams;
     using OperandMap = CUtensorMap;
-    using Scheduler = GroupScheduler<kBlockM, kBlockN, kClusterN>;
+    using Scheduler = GroupScheduler<kBlockM, kBlockN, kPartRows, kClusterN>;
 };
 template <>
 struct WalkOf<Groups::k> {

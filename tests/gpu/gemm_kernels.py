@@ -22,6 +22,7 @@ class Kernel:
     block_n: int
     stages: int
     row_scales_b: bool
+    part_rows: int  # of a tile, that one load of A brings
 
     @property
     def dtype(self) -> torch.dtype:
@@ -42,6 +43,7 @@ def _of(kind: Literal["gemm", "grouped_gemm"]) -> list[Kernel]:
             row["block_n"],
             row["stages"],
             bool(row["row_scales_b"]),
+            row["block_m"] // row["a_parts"],
         )
         for index, row in enumerate(launcher.kernels())
         if row["kind"] != "aux" and row["kind"] == kind

@@ -32,13 +32,14 @@ def _faults(kernel: Kernel, cases: list[GroupedCase], device: torch.device) -> s
 
 
 def edge_cases(kernel: Kernel) -> list[GroupedCase]:
-    """Sizes around the tile, empty groups, one giant, none at all, more groups than lanes; layouts take turns."""
-    m, n = kernel.block_m, kernel.block_n
+    """Sizes around the tile and its parts, empty groups, one giant, none, many groups; layouts take turns."""
+    m, n, part = kernel.block_m, kernel.block_n, kernel.part_rows
     drawn = random.Random(m * n)
     sizes = [
         (1,),
         (0, 1, m - 1, m, m + 1, 0, 7),
         (0, 0, 3 * m + 5, 0),
+        (part - 1, part, part + 1, m + part, m + part + 1),
         (3, 2 * m + 1, 5, 1, 0, m + 3),
         (0, 0, 0),
         tuple(drawn.randint(0, 9) for _ in range(70)),

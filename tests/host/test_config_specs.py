@@ -107,6 +107,13 @@ def test_only_the_others_sums_are_received() -> None:
     assert (pair - alone, eight - alone) == (64 * 32 * 4, 7 * 64 * 16 * 4)
 
 
+def test_tall_tiles_of_groups_are_loaded_in_parts() -> None:
+    tall = GemmSpec(256, 128, 3, warpgroups=2, grouped=True)
+    assert (GOOD.a_parts, replace(tall, grouped=False).a_parts, replace(tall, block_m=128).a_parts) == (1, 1, 1)
+    assert (tall.a_parts, replace(tall, block_m=192, warpgroups=3).a_parts) == (2, 3)
+    assert replace(tall, block_m=192, warpgroups=3, cluster_n=2).a_parts == 2
+
+
 def test_name_and_macros_tell_specs_apart() -> None:
     changes: tuple[dict[str, Any], ...] = (
         {"block_m": 256},

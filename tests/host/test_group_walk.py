@@ -11,7 +11,9 @@ from choice_probe import SPECS
 from grouped_problem import KINDS, TOLD, Told
 from walks import walk_program
 
-TILES = sorted({(spec.block_m, spec.block_n, spec.cluster_n) for spec in SPECS if spec.grouped})
+TILES = sorted(
+    {(spec.block_m, spec.block_n, spec.block_m // spec.a_parts, spec.cluster_n) for spec in SPECS if spec.grouped}
+)
 Tile = tuple[int, ...]
 
 
@@ -51,21 +53,35 @@ def spans(told: Told, groups: int) -> list[tuple[int, int, int, int]]:
     return found
 
 
+def in_rounds(parts: list[list[Tile]], cluster_n: int) -> list[Tile]:
+    """The tiles of all CTAs in the order in which one cluster alone would go.
+
+    In every round a cluster has the place of the one after it in the round before.
+    """
+    clusters = len(parts) // cluster_n
+    order: list[Tile] = []
+    for turn in range(max(map(len, parts))):
+        for place in range(clusters):
+            first = (place - turn) % clusters * cluster_n
+            order += [part[turn] for part in parts[first : first + cluster_n] if turn < len(part)]
+    return order
+
+
 @pytest.mark.parametrize("tile", TILES, ids=lambda tile: "x".join(map(str, tile)))
 def test_every_row_of_a_group_is_in_one_tile_of_each_column_and_no_other_row_is(
-    tile: tuple[int, int, int], program: Path
+    tile: tuple[int, int, int, int], program: Path
 ) -> None:
-    block_m, block_n, cluster_n = tile
+    block_m, block_n, part_rows, cluster_n = tile
     cases = [(told, 5) for told in TOLD.values()] + many(block_m)
     # Columns of tiles, band, along, clusters.
-    walks = [(1, 1, 0, 1), (3, 1, 0, 1), (3, 2, 1, 1), (3, 7, 0, 5)]
+    walks = [(1, 1, 0, 1), (3, 1, 0, 1), (3, 2, 1, 1), (3, 7, 0, 1), (3, 7, 0, 5)]
     asked = [
         (told, groups, columns, band, along, clusters * cluster_n)
         for told, groups in cases
         for columns, band, along, clusters in walks
     ]
     lines = [
-        f"{block_m} {block_n} {cluster_n} {told.rows} {columns * block_n - 3} {band} {along} "
+        f"{block_m} {block_n} {part_rows} {cluster_n} {told.rows} {columns * block_n - 3} {band} {along} "
         f"{KINDS.index(told.kind)} {groups} {told.alignment} {ctas} {len(told.numbers)} "
         f"{' '.join(map(str, told.numbers))}\n"
         for told, groups, columns, band, along, ctas in asked
@@ -73,18 +89,20 @@ def test_every_row_of_a_group_is_in_one_tile_of_each_column_and_no_other_row_is(
     done = subprocess.run([program], input="".join(lines), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     walked = iter(done.stdout.splitlines())
-    order: list[Tile] = []
+    alone: list[Tile] = []
     for told, groups, columns, band, along, ctas in asked:
         case = f"{told}, {columns} columns, band {band}, along {along}"
         parts: list[list[Tile]] = []
         for _ in range(ctas):
             numbers = list(map(int, next(walked).split()))
             parts.append([tuple(numbers[i : i + 6]) for i in range(0, len(numbers), 6)])
-        # CTAs take turns in the order in which one alone would go.
-        order = [tile for turn in range(max(map(len, parts))) for part in parts for tile in part[turn : turn + 1]]
-        assert [order[i::ctas] for i in range(ctas)] == parts, case
+        order = in_rounds(parts, cluster_n)
+        if ctas > cluster_n:
+            assert order == alone, case
+        alone = order
         seen: Counter[Tile] = Counter()
         for m, n, group, slab, first, end in order:
+            assert m < end <= m + block_m, case
             # Rows are the inner dimension of the map of A's scales: whole 16 bytes of them.
             assert m % 4 == 0, case
             assert slab == (group if told.kind == "counts" else 0), case
@@ -99,7 +117,13 @@ def test_every_row_of_a_group_is_in_one_tile_of_each_column_and_no_other_row_is(
             for column in range(columns)
         }
         assert seen == Counter(wanted), case
-        # No tile more than it takes.
+        # No tile more than it takes, and none with two parts more than another of the group.
         across = -(-columns // cluster_n) * cluster_n
         assert len(order) == across * sum(-(-(end - first // 4 * 4) // block_m) for _, first, end, _ in runs), case
+        shares = {(slab, group, m): -(-(end - m) // part_rows) for m, _, group, slab, _, end in order}
+        for (slab, group), of_group in groupby(sorted(shares), key=lambda at: at[:2]):
+            # Runs of indices may name a group more than once.
+            if told.kind != "indices":
+                dealt = [shares[at] for at in of_group]
+                assert max(dealt) - min(dealt) <= 1, (case, slab, group)
     assert next(walked, None) is None

@@ -58,8 +58,8 @@ def check_geometry(launch: dict[str, Any], name: str, n: int, k: int, groups: in
     rows_of_tiles = slabs * -(-told.rows // block_m) + (0 if told.kind == "counts" else 2 * groups)
     resident = fake_driver.SMS * kernel["ctas_per_sm"] // cluster
     assert launch["grid"] == min(rows_of_tiles * columns, resident) * cluster
-    # Of a tile that CTAs load together, a part.
-    box_rows = min(told.rows, block_m // cluster)
+    # Of a tile that CTAs load together, or that is tall, a part.
+    box_rows = min(told.rows, block_m // kernel["a_parts"])
     assert launch["a_box_rows"] == box_rows
     for operand, rows, matrices, box in (("a", told.rows, slabs, box_rows), ("b", n, groups, kernel["block_n"])):
         found = launch[operand]

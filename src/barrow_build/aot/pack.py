@@ -20,6 +20,17 @@ VERSION = 1
 ALIGNMENT = 64
 # Fields of a spec that are no facts about the kernel a user gets.
 _UNLISTED = ("cost", "macros")
+# What follows from them and is one.
+_DERIVED = (
+    "source",
+    "k_groups",
+    "a_parts",
+    "threads",
+    "smem_bytes",
+    "ctas_per_sm",
+    "store_rows",
+    "store_columns",
+)
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,7 @@ def _row(packed: Packed) -> dict[str, Any]:
     spec, cubin = packed.kernel.spec, packed.kernel.cubin
     listed = {field.name: getattr(spec, field.name) for field in fields(spec) if field.name not in _UNLISTED}
     if isinstance(spec, GemmSpec):
-        derived = ("source", "k_groups", "threads", "smem_bytes", "ctas_per_sm", "store_rows", "store_columns")
-        listed |= {name: getattr(spec, name) for name in derived}
+        listed |= {name: getattr(spec, name) for name in _DERIVED}
     return {
         "name": spec.name,
         **listed,

@@ -17,6 +17,7 @@ GEMM_NUMBERS = (
     "k_groups",
     "cluster_k",
     "cluster_n",
+    "a_parts",
     "warpgroups",
     "threads",
     "smem_bytes",

@@ -136,6 +136,14 @@ class GemmSpec:
         return (self.waves + partial_sums) * self.accumulators + factors + BOOKKEEPING_REGISTERS
 
     @property
+    def a_parts(self) -> int:
+        """Loads that bring a tile of A, of which those without a group's rows are left out: one of each CTA that
+        shares it, or of a tall tile one for each warpgroup. (In tiles of 128 rows two took longer than they saved.)"""
+        if self.cluster_n > 1:
+            return self.cluster_n
+        return self.warpgroups if self.grouped and self.block_m > 2 * WGMMA_M else 1
+
+    @property
     def accumulators(self) -> int:
         """Registers of a thread for one sum of 64 rows."""
         return self.columns * WGMMA_M // WARPGROUP
@@ -207,6 +215,7 @@ class GemmSpec:
             "STAGES": str(self.stages),
             "CLUSTER_K": str(self.cluster_k),
             "CLUSTER_N": str(self.cluster_n),
+            "A_PARTS": str(self.a_parts),
             "WARPGROUPS": str(self.warpgroups),
             "SLICES": str(self.slices),
             "SWAPPED": str(int(self.swapped)),
