@@ -56,8 +56,8 @@ class FakeGpu:
 
         def grouped_calls(shape: sweep.GroupedShape, which: int) -> list[Call]:
             w = shape.weights[0]
-            product = partial(ops.m_grouped_fp8_gemm_nt, shape.a.q, shape.a.scale, w.q, w.scale, shape.ends)
-            return [named(which, shape.out, product)] * len(shape.weights)
+            product = partial(ops.m_grouped_fp8_gemm_nt, shape.a.q, shape.a.scale, w.q, w.scale)
+            return [named(which, shape.out, partial(product, ends)) for ends in shape.ends] * len(shape.weights)
 
         def eager_us(call: Call) -> float:
             if self.interrupt_after is not None and len(self.timed) >= self.interrupt_after:

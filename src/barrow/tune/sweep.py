@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import torch
 
 from barrow import launcher
-from barrow.bench.groups import Quantised, ends_of, expert_weights, grouped_reference, uneven
+from barrow.bench.groups import Quantised, ends_of, expert_weights, grouped_reference, uneven, zipf
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, reference, weights
 from barrow.bench.providers import Activation, Weight, activation, result
@@ -63,8 +63,8 @@ class Shape(Protocol):
     def calls(self, index: int) -> list[Call]:
         """Calls of the kernel with this place in the table, one for each copy of the weights."""
 
-    def check(self, name: str, call: Call) -> None:
-        """Raise RuntimeError if the first call of a kernel does not give the product: a wrong kernel may be fast."""
+    def check(self, name: str, calls: Sequence[Call]) -> None:
+        """Raise RuntimeError if a kernel's calls do not give the product: a wrong kernel may be fast."""
 
 
 def check_product(name: str, call: Call, out: torch.Tensor, want: torch.Tensor) -> None:
@@ -89,29 +89,30 @@ class DenseShape:
         run = partial(torch.ops.barrow.fp8_gemm_nt_with, self.a.q, self.a.scale)
         return [partial(run, w.q, w.scale, index, PREFETCH, out=self.out) for w in self.weights]
 
-    def check(self, name: str, call: Call) -> None:
-        check_product(name, call, self.out, self.want)
+    def check(self, name: str, calls: Sequence[Call]) -> None:
+        check_product(name, calls[0], self.out, self.want)
 
 
 class GroupedShape:
-    """The same with the rows in groups of different sizes."""
+    """The same with the rows in groups, by turns about alike and by Zipf's law: a kernel is to do well with both."""
 
     def __init__(self, m: int, ws: Sequence[Quantised]) -> None:
         groups, n, k = ws[0].q.shape
-        sizes = uneven(m, groups)
+        loads = [sizes(m, groups) for sizes in (uneven, zipf)]
         self.a: Activation = activation(m, k)
         self.out = result(self.a, n)
         self.weights = ws
-        self.ends = ends_of(sizes)
-        self.want = grouped_reference(self.a, ws[0], sizes)
+        self.ends = [ends_of(sizes) for sizes in loads]
+        self.wants = [grouped_reference(self.a, ws[0], sizes) for sizes in loads]
 
     def calls(self, index: int) -> list[Call]:
         run = partial(torch.ops.barrow.m_grouped_fp8_gemm_nt_with, self.a.q, self.a.scale)
-        groups = (self.ends, GroupLayout.ENDS, 1, 0)
-        return [partial(run, w.q, w.scale, *groups, index, out=self.out) for w in self.weights]
+        told = (GroupLayout.ENDS, 1, 0, index)
+        return [partial(run, w.q, w.scale, ends, *told, out=self.out) for w in self.weights for ends in self.ends]
 
-    def check(self, name: str, call: Call) -> None:
-        check_product(name, call, self.out, self.want)
+    def check(self, name: str, calls: Sequence[Call]) -> None:
+        for call, want in zip(calls, self.wants, strict=False):
+            check_product(name, call, self.out, want)
 
 
 def eager_us(call: Call) -> float:
@@ -130,7 +131,7 @@ def eager_us(call: Call) -> float:
 def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[float, bool]:
     """Microseconds per launch, and whether they are coarse."""
     calls = shape.calls(index)
-    shape.check(name, calls[0])
+    shape.check(name, calls)
     rough = eager_us(calls[0])
     if rough > HOPELESS * max(best_us, EAGER_US):
         return rough, True
