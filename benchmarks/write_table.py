@@ -2,8 +2,8 @@
 
     python benchmarks/write_table.py docs/results/tune-*.json
 
-Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Of long launches all given
-tunings of GPUs with as many SMs count, see docs/architecture.md. Run it after fit_cost.py: the model chooses by the
+Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %; of long launches, in every
+given tuning of a GPU with as many SMs, see docs/architecture.md. Run it after fit_cost.py: the model chooses by the
 costs in the sources. Needs no GPU.
 """
 
@@ -44,18 +44,14 @@ def times(data: Row, specs: Mapping[str, GemmSpec]) -> dict[Shape, dict[str, flo
     return found
 
 
-def pooled(data: Row, others: Sequence[Row], specs: Mapping[str, GemmSpec]) -> dict[Shape, dict[str, float]]:
-    """`times`, those of long launches averaged with other tunings' of GPUs with as many SMs."""
-    found = times(data, specs)
-    alike = [times(o, specs) for o in others if o["machine"]["num_sms"] == data["machine"]["num_sms"]]
-    for shape, by_kernel in found.items():
-        # At the power limit GPUs differ no more than two tunings of one.
-        if min(by_kernel.values()) <= SUSTAINED_FROM_US:
-            continue
-        every = [by_kernel, *(other[shape] for other in alike if shape in other)]
-        for name in by_kernel:
-            by_kernel[name] = geometric_mean(each[name] for each in every if name in each)
-    return found
+def faster(by_kernels: Sequence[Mapping[str, float]], chosen: str) -> tuple[str, float]:
+    """The kernel that gains most on the chosen one, and how much: the least of what all tunings of a shape say."""
+
+    def gain(name: str) -> float:
+        return min(us[chosen] / us[name] for us in by_kernels)
+
+    best = max(set.intersection(*map(set, by_kernels)), key=gain)
+    return best, gain(best)
 
 
 def table(data: Row, others: Sequence[Row], specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, list[str]]:
@@ -63,9 +59,10 @@ def table(data: Row, others: Sequence[Row], specs: Mapping[str, GemmSpec]) -> tu
     machine = data["machine"]
     gpu = Gpu(machine["num_sms"], machine["memory_gb_s"])
     check_formula(gpu)
+    alike = [times(o, specs) for o in others if o["machine"]["num_sms"] == machine["num_sms"]]
     choices, notes, off_edge, untimed = [], [], 0, 0
     timed: set[str] = set()
-    for (out, n, k, m), by_kernel in pooled(data, others, specs).items():
+    for (out, n, k, m), by_kernel in times(data, specs).items():
         if m not in tuning.M_EDGES:
             off_edge += 1
             continue
@@ -74,9 +71,11 @@ def table(data: Row, others: Sequence[Row], specs: Mapping[str, GemmSpec]) -> tu
             untimed += 1
             continue
         timed |= set(by_kernel)
-        chosen = able[0]
-        fastest = min(by_kernel, key=lambda name: by_kernel[name])
-        gain = by_kernel[chosen] / by_kernel[fastest]
+        agreed = [by_kernel]
+        # At the power limit two tunings of one GPU differ as much as those of two, so one alone says little.
+        if min(by_kernel.values()) > SUSTAINED_FROM_US:
+            agreed += [other[out, n, k, m] for other in alike if able[0] in other.get((out, n, k, m), {})]
+        fastest, gain = faster(agreed, able[0])
         if gain >= WORTH:
             choices.append(tuning.Choice(n, k, m, fastest, gain))
     if off_edge:

@@ -64,14 +64,17 @@ def slower(us: dict[int, float], factor: float) -> dict[int, float]:
     return {place: factor * us.get(place, 20.0) for place in range(len(by_model(64)))}
 
 
-def test_of_long_launches_other_tunings_count_as_well() -> None:
+def test_of_long_launches_all_tunings_have_to_agree() -> None:
     own, other = {0: 12.0, 1: 10.0, 2: 10.4}, {0: 12.0, 1: 11.0, 2: 10.0}
     for factor, num_sms, fastest in ((3.9, 132, 1), (4.1, 132, 2), (4.1, 114, 1)):
         others = [tuning_of(rows(64, slower(other, factor)), num_sms), tuning_of(rows(128, slower(other, factor)))]
         gpu, _ = table(rows(64, slower(own, factor)), *others)
         (choice,) = gpu.choices
         assert choice.kernel == by_model(64)[fastest]
-        assert choice.gain == pytest.approx(1.2 if fastest == 1 else 12 / math.sqrt(104))
+        assert choice.gain == pytest.approx(1.2 if fastest == 1 else 12 / 10.4)
+    # What one tuning says and the other denies.
+    gpu, _ = table(rows(64, slower(own, 4.1)), tuning_of(rows(64, slower({0: 10.0, 1: 12.0, 2: 12.0}, 4.1))))
+    assert gpu.choices == ()
 
 
 def test_what_cannot_be_used_is_told() -> None:
