@@ -22,17 +22,16 @@ GemmProblem problem_of(const GemmShape& shape, const Device& device) {
             0};
 }
 
-const GemmKernel& choose(GemmProblem problem, const GemmKernel* wanted, const Device& device) {
+const GemmKernel& choose(GemmProblem problem, const GemmKernel* wanted, const LaunchScope& scope) {
     if (wanted != nullptr) {
         // check_kernel has compared them, and lets either kind of kernel have the one scale of one row of B.
         problem.row_scales_b = wanted->row_scales_b != 0;
         if (can_run(*wanted, problem)) return *wanted;
         fail("barrow.fp8_gemm_nt_with: kernel %s cannot run on GPU %d (%s) with this out; choose another",
-             wanted->name, device.index, device.name);
+             wanted->name, scope.device().index, scope.device().name);
     }
     if (const GemmKernel* chosen = best(problem)) return *chosen;
-    fail("barrow.fp8_gemm_nt: this build has no kernel for GPU %d (%s); install a build with kernels",
-         device.index, device.name);
+    scope.refuse("barrow.fp8_gemm_nt");
 }
 
 }  // namespace
@@ -44,7 +43,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
 
     const LaunchScope scope(args.a);
     const GemmProblem problem = problem_of(shape, scope.device());
-    const GemmKernel& kernel = choose(problem, wanted, scope.device());
+    const GemmKernel& kernel = choose(problem, wanted, scope);
     const Operand a = addressable(args.a, scope);
     const Operand b = addressable(args.b, scope);
     const TensorView d = view("out", out);
