@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.cpp_extension import include_paths, library_paths
 
-from barrow import Fp8Linear, launcher
+from barrow import Fp8Experts, Fp8Linear, launcher
 
 RUNNER = Path(__file__).with_name("aoti_runner.cpp")
 
@@ -32,6 +32,23 @@ class Block(nn.Module):
         """x [M, features] in bfloat16; the result is float32."""
         result: Tensor = self.down(functional.silu(self.up(x).float()))
         return result
+
+
+class Mixture(nn.Module):
+    """A router and FP8 experts, of which each token has two."""
+
+    def __init__(self, features: int, hidden: int, experts: int) -> None:
+        super().__init__()
+        self.router = nn.Linear(features, experts, bias=False)
+        gate, up = torch.randn(2, experts, hidden, features) / features**0.5
+        down = torch.randn(experts, features, hidden) / hidden**0.5
+        self.experts = Fp8Experts.from_weights(gate, up, down)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [M, features] in bfloat16; the result is float32."""
+        weights, ids = self.router(x.float()).softmax(-1).topk(2)
+        result: Tensor = self.experts(x, ids, weights)
+        return result.float()
 
 
 def build_runner(target: Path, device_type: str, *more_sources: Path) -> None:
@@ -60,7 +77,7 @@ def package(model: nn.Module, x: Tensor, path: Path) -> str:
 def run(
     runner: Path, package: str, xs: Sequence[Tensor], folder: Path, environment: Mapping[str, str] | None = None
 ) -> list[Tensor]:
-    """Run the package of a `Block` on bfloat16 inputs [M, K], in one process; the results are float32 [M, N]."""
+    """Run the package of a model on bfloat16 inputs [M, K], in one process; the results are float32 [M, N]."""
     (folder / "x").write_bytes(b"".join(x.cpu().view(torch.uint8).numpy().tobytes() for x in xs))
     rows = [len(x) for x in xs]
     arguments = [str(launcher._C.__file__), package, str(folder / "x"), str(folder / "y"), str(xs[0].device)]

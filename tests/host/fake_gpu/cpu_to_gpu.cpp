@@ -12,7 +12,8 @@ void launch(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
 }  // namespace
 
 TORCH_LIBRARY_IMPL(barrow, CPU, library) {
-    for (const char* name : {"fp8_gemm_nt", "per_token_group_quant_fp8"}) {
+    for (const char* name : {"fp8_gemm_nt", "per_token_group_quant_fp8", "moe_sort", "moe_permute_quant",
+                             "m_grouped_fp8_gemm_nt", "silu_mul_quant", "moe_unpermute"}) {
         library.impl(name, torch::CppFunction::makeFromBoxedFunction<&launch>());
     }
 }
