@@ -41,7 +41,7 @@ struct GemmKernel {
     int k_groups;      // 1 where a launch takes products that differ in K
     int cluster_k;     // CTAs that split the K of a tile
     int cluster_n;     // CTAs that have tiles beside each other along N
-    int a_parts;       // loads that bring a tile of A
+    int part_rows;     // rows of a tile of A that one load brings
     int warpgroups;
     int threads;
     int smem_bytes;  // dynamic

@@ -117,7 +117,7 @@ void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, co
     params.band = walk.band;
     params.along = walk.along;
     // Of a tile the rows that one load brings, or where A has fewer, no more than that takes.
-    params.a_box_rows = std::min<int64_t>(params.m, kernel.block_m / kernel.a_parts);
+    params.a_box_rows = std::min<int64_t>(params.m, kernel.part_rows);
     params.a_scale_box_rows = scale_box_rows(a_scale, matrices.a_scale, kernel.block_m);
     if (kernel.row_scales_b) {
         params.b_scale_box_rows = scale_box_rows(b_scale, matrices.b_scale, kernel.block_n);

@@ -12,8 +12,8 @@ constexpr uint32_t kBlockM = BLOCK_M, kBlockN = BLOCK_N, kStages = STAGES;
 constexpr uint32_t kClusterK = CLUSTER_K;  // CTAs that split the K of a tile
 // CTAs with tiles beside each other along N, of which each loads a part of their rows of A for all.
 constexpr uint32_t kClusterN = CLUSTER_N;
-// Loads that bring a tile of A, and the rows of each: a part.
-constexpr uint32_t kPartsA = A_PARTS, kPartRows = kBlockM / kPartsA;
+// Rows of a tile of A that one load brings, a part, and how many there are.
+constexpr uint32_t kPartRows = PART_ROWS, kPartsA = kBlockM / kPartRows;
 constexpr uint32_t kWarpgroups = WARPGROUPS;
 // Which operand lies on wgmma's 64 rows: A, or, where A has too few, B. The other one is on its narrow side.
 constexpr bool kSwapped = SWAPPED;

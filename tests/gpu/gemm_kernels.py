@@ -43,7 +43,7 @@ def _of(kind: Literal["gemm", "grouped_gemm"]) -> list[Kernel]:
             row["block_n"],
             row["stages"],
             bool(row["row_scales_b"]),
-            row["block_m"] // row["a_parts"],
+            row["part_rows"],
         )
         for index, row in enumerate(launcher.kernels())
         if row["kind"] != "aux" and row["kind"] == kind

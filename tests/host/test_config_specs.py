@@ -109,9 +109,10 @@ def test_only_the_others_sums_are_received() -> None:
 
 def test_tall_tiles_of_groups_are_loaded_in_parts() -> None:
     tall = GemmSpec(256, 128, 3, warpgroups=2, grouped=True)
-    assert (GOOD.a_parts, replace(tall, grouped=False).a_parts, replace(tall, block_m=128).a_parts) == (1, 1, 1)
-    assert (tall.a_parts, replace(tall, block_m=192, warpgroups=3).a_parts) == (2, 3)
-    assert replace(tall, block_m=192, warpgroups=3, cluster_n=2).a_parts == 2
+    whole = (GOOD, replace(tall, grouped=False), replace(tall, block_m=128))
+    assert [spec.part_rows for spec in whole] == [spec.block_m for spec in whole]
+    assert (tall.part_rows, replace(tall, block_m=192, warpgroups=3).part_rows) == (128, 64)
+    assert replace(tall, block_m=192, warpgroups=3, cluster_n=2).part_rows == 96
 
 
 def test_name_and_macros_tell_specs_apart() -> None:

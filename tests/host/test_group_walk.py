@@ -11,9 +11,7 @@ from choice_probe import SPECS
 from grouped_problem import KINDS, TOLD, Told
 from walks import walk_program
 
-TILES = sorted(
-    {(spec.block_m, spec.block_n, spec.block_m // spec.a_parts, spec.cluster_n) for spec in SPECS if spec.grouped}
-)
+TILES = sorted({(spec.block_m, spec.block_n, spec.part_rows, spec.cluster_n) for spec in SPECS if spec.grouped})
 Tile = tuple[int, ...]
 
 
@@ -73,7 +71,7 @@ def test_every_row_of_a_group_is_in_one_tile_of_each_column_and_no_other_row_is(
 ) -> None:
     block_m, block_n, part_rows, cluster_n = tile
     cases = [(told, 5) for told in TOLD.values()] + many(block_m)
-    # Columns of tiles, band, along, clusters.
+    # Columns of tiles, band, along, clusters. More than one cluster go as the one in front of them does alone.
     walks = [(1, 1, 0, 1), (3, 1, 0, 1), (3, 2, 1, 1), (3, 7, 0, 1), (3, 7, 0, 5)]
     asked = [
         (told, groups, columns, band, along, clusters * cluster_n)

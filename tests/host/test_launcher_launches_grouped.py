@@ -59,7 +59,7 @@ def check_geometry(launch: dict[str, Any], name: str, n: int, k: int, groups: in
     resident = fake_driver.SMS * kernel["ctas_per_sm"] // cluster
     assert launch["grid"] == min(rows_of_tiles * columns, resident) * cluster
     # Of a tile that CTAs load together, or that is tall, a part.
-    box_rows = min(told.rows, block_m // kernel["a_parts"])
+    box_rows = min(told.rows, kernel["part_rows"])
     assert launch["a_box_rows"] == box_rows
     for operand, rows, matrices, box in (("a", told.rows, slabs, box_rows), ("b", n, groups, kernel["block_n"])):
         found = launch[operand]

@@ -74,7 +74,7 @@ class GemmKernel(TypedDict):
     k_groups: int
     cluster_k: int
     cluster_n: int
-    a_parts: int
+    part_rows: int
     warpgroups: int
     threads: int
     smem_bytes: int

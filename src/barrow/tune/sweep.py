@@ -61,7 +61,7 @@ class Shape(Protocol):
     """Operands of one shape, and calls of any kernel on them."""
 
     def calls(self, index: int) -> list[Call]:
-        """Calls of the kernel with this place in the table, one for each copy of the weights."""
+        """Calls of the kernel with this place in the table, for each copy of the weights and each load."""
 
     def check(self, name: str, calls: Sequence[Call]) -> None:
         """Raise RuntimeError if a kernel's calls do not give the product: a wrong kernel may be fast."""

@@ -24,7 +24,7 @@ _UNLISTED = ("cost", "macros")
 _DERIVED = (
     "source",
     "k_groups",
-    "a_parts",
+    "part_rows",
     "threads",
     "smem_bytes",
     "ctas_per_sm",

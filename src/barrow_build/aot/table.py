@@ -17,7 +17,7 @@ GEMM_NUMBERS = (
     "k_groups",
     "cluster_k",
     "cluster_n",
-    "a_parts",
+    "part_rows",
     "warpgroups",
     "threads",
     "smem_bytes",

@@ -136,12 +136,12 @@ class GemmSpec:
         return (self.waves + partial_sums) * self.accumulators + factors + BOOKKEEPING_REGISTERS
 
     @property
-    def a_parts(self) -> int:
-        """Loads that bring a tile of A, of which those without a group's rows are left out: one of each CTA that
-        shares it, or of a tall tile one for each warpgroup. (In tiles of 128 rows two took longer than they saved.)"""
+    def part_rows(self) -> int:
+        """Rows of a tile of A that one load brings; loads without a group's rows are left out. Each CTA that shares the
+        tile has one, or of a tall one each warpgroup. (In tiles of 128 rows two took longer than they saved.)"""
         if self.cluster_n > 1:
-            return self.cluster_n
-        return self.warpgroups if self.grouped and self.block_m > 2 * WGMMA_M else 1
+            return self.block_m // self.cluster_n
+        return self.block_m // self.warpgroups if self.grouped and self.block_m > 2 * WGMMA_M else self.block_m
 
     @property
     def accumulators(self) -> int:
@@ -215,7 +215,7 @@ class GemmSpec:
             "STAGES": str(self.stages),
             "CLUSTER_K": str(self.cluster_k),
             "CLUSTER_N": str(self.cluster_n),
-            "A_PARTS": str(self.a_parts),
+            "PART_ROWS": str(self.part_rows),
             "WARPGROUPS": str(self.warpgroups),
             "SLICES": str(self.slices),
             "SWAPPED": str(int(self.swapped)),
