@@ -41,9 +41,9 @@ template <uint32_t kColumns>
 __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map, const Params& params,
                                       const Tile& tile, uint32_t row, uint32_t column, uint32_t group,
                                       uint32_t thread, const float (&sum)[kColumns / 2]) {
-    const bool inside = row < params.m && column < params.n;
+    const bool inside = row < params.m;
     if constexpr (kBf16) {
-        constexpr uint32_t kRows = kSwapped ? kColumns : kWgmmaM;
+        constexpr uint32_t kRows = kSwapped ? kColumns : kWgmmaM, kWidth = kSwapped ? kWgmmaM : kColumns;
         const auto stage = [&] {
             if constexpr (kSwapped)
                 stage_bf16_transposed<kColumns>(staged, sum, thread);
@@ -52,15 +52,9 @@ __device__ __forceinline__ void store(uint32_t staged, const CUtensorMap& d_map,
         };
         const auto send = [&] {
             if (kGrouped && !Access::storable(params, tile, row, kRows)) {
-                copy_staged<kRows, kSwapped ? kWgmmaM : kColumns>(params, Access::target(params, tile),
-                                                                  staged, row, column, thread);
-            } else if (thread == 0) {
-                if constexpr (kSwapped) {
-                    if (inside) Access::store_box(params, staged, &d_map, column, row, tile);
-                    tma_store_commit();
-                } else if (inside) {
-                    store_staged<kColumns>(params, staged, &d_map, row, column, tile);
-                }
+                copy_staged<kRows, kWidth>(params, Access::target(params, tile), staged, row, column, thread);
+            } else if (thread == 0 && inside) {
+                store_staged<kWidth>(params, staged, &d_map, row, column, tile);
             }
         };
         if (params.d_by_tma) return through_smem(group, thread, stage, send);

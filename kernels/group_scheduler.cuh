@@ -15,6 +15,23 @@ struct GroupTile {
     uint32_t end;    // to here; what of the tile is beyond is empty
 };
 
+// The bands of a group, whose rows only the GPU knows: nothing is there to divide with.
+struct Number {
+    uint32_t value;
+};
+struct GroupBands {
+    Number tiles;
+    Number width;
+    uint32_t across;
+};
+__device__ __forceinline__ uint32_t quotient(uint32_t number, Number by) { return number / by.value; }
+__device__ __forceinline__ uint32_t band_of(const GroupBands& bands, uint32_t index) {
+    return bands.width.value < bands.across ? quotient(index, bands.tiles) : 0;
+}
+__device__ __forceinline__ Number width_of(const GroupBands& bands, uint32_t band) {
+    return {min(bands.width.value, bands.across - band * bands.width.value)};
+}
+
 template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kPartRows, uint32_t kClusterN>
 class GroupScheduler {
 public:
@@ -71,12 +88,15 @@ private:
         tile.slab = params_.kind == GroupLayout::counts ? tile.group : 0;
         const uint32_t begin = origin(tile.first), rows = ceil_div(tile.end - begin, kBlockM);
         const uint32_t index = next_ + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
-        const TilePlace place = tile_place(index, params_, rows, columns_);
+        const uint32_t across = params_.along ? columns_ : rows, onward = params_.along ? rows : columns_;
+        const uint32_t width = min(params_.band, across);
+        const TilePlace place =
+            tile_place(index, GroupBands{{width * onward}, {width}, across}, params_.along);
         // The last tile does not reach back, as it does where there are no groups: what of a tile is empty is
         // neither loaded nor multiplied. So tiles get about as many parts of their rows each: two of three
         // that have two take less time than a full one and one that is nearly empty.
-        const uint32_t parts = ceil_div(tile.end - begin, kPartRows), each = parts / rows,
-                       more = parts % rows;
+        const uint32_t parts = ceil_div(tile.end - begin, kPartRows);
+        const uint32_t each = kPartRows < kBlockM ? parts / rows : 1, more = parts - each * rows;
         tile.m = begin + (place.row * each + min(place.row, more)) * kPartRows;
         tile.end = min(tile.end, tile.m + (each + (place.row < more)) * kPartRows);
         tile.n = (place.column * kClusterN + blockIdx.x % kClusterN) * kBlockN;

@@ -21,6 +21,33 @@ constexpr uint32_t kWarp = 32;
 // Edge of a scale block, and the length of K after which partial sums are promoted to float32.
 constexpr uint32_t kScaleBlock = 128;
 
+// A number and the factor that stands for dividing by it, since a division takes a GPU over a hundred cycles.
+struct Divisor {
+    uint32_t value;
+    uint32_t reciprocal;  // 2^32 / value, rounded down; of 1 one less, since 32 bits have to hold it
+};
+
+// The tiles of one product in bands, as the persistent walk over D takes them: all of a band before the next.
+struct Bands {
+    Divisor tiles;   // of a whole band
+    Divisor width;   // of a whole band, in tiles
+    Divisor last;    // width of what is left after the whole bands
+    uint32_t whole;  // how many those are
+};
+
+#ifndef __CUDACC_RTC__
+constexpr Divisor divisor(uint32_t value) {
+    return {value, value == 1 ? UINT32_MAX : static_cast<uint32_t>((uint64_t{1} << 32) / value)};
+}
+
+// Those of `across` x `onward` tiles, `width` wide where there are as many across.
+constexpr Bands bands(uint32_t across, uint32_t onward, uint32_t width) {
+    if (width > across) width = across;
+    const uint32_t whole = across / width, left = across % width;
+    return {divisor(width * onward), divisor(width), divisor(left > 0 ? left : 1), whole};
+}
+#endif
+
 // D[m,n] = A[m,k] x B[n,k]^T. Strides are in elements.
 struct GemmParams {
     const float* a_scale;  // one per row of A and 128 of K
@@ -37,9 +64,6 @@ struct GemmParams {
     // Rows of A that one load brings: a tile's, or all when A has fewer. The rest of the tile stays as it is
     // in shared memory, since rows of D beyond M are never stored.
     uint32_t a_box_rows;
-    // Rows of tiles in a band of the persistent walk over D, which goes down a band before along it; with
-    // `along` columns of tiles, and first along the band.
-    uint32_t band;
     // Rows of one load of A's scales, counted like a_box_rows but whole 16 bytes, and of B's where each row
     // of B has one; 0 when the copy engine cannot address them: it wants rows adjacent, and base and stride
     // along K in multiples of 16 bytes. Then threads copy the scales of both.
@@ -50,9 +74,11 @@ struct GemmParams {
     // 1 when the kernel has room to stage D, whose address, row stride and row length are multiples of 16
     // bytes: the copy engine writes whole 16 bytes.
     uint32_t d_by_tma;
+    // 1 when bands are made of columns of tiles, and the walk goes along them first; else of rows, and down.
     uint32_t along;
     // 1 when the product is added to D, which is float32 then.
     uint32_t accumulate;
+    Bands bands;  // of one product, or of each group of K; groups of rows differ in theirs
 };
 
 // Where the groups of rows of A, each with a matrix of its own in B, are told.
@@ -71,6 +97,7 @@ struct GroupedGemmParams : GemmParams {
     GroupLayout kind;
     uint32_t groups;
     uint32_t alignment;
+    uint32_t band;    // width of a band, in tiles
     uint32_t blocks;  // entries that the walk reads: groups, or, with indices, runs of `alignment` rows
 };
 
@@ -93,8 +120,8 @@ struct KGroupedGemmParams : GemmParams {
 };
 
 // Host and device compilers must agree on it.
-static_assert(sizeof(GemmParams) == 112 && sizeof(GroupedGemmParams) == 160 &&
-              sizeof(KGroupedGemmParams) == 280);
+static_assert(sizeof(GemmParams) == 136 && sizeof(GroupedGemmParams) == 192 &&
+              sizeof(KGroupedGemmParams) == 304);
 
 // One float8_e4m3fn value per input value and one float32 scale per group. Strides are in elements.
 struct QuantParams {

@@ -20,18 +20,30 @@ struct TilePlace {
     uint32_t column;
 };
 
+__device__ __forceinline__ uint32_t quotient(uint32_t number, const Divisor& by) {
+    // The factor has lost less than one, so this is at most one too small.
+    const uint32_t almost = static_cast<uint32_t>(uint64_t{number} * by.reciprocal >> 32);
+    return almost + (number - almost * by.value >= by.value);
+}
+
+// Which band a tile is in, and how wide that is.
+__device__ __forceinline__ uint32_t band_of(const Bands& bands, uint32_t index) {
+    return quotient(index, bands.tiles);
+}
+__device__ __forceinline__ Divisor width_of(const Bands& bands, uint32_t band) {
+    return band < bands.whole ? bands.width : bands.last;
+}
+
 // Tiles are visited in bands, across a band before on to its next row or column: clusters that run at the
 // same time then share rows of A and of B in L2 instead of each reading its own. Neighbours share what is
 // across the band, which is merged on its way.
-__device__ __forceinline__ TilePlace tile_place(uint32_t index, const GemmParams& params, uint32_t rows,
-                                                uint32_t columns) {
-    const uint32_t across = params.along ? columns : rows, onward = params.along ? rows : columns;
-    const uint32_t width = min(params.band, across);
-    const uint32_t band = index / (width * onward);
-    const uint32_t in_band = index - band * width * onward;
-    const uint32_t of_band = min(width, across - band * width);
-    const uint32_t first = band * width + in_band % of_band, second = in_band / of_band;
-    return params.along ? TilePlace{second, first} : TilePlace{first, second};
+template <typename BandsOfTiles>
+__device__ __forceinline__ TilePlace tile_place(uint32_t index, const BandsOfTiles& bands, uint32_t along) {
+    const uint32_t band = band_of(bands, index), in_band = index - band * bands.tiles.value;
+    const auto width = width_of(bands, band);
+    const uint32_t second = quotient(in_band, width);
+    const uint32_t first = band * bands.width.value + in_band - second * width.value;
+    return along ? TilePlace{second, first} : TilePlace{first, second};
 }
 
 // Where the last row of tiles begins. It reaches back into the one before it, which calculates the same bits:
@@ -66,7 +78,7 @@ protected:
 
     // The tile that next_ counts.
     __device__ __forceinline__ void take(DenseTile& tile) {
-        const TilePlace place = tile_place(next_, params_, rows_, columns_);
+        const TilePlace place = tile_place(next_, params_.bands, params_.along);
         tile.first = place.row * kBlockM;
         tile.m = min(tile.first, last_row_);
         tile.n = place.column * kBlockN;

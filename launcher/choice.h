@@ -39,7 +39,7 @@ struct Candidate {
 int64_t clusters_of(const GemmKernel& kernel, int64_t m, int64_t n);
 int resident_clusters(const GemmKernel& kernel, int num_sms);
 
-// How the walk over D goes: GemmParams::band and GemmParams::along.
+// How the walk over D goes: the width of its bands in tiles, and GemmParams::along.
 struct Walk {
     uint32_t band;
     bool along;

@@ -42,10 +42,12 @@ int main() {
         uint32_t block_m, block_n, cluster_k;
         void (*walk)(const KGroupedGemmParams&, uint32_t);
     } const kWalks[] = {WALKS};
-    uint32_t block_m, block_n, cluster_k, clusters;
+    uint32_t block_m, block_n, cluster_k, clusters, band;
     KGroupedGemmParams params{};
-    while (scanf("%u %u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &params.m, &params.n,
-                 &params.band, &params.along, &params.groups, &clusters) == 9) {
+    while (scanf("%u %u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &params.m, &params.n, &band,
+                 &params.along, &params.groups, &clusters) == 9) {
+        const uint32_t rows = ceil_div(params.m, block_m), columns = ceil_div(params.n, block_n);
+        params.bands = params.along ? bands(columns, rows, band) : bands(rows, columns, band);
         for (const auto& known : kWalks) {
             if (known.block_m == block_m && known.block_n == block_n && known.cluster_k == cluster_k)
                 known.walk(params, clusters);

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from choice_probe import SPECS
-from walks import walk_program
+from walks import host_program, walk_program
 
 TILES = sorted({(spec.block_m, spec.block_n, spec.cluster_k) for spec in SPECS})
 OF_K_GROUPS = sorted({(spec.block_m, spec.block_n) for spec in SPECS if spec.k_groups})
@@ -76,3 +76,17 @@ def test_groups_of_k_are_walked_one_after_another_as_one_product_is(tile: tuple[
     for (_, tiles, groups, ctas), found in zip(asked, walked, strict=True):
         every = [(row, column, group) for group in range(groups) for row, column, _ in tiles]
         assert found == [place for cta in range(ctas) for place in every[cta::ctas]]
+
+
+def test_a_product_by_a_reciprocal_is_the_quotient(tmp_path: Path) -> None:
+    top = 2**32
+    powers = [2**i + off for i in range(33) for off in (-1, 0, 1)]
+    divisors = sorted({d for d in (*powers, *range(1, 200), 132 * 7, 65521, top // 3) if 0 < d < top})
+    numbers = sorted({n for n in (*powers, *range(1000), top // 3 * 2) if 0 <= n < top})
+    # Around multiples of the divisor a quotient changes.
+    near = [(d * q + off, d) for d in divisors for q in (1, 2, 3, 1000, (top - 1) // d) for off in (-1, 0, 1)]
+    asked = [*product(numbers, divisors), *((n, d) for n, d in near if 0 <= n < top)]
+    lines = "".join(f"{n} {d}\n" for n, d in asked)
+    program = host_program(tmp_path, "quotient.cpp")
+    done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
+    assert list(map(int, done.stdout.split())) == [n // d for n, d in asked]
