@@ -103,7 +103,6 @@ _GROUPED = (
     GemmSpec(8, 64, 12, swapped=True, grouped=True),
     GemmSpec(16, 64, 10, swapped=True, grouped=True),
     GemmSpec(32, 64, 8, swapped=True, grouped=True),
-    GemmSpec(48, 64, 7, swapped=True, grouped=True),
     GemmSpec(64, 64, 12, grouped=True),
     GemmSpec(64, 96, 9, grouped=True),
     GemmSpec(128, 64, 8, warpgroups=2, grouped=True),
