@@ -40,8 +40,10 @@ constexpr Divisor divisor(uint32_t value) {
     return {value, value == 1 ? UINT32_MAX : static_cast<uint32_t>((uint64_t{1} << 32) / value)};
 }
 
-// Those of `across` x `onward` tiles, `width` wide where there are as many across.
-constexpr Bands bands(uint32_t across, uint32_t onward, uint32_t width) {
+// Those of `rows` x `columns` of tiles, as wide as `width` where there are as many across: rows, or columns
+// where the walk goes `along` them.
+constexpr Bands bands(uint32_t rows, uint32_t columns, uint32_t width, bool along) {
+    const uint32_t across = along ? columns : rows, onward = along ? rows : columns;
     if (width > across) width = across;
     const uint32_t whole = across / width, left = across % width;
     return {divisor(width * onward), divisor(width), divisor(left > 0 ? left : 1), whole};

@@ -116,9 +116,8 @@ void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, co
     params.n = matrices.b.rows;
     params.k = matrices.a.cols;
     params.along = walk.along;
-    const uint32_t rows = rules::ceil_div(params.m, kernel.block_m);
-    const uint32_t columns = rules::ceil_div(params.n, kernel.block_n);
-    params.bands = walk.along ? bands(columns, rows, walk.band) : bands(rows, columns, walk.band);
+    params.bands = bands(rules::ceil_div(params.m, kernel.block_m), rules::ceil_div(params.n, kernel.block_n),
+                         walk.band, walk.along);
     // Of a tile the rows that one load brings, or where A has fewer, no more than that takes.
     params.a_box_rows = std::min<int64_t>(params.m, kernel.part_rows);
     params.a_scale_box_rows = scale_box_rows(a_scale, matrices.a_scale, kernel.block_m);

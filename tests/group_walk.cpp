@@ -3,21 +3,12 @@
 // the groups, and writes for every CTA a line of its tiles: "m n group slab first end" each.
 #include <ucontext.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
-// What the headers take from CUDA.
-#define __device__
-#define __forceinline__ inline
-struct Dimension {
-    uint32_t x;
-};
-static Dimension blockIdx, gridDim, threadIdx;
-using std::max;
-using std::min;
+#include "cuda_on_host.h"
 
 namespace {
 

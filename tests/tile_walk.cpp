@@ -1,18 +1,10 @@
 // The kernels' walks over tiles, run on the host. Reads "block_m block_n cluster_k m n band along groups
 // clusters" lines, 0 groups for the walk over one product, and writes for each the first row, first column
 // and group of every tile, cluster after cluster.
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 
-// What the header takes from CUDA.
-#define __device__
-#define __forceinline__ inline
-static struct {
-    uint32_t x;
-} blockIdx, gridDim;
-using std::min;
-
+#include "cuda_on_host.h"
 #include "k_group_scheduler.cuh"
 
 using namespace barrow;
@@ -46,8 +38,7 @@ int main() {
     KGroupedGemmParams params{};
     while (scanf("%u %u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &params.m, &params.n, &band,
                  &params.along, &params.groups, &clusters) == 9) {
-        const uint32_t rows = ceil_div(params.m, block_m), columns = ceil_div(params.n, block_n);
-        params.bands = params.along ? bands(columns, rows, band) : bands(rows, columns, band);
+        params.bands = bands(ceil_div(params.m, block_m), ceil_div(params.n, block_n), band, params.along);
         for (const auto& known : kWalks) {
             if (known.block_m == block_m && known.block_n == block_n && known.cluster_k == cluster_k)
                 known.walk(params, clusters);

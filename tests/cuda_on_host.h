@@ -1,0 +1,15 @@
+// What the kernels' headers take from CUDA, for a program of the host that includes them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#define __device__
+#define __forceinline__ inline
+
+struct Dimension {
+    uint32_t x;
+};
+[[maybe_unused]] static Dimension blockIdx, gridDim, threadIdx;
+using std::max;
+using std::min;
