@@ -154,8 +154,8 @@ def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: 
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us
     again = matrices * bytes_again(tile, -(-m // groups) if groups else m, n, k, running)
-    idle = 1 - running / resident
-    return 1.0, waves, waves * k_blocks, load, once_us, idle * once_us, again / bytes_per_us
+    empty = waves * resident / clusters - 1 if groups and clusters > resident else 1 - running / resident
+    return 1.0, waves, waves * k_blocks, load, once_us, empty * once_us, again / bytes_per_us
 
 
 def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> float:

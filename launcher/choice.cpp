@@ -100,13 +100,14 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 }
 
 // fixed_us + waves * tile_us + again * again_us + overlapped(
-//     waves * k_blocks * k_block_us + load * load_us,  (memory + idle * (1 - fill)) * memory_us), where
+//     waves * k_blocks * k_block_us + load * load_us,  (memory + idle * empty) * memory_us), where
 //   waves      rounds that the resident clusters need for all tiles
 //   k_blocks   blocks of K that one CTA multiplies for a tile
 //   load       stages an SM loads on average over the GPU, counted whole; less where A has fewer rows than a
 //              tile
 //   memory_us  of A, B and D at the peak of the memory, each once
-//   fill       share of the GPU's room for clusters that the tiles take, at most 1
+//   empty      share of the GPU's room for clusters that less than a round of tiles leaves; of groups, for
+//              which memory counts most, also what the last of more rounds leaves, over what all tiles take
 //   again_us   of bytes_again at the peak
 // and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients.
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
@@ -130,8 +131,10 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double n = problem.n;
     const double d_bytes = problem.out == Dtype::f32 ? 4 : 2;
     const double once_us = ((m + matrices * n) * problem.k + m * n * d_bytes) / bytes_per_us;
-    const double idle = 1 - static_cast<double>(running) / resident;
-    const double memory_us = once_us * (cost.memory + idle * cost.idle);
+    const double empty = problem.groups > 0 && clusters > resident
+                             ? waves * resident / clusters - 1
+                             : 1 - static_cast<double>(running) / resident;
+    const double memory_us = once_us * (cost.memory + empty * cost.idle);
     GemmProblem one_group = problem;
     if (problem.groups > 0) one_group.m = (problem.m + problem.groups - 1) / problem.groups;
     one_group.groups = 0;
