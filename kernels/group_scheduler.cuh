@@ -15,7 +15,8 @@ struct GroupTile {
     uint32_t end;    // to here; what of the tile is beyond is empty
 };
 
-// The bands of a group, whose rows only the GPU knows: nothing is there to divide with.
+// The bands of a group, whose rows only the GPU knows: there are no factors to divide by. Most groups are one
+// band, which takes a division less.
 struct Number {
     uint32_t value;
 };

@@ -56,7 +56,8 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
         params.groups = 1;
         params.group[0].k_blocks = rules::ceil_div(shape.k, kScaleBlock);
     }
-    describe(params, kernel, walk(kernel, problem), args.a_scale, args.b_scale, d, matrices);
+    describe(params, kernel, args.a_scale, args.b_scale, d, matrices);
+    describe_walk(params, kernel, walk(kernel, problem));
     params.accumulate = options.accumulate;
     // A copy of B is written by the kernel right in front of this one.
     const bool overlap = overlaps(kernel, shape.m, shape.n, shape.k, scope.device().num_sms);

@@ -46,8 +46,9 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     for (TmaMatrix* matrix : {&matrices.a, &matrices.d, &matrices.a_scale}) matrix->slabs = shape.slabs;
 
     GroupedGemmParams params{};
+    describe(params, kernel, args.a_scale, args.b_scale, d, matrices);
     const Walk walked = walk(kernel, problem);
-    describe(params, kernel, walked, args.a_scale, args.b_scale, d, matrices);
+    params.along = walked.along;
     params.band = walked.band;
     const bool slabs = args.a.rank == 3;
     params.a_scale_stride_slab = slabs ? args.a_scale.strides[0] : 0;

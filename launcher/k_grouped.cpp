@@ -73,7 +73,8 @@ void run(const KGroupedArgs& args, const KGroupedShape& shape, const Group* grou
     const GemmMatrices matrices{a[0].matrix, b[0].matrix, result_rows(args.out), scale_rows(args.a_scale),
                                 scale_rows(args.b_scale)};
     KGroupedGemmParams params{};
-    describe(params, kernel, walk(kernel, of_one), args.a_scale, args.b_scale, args.out, matrices);
+    describe(params, kernel, args.a_scale, args.b_scale, args.out, matrices);
+    describe_walk(params, kernel, walk(kernel, of_one));
     params.accumulate = true;
     params.d_stride_slab = args.out.strides[0];
     params.groups = count;

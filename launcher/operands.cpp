@@ -101,7 +101,7 @@ TmaMatrix result_rows(const TensorView& d) {
     return {d.mutable_data(), rows, n, stride, slabs.count, slab_stride_bytes(slabs, bytes, rows * stride)};
 }
 
-void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, const TensorView& a_scale,
+void describe(GemmParams& params, const GemmKernel& kernel, const TensorView& a_scale,
               const TensorView& b_scale, const TensorView& d, const GemmMatrices& matrices) {
     const Slabs of_a(a_scale), of_b(b_scale), of_d(d);
     params.a_scale = static_cast<const float*>(a_scale.data());
@@ -115,9 +115,6 @@ void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, co
     params.m = matrices.a.rows;
     params.n = matrices.b.rows;
     params.k = matrices.a.cols;
-    params.along = walk.along;
-    params.bands = bands(rules::ceil_div(params.m, kernel.block_m), rules::ceil_div(params.n, kernel.block_n),
-                         walk.band, walk.along);
     // Of a tile the rows that one load brings, or where A has fewer, no more than that takes.
     params.a_box_rows = std::min<int64_t>(params.m, kernel.part_rows);
     params.a_scale_box_rows = scale_box_rows(a_scale, matrices.a_scale, kernel.block_m);
@@ -128,6 +125,12 @@ void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, co
         if (params.a_scale_box_rows == 0) params.b_scale_box_rows = 0;
     }
     params.d_by_tma = kernel.store_columns > 0 && storable_by_tma(d, matrices.d);
+}
+
+void describe_walk(GemmParams& params, const GemmKernel& kernel, const Walk& walk) {
+    params.along = walk.along;
+    params.bands = bands(rules::ceil_div(params.m, kernel.block_m), rules::ceil_div(params.n, kernel.block_n),
+                         walk.band, walk.along);
 }
 
 void encode_group(GemmMaps& maps, uint32_t group, const GemmKernel& kernel, const GemmParams& params,

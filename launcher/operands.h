@@ -43,10 +43,13 @@ struct GemmMaps {
     cuda::CUtensorMap b_scale;
 };
 
-// Fills in what a kernel is told of any product: scales and result, sizes, the walk, and what the copy engine
-// loads and stores at once.
-void describe(GemmParams& params, const GemmKernel& kernel, const Walk& walk, const TensorView& a_scale,
+// Fills in what a kernel is told of any product: scales and result, sizes, and what the copy engine loads and
+// stores at once.
+void describe(GemmParams& params, const GemmKernel& kernel, const TensorView& a_scale,
               const TensorView& b_scale, const TensorView& d, const GemmMatrices& matrices);
+
+// And how the tiles are walked over, where the host knows how many there are; after the above.
+void describe_walk(GemmParams& params, const GemmKernel& kernel, const Walk& walk);
 
 // The maps of A and B of a group of K.
 void encode_group(GemmMaps& maps, uint32_t group, const GemmKernel& kernel, const GemmParams& params,
