@@ -65,7 +65,9 @@ _BF16 = (
     GemmSpec(128, 144, 5, warpgroups=2),
     GemmSpec(128, 160, 4, warpgroups=2),
     GemmSpec(128, 192, 4, warpgroups=2),
+    GemmSpec(192, 96, 5, warpgroups=3),
     GemmSpec(192, 128, 4, warpgroups=3),
+    GemmSpec(256, 64, 4, warpgroups=2),
     GemmSpec(256, 128, 3, warpgroups=2),
 )
 
