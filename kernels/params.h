@@ -50,7 +50,8 @@ constexpr Bands bands(uint32_t rows, uint32_t columns, uint32_t width, bool alon
 }
 #endif
 
-// D[m,n] = A[m,k] x B[n,k]^T. Strides are in elements.
+// What every GEMM kernel is told: D[m,n] = A[m,k] x B[n,k]^T, of one product or of groups. Strides are in
+// elements.
 struct GemmParams {
     const float* a_scale;  // one per row of A and 128 of K
     const float* b_scale;  // one per 128 rows of B, or per row, and 128 of K
@@ -80,7 +81,11 @@ struct GemmParams {
     uint32_t along;
     // 1 when the product is added to D, which is float32 then.
     uint32_t accumulate;
-    Bands bands;  // of one product, or of each group of K; groups of rows differ in theirs
+};
+
+// One product.
+struct DenseGemmParams : GemmParams {
+    Bands bands;
 };
 
 // Where the groups of rows of A, each with a matrix of its own in B, are told.
@@ -115,14 +120,14 @@ struct KGroup {
 
 // D[slab] = A x B^T for every group, each with a K of its own; one group for a plain product. GemmParams::k
 // is not read.
-struct KGroupedGemmParams : GemmParams {
+struct KGroupedGemmParams : DenseGemmParams {
     int64_t d_stride_slab;
     uint32_t groups;
     KGroup group[kMostKGroups];
 };
 
 // Host and device compilers must agree on it.
-static_assert(sizeof(GemmParams) == 136 && sizeof(GroupedGemmParams) == 192 &&
+static_assert(sizeof(DenseGemmParams) == 136 && sizeof(GroupedGemmParams) == 160 &&
               sizeof(KGroupedGemmParams) == 304);
 
 // One float8_e4m3fn value per input value and one float32 scale per group. Strides are in elements.

@@ -59,7 +59,7 @@ class TileScheduler {
 public:
     using Tile = DenseTile;
 
-    __device__ __forceinline__ TileScheduler(const GemmParams& params)
+    __device__ __forceinline__ TileScheduler(const DenseGemmParams& params)
         : params_(params),
           rows_(ceil_div(params.m, kBlockM)),
           columns_(ceil_div(params.n, kBlockN)),
@@ -85,7 +85,7 @@ protected:
         next_ += gridDim.x / kCluster;
     }
 
-    const GemmParams& params_;
+    const DenseGemmParams& params_;
     uint32_t rows_;
     uint32_t columns_;
     uint32_t last_row_;

@@ -127,7 +127,7 @@ void describe(GemmParams& params, const GemmKernel& kernel, const TensorView& a_
     params.d_by_tma = kernel.store_columns > 0 && storable_by_tma(d, matrices.d);
 }
 
-void describe_walk(GemmParams& params, const GemmKernel& kernel, const Walk& walk) {
+void describe_walk(DenseGemmParams& params, const GemmKernel& kernel, const Walk& walk) {
     params.along = walk.along;
     params.bands = bands(rules::ceil_div(params.m, kernel.block_m), rules::ceil_div(params.n, kernel.block_n),
                          walk.band, walk.along);

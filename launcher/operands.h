@@ -49,7 +49,7 @@ void describe(GemmParams& params, const GemmKernel& kernel, const TensorView& a_
               const TensorView& b_scale, const TensorView& d, const GemmMatrices& matrices);
 
 // And how the tiles are walked over, where the host knows how many there are; after the above.
-void describe_walk(GemmParams& params, const GemmKernel& kernel, const Walk& walk);
+void describe_walk(DenseGemmParams& params, const GemmKernel& kernel, const Walk& walk);
 
 // The maps of A and B of a group of K.
 void encode_group(GemmMaps& maps, uint32_t group, const GemmKernel& kernel, const GemmParams& params,

@@ -29,10 +29,10 @@ struct SameK {
 
 template <Groups kOf>
 struct AccessOf : SameK {
-    // Loads of kPartRows rows that bring a tile of A.
+    // Loads of kPartRows rows that bring a tile of A, and those of one block of K.
     static __device__ __forceinline__ uint32_t parts_a(const DenseTile&) { return 1; }
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
-                                                  uint32_t kb, const DenseTile& tile) {
+                                                  uint32_t kb, const DenseTile& tile, uint32_t) {
         tma_load(smem, map, full, kb * kScaleBlock, tile.m);
     }
     static __device__ __forceinline__ void load_b(uint32_t smem, const CUtensorMap* map, uint32_t full,
@@ -74,8 +74,7 @@ struct AccessOf<Groups::rows> : SameK {
         return kPartsA > 1 ? min(ceil_div(tile.end - tile.m, kPartRows), kPartsA) : 1;
     }
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
-                                                  uint32_t kb, const GroupTile& tile) {
-        const uint32_t parts = parts_a(tile);
+                                                  uint32_t kb, const GroupTile& tile, uint32_t parts) {
         if constexpr (kClusterN > 1) {
             const uint32_t part = cluster_rank(), first = part * kPartRows;
             if (part < parts)
@@ -134,8 +133,8 @@ struct AccessOf<Groups::k> : AccessOf<Groups::none> {
         for (uint32_t group = 0; group < params.groups; ++group) tma_prefetch_map(&maps.of[group]);
     }
     static __device__ __forceinline__ void load_a(uint32_t smem, const KGroupMaps* maps, uint32_t full,
-                                                  uint32_t kb, const KGroupTile& tile) {
-        AccessOf<Groups::none>::load_a(smem, &maps->of[tile.group], full, kb, tile);
+                                                  uint32_t kb, const KGroupTile& tile, uint32_t parts) {
+        AccessOf<Groups::none>::load_a(smem, &maps->of[tile.group], full, kb, tile, parts);
     }
     static __device__ __forceinline__ void load_b(uint32_t smem, const KGroupMaps* maps, uint32_t full,
                                                   uint32_t kb, const KGroupTile& tile) {

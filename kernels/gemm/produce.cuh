@@ -57,7 +57,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     StageRing ring;
     do {
         const uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks);
-        const uint32_t more_parts = (Access::parts_a(tile) - 1) * part_bytes;
+        const uint32_t parts = Access::parts_a(tile), more_parts = (parts - 1) * part_bytes;
         for (uint32_t block = 0; block < k_blocks; ++block, ring.advance()) {
             const uint32_t stage = ring.stage, full = shared.full_at(stage), kb = rank + block * kClusterK;
             const uint32_t scale_a = shared.scale_a + stage * kScaleBytesA;
@@ -65,7 +65,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
             const uint32_t scale_block = Access::scale_block(params, tile.group, kb);
             mbarrier_wait(shared.empty_at(stage), ring.parity ^ 1);
             if (leads) {
-                Access::load_a(shared.a + stage * kTileBytesA, &maps.a, full, kb, tile);
+                Access::load_a(shared.a + stage * kTileBytesA, &maps.a, full, kb, tile, parts);
                 if constexpr (!kCopiesScales) {
                     Access::load_scale_a(scale_a, &maps.a_scale, full, scale_block, tile);
                     if constexpr (kRowScalesB) tma_load(scale_b, &maps.b_scale, full, tile.n, scale_block);

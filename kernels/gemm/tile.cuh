@@ -112,7 +112,7 @@ struct KGroupMaps {
 
 template <Groups kOf>
 struct WalkOf {
-    using Params = GemmParams;
+    using Params = DenseGemmParams;
     using OperandMap = CUtensorMap;
     using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK>;
 };
