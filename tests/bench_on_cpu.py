@@ -58,7 +58,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, us: Mapping[str, float]) -> list[di
         for calls in contenders.values():
             for call in calls:
                 call()
-        return {name: Timing((us[name],) * 3) if name in us else Timing(failure="no") for name in contenders}
+        return {name: Timing((us[name],) * rounds) if name in us else Timing(failure="no") for name in contenders}
 
     for module in (expert_layers, experts, grouped_problems, groups, providers):
         monkeypatch.setattr(module, "DEVICE", torch.device("cpu"))

@@ -36,17 +36,18 @@ def peers(layer: Fp8Experts) -> list[Layer]:
 
 @pytest.mark.parametrize("tokens", [1, 5, 140])
 def test_all_contenders_compute_the_layer(tokens: int, layer: Fp8Experts) -> None:
-    row = experts.measure_tokens(H100, layer, [BarrowLayer(layer), *peers(layer)], tokens, TOP_K)
+    row = experts.measure_tokens(H100, layer, [BarrowLayer(layer), *peers(layer)], tokens, 3, TOP_K)
     assert (row["us"], row["failed"]) == ({"barrow": 2.0, **dict.fromkeys(LAYERS, 3.0)}, {})
     assert all(0 < error < experts.WRONG_TOKEN for error in row["relative_error"].values())
     assert (row["m"], row["experts"], row["top_k"]) == (tokens, 10, TOP_K)
+    assert row["samples"]["barrow"] == (2.0,) * 3
     assert row["active"] == 3 if tokens == 1 else 3 <= row["active"] <= 10
 
 
 def test_a_layer_is_called_with_each_routing(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = pretend(monkeypatch, {"barrow": 2.0})
     layer = experts.drawn_experts(*SIZES)
-    experts.measure_experts(H100, layer, [BarrowLayer(layer)], [8], lambda row: None)
+    experts.measure_experts(H100, layer, [BarrowLayer(layer)], [8], 3, lambda row: None)
     assert seen == [{"barrow": experts.ROUTINGS}]
 
 
@@ -62,7 +63,7 @@ class OneLess(BarrowLayer):
 
 
 def test_one_token_without_one_of_its_experts_is_a_wrong_result(layer: Fp8Experts) -> None:
-    row = experts.measure_tokens(H100, layer, [OneLess(layer)], 64, 8)
+    row = experts.measure_tokens(H100, layer, [OneLess(layer)], 64, 3, 8)
     assert row["us"] == {}
     assert row["failed"]["one_less"].startswith("wrong result: relative error 0.")
 

@@ -23,7 +23,7 @@ SMALL = [
 
 
 def measured(gemms: list[GroupedGemm], problem: GroupedProblem) -> Row:
-    (row,) = grouped.measure_grouped(H100, gemms, [problem], lambda row: None)
+    (row,) = grouped.measure_grouped(H100, gemms, [problem], 3, lambda row: None)
     return row
 
 
@@ -35,6 +35,7 @@ def test_all_contenders_compute_every_kind(problem: GroupedProblem, monkeypatch:
     assert all(0 <= error < 0.005 for error in row["relative_error"].values())
     assert (row["kind"], row["load"], row["shape"]) == (problem.kind, problem.load, problem.shape)
     assert row["floor_us"] == problem.floor_us(H100)
+    assert row["samples"]["barrow"] == (2.0,) * 3
     assert seen == [dict.fromkeys(row["us"], timing.MOST_COPIES)]
 
 

@@ -41,7 +41,8 @@ def test_every_problem_gets_a_row_and_neighbours_share_weights(monkeypatch: pyte
 
 def test_a_warm_cache_has_one_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = pretend(monkeypatch, {"barrow": 2.0})
-    (row,) = measure(H100, [providers.Barrow()], PROBLEMS[:1], Settings(cold=False), lambda row: None)
+    (row,) = measure(H100, [providers.Barrow()], PROBLEMS[:1], Settings(cold=False, rounds=5), lambda row: None)
+    assert row["samples"] == {"barrow": (2.0,) * 5}
     assert seen == [{"barrow": 1}]
     # Only the operations count: nothing has to come from memory.
     assert row["floor_us"] == pytest.approx(2 * 3 * 40 * 256 / (machine.FP8_TFLOPS * 1e6))
@@ -105,8 +106,9 @@ def test_a_step_calls_every_layer_of_the_block(monkeypatch: pytest.MonkeyPatch) 
     peer = Peer("peer")
     sets = serve.block_weights(layers)
     calls = len(peer.quantised)
-    row = serve.measure_step(H100, [providers.Barrow(), peer, Peer("wrong", factor=1.1)], 4, sets)
+    row = serve.measure_step(H100, [providers.Barrow(), peer, Peer("wrong", factor=1.1)], 4, sets, 3)
     assert (row["m"], row["us"]) == (4, {"barrow": 5.0, "peer": 7.0})
+    assert row["samples"]["peer"] == (7.0,) * 3
     assert set(row["failed"]) == {"wrong"}
     assert seen == [{"barrow": serve.SETS, "peer": serve.SETS}]
     # Judged once per layer, then each layer once per set of weights.

@@ -101,14 +101,16 @@ def test_a_run_prints_a_table_and_writes_json_and_plots(
     on_cpu: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run.json"
-    assert cli.main(["bench", "--nk", "40x256", "24x128", "--m", "1", "8", "--quant", "--out", str(out)]) == 0
+    arguments = ["--nk", "40x256", "24x128", "--m", "1", "8", "--quant", "--rounds", "5", "--out", str(out)]
+    assert cli.main(["bench", *arguments]) == 0
     text = capsys.readouterr().out
     assert "triton is left out: ImportError: none" in text
     assert text.count(" 1.50  ") == 4
     assert "M 1..8: " in text
     data = json.loads(out.read_text())
     assert data["machine"]["gpu"] == H100.gpu
-    assert data["settings"] == {"cold": True, "quantise": True}
+    assert data["settings"] == {"cold": True, "quantise": True, "rounds": 5}
+    assert {len(row["samples"]["barrow"]) for row in data["rows"]} == {5}
     assert [(r["m"], r["n"], r["k"]) for r in data["rows"]] == shapes.grid([(40, 256), (24, 128)], [1, 8])
     assert data["summary"][0]["fp8_best"]["geomean"] == pytest.approx(1.5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run-ratio.svg", "run-time.svg", "run.json"]
@@ -193,7 +195,7 @@ def test_a_layer_of_experts_is_measured(
     assert asked == [(None, (10, 256, 128), [1, 6], experts.TOP_K, 3)]
     assert "all: " in capsys.readouterr().out
     data = json.loads(out.read_text())
-    assert data["settings"] == {"cold": True, "quantise": True}
+    assert data["settings"] == {"cold": True, "quantise": True, "rounds": 7}
     assert [(row["m"], row["us"]) for row in data["rows"]] == [(1, {"barrow": 2.0}), (6, {"barrow": 2.0})]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run-time.svg", "run.json"]
 

@@ -97,7 +97,7 @@ def floor_us(machine: Machine, layer: Fp8Experts, tokens: int, top_k: int, exper
 
 
 def measure_tokens(
-    machine: Machine, layer: Fp8Experts, contenders: Sequence[Layer], tokens: int, top_k: int = TOP_K
+    machine: Machine, layer: Fp8Experts, contenders: Sequence[Layer], tokens: int, rounds: int, top_k: int = TOP_K
 ) -> Row:
     """Time every contender with so many tokens and judge what it computed."""
     experts, hidden, _ = layer.down_weight.shape
@@ -109,7 +109,7 @@ def measure_tokens(
     want = reference(layer, x, routings[0])
     able = sound(contenders, lambda one: worst_token(one, x, routings[0], want), row, lambda one: WRONG_TOKEN)
     calls = {one.name: prepared(one, [partial(one.run, x, r.ids, r.weights) for r in routings]) for one in able}
-    take_times(row, calls, launches_of(floor))
+    take_times(row, calls, rounds, launches_of(floor))
     return row
 
 
@@ -118,12 +118,13 @@ def measure_experts(
     layer: Fp8Experts,
     contenders: Sequence[Layer],
     tokens: Sequence[int],
+    rounds: int,
     tell: Callable[[Row], None],
 ) -> list[Row]:
     """A row for every number of tokens, handed to `tell` as soon as it is there."""
     rows = []
     for count in tokens:
-        rows.append(measure_tokens(machine, layer, contenders, count))
+        rows.append(measure_tokens(machine, layer, contenders, count, rounds))
         # What graphs held is of no use to those of other sizes, and memory must not run out within a capture.
         torch.cuda.empty_cache()
         tell(rows[-1])

@@ -73,24 +73,28 @@ def judge(gemms: Sequence[GroupedGemm], case: Case, row: Row) -> list[GroupedGem
     return sound(gemms, lambda gemm: relative_error(case, gemm, want), row, lambda gemm: WRONG)
 
 
-def measure_problem(machine: Machine, gemms: Sequence[GroupedGemm], problem: GroupedProblem) -> Row:
+def measure_problem(machine: Machine, gemms: Sequence[GroupedGemm], problem: GroupedProblem, rounds: int) -> Row:
     """Time every contender on one problem and judge what it computed."""
     case = case_of(problem)
     floor = problem.floor_us(machine)
     row = {**empty_row(problem.m, floor), **asdict(problem), "load": problem.load, "shape": problem.shape}
     able = judge(gemms, case, row)
     calls = {gemm.name: prepared(gemm, [partial(case.run, gemm, i) for i in range(case.copies)]) for gemm in able}
-    take_times(row, calls, launches_of(floor))
+    take_times(row, calls, rounds, launches_of(floor))
     return row
 
 
 def measure_grouped(
-    machine: Machine, gemms: Sequence[GroupedGemm], problems: Sequence[GroupedProblem], tell: Callable[[Row], None]
+    machine: Machine,
+    gemms: Sequence[GroupedGemm],
+    problems: Sequence[GroupedProblem],
+    rounds: int,
+    tell: Callable[[Row], None],
 ) -> list[Row]:
     """A row for every problem, handed to `tell` as soon as it is there."""
     rows = []
     for problem in problems:
-        rows.append(measure_problem(machine, gemms, problem))
+        rows.append(measure_problem(machine, gemms, problem, rounds))
         tell(rows[-1])
     return rows
 

@@ -13,7 +13,7 @@ from barrow import launcher
 from barrow.bench.machine import Machine
 from barrow.bench.providers import Activation, Provider, Weight, activation, result, weight
 from barrow.bench.shapes import Problem
-from barrow.bench.timing import LAUNCHES, Call, copies_for, interleaved, reason
+from barrow.bench.timing import LAUNCHES, ROUNDS, Call, copies_for, interleaved, reason
 
 # Far above the rounding of e4m3 products to bfloat16 (0.002), far below what a misread scale does.
 WRONG = 0.01
@@ -25,10 +25,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """`cold`: a launch finds its weights outside the L2 cache. `quantise`: activations are quantised in its time."""
+    """`cold`: a launch finds its weights outside the L2 cache. `quantise`: activations are quantised in its time.
+    `rounds`: how often each contender is timed."""
 
     cold: bool = True
     quantise: bool = False
+    rounds: int = ROUNDS
 
     def as_json(self) -> Row:
         return asdict(self)
@@ -131,9 +133,9 @@ def launches_of(floor_us: float) -> int:
     return max(1, min(LAUNCHES, round(REPLAY_US / floor_us)))
 
 
-def take_times(row: Row, calls: Mapping[str, Sequence[Call]], launches: int = LAUNCHES) -> None:
+def take_times(row: Row, calls: Mapping[str, Sequence[Call]], rounds: int, launches: int = LAUNCHES) -> None:
     """Time the calls of every contender and put medians, samples and failures into `row`."""
-    for name, timing in interleaved(calls, launches).items():
+    for name, timing in interleaved(calls, launches, rounds).items():
         if timing.us is None:
             row["failed"][name] = timing.failure
         else:
@@ -161,9 +163,8 @@ def measure_shape(
     chosen = launcher.choose(m, n, k, "bf16", machine.num_sms, machine.memory_gb_s)[0]
     row = {**empty_row(m, floor), "n": n, "k": k, "kernel": chosen["kernel"], "kernel_measured": chosen["measured"]}
     able = judge(contenders, a, ws[0], out, row, settings.quantise)
-    take_times(
-        row, {p.name: prepared(p, [partial(multiply, p, a, w, out, settings.quantise) for w in ws]) for p in able}
-    )
+    calls = {p.name: prepared(p, [partial(multiply, p, a, w, out, settings.quantise) for w in ws]) for p in able}
+    take_times(row, calls, settings.rounds)
     return row
 
 

@@ -26,7 +26,9 @@ def block_weights(layers: Sequence[tuple[int, int]] = BLOCK) -> list[list[Weight
     return [[weight(n, k) for n, k in layers] for _ in range(SETS)]
 
 
-def measure_step(machine: Machine, contenders: Sequence[Provider], m: int, sets: Sequence[Sequence[Weight]]) -> Row:
+def measure_step(
+    machine: Machine, contenders: Sequence[Provider], m: int, sets: Sequence[Sequence[Weight]], rounds: int
+) -> Row:
     """Microseconds that one block's layers take for `m` tokens, for every contender that computes all of them."""
     shapes = [(int(w.q.shape[0]), int(w.q.shape[1])) for w in sets[0]]
     inputs = [activation(m, k) for _, k in shapes]
@@ -42,17 +44,17 @@ def measure_step(machine: Machine, contenders: Sequence[Provider], m: int, sets:
             for ws in sets
         ]
         calls[provider.name] = prepared(provider, steps)
-    take_times(row, calls)
+    take_times(row, calls, rounds)
     return row
 
 
 def measure_steps(
-    machine: Machine, contenders: Sequence[Provider], ms: Sequence[int], tell: Callable[[Row], None]
+    machine: Machine, contenders: Sequence[Provider], ms: Sequence[int], rounds: int, tell: Callable[[Row], None]
 ) -> list[Row]:
     """A row for every M, handed to `tell` as soon as it is there."""
     sets = block_weights()
     rows = []
     for m in ms:
-        rows.append(measure_step(machine, contenders, m, sets))
+        rows.append(measure_step(machine, contenders, m, sets, rounds))
         tell(rows[-1])
     return rows

@@ -20,6 +20,7 @@ ROTATED_BYTES = 200 * 2**20
 MOST_COPIES = 16
 # In a graph, at least.
 LAUNCHES = 32
+ROUNDS = 7
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def replay_us(graph: torch.cuda.CUDAGraph, launches: int) -> float:
 
 
 def interleaved(
-    contenders: Mapping[str, Sequence[Call]], launches: int = LAUNCHES, rounds: int = 7
+    contenders: Mapping[str, Sequence[Call]], launches: int = LAUNCHES, rounds: int = ROUNDS
 ) -> dict[str, Timing]:
     """Time each contender's calls, all contenders in turn within every round. One that raises gets the reason."""
     graphs: dict[str, tuple[torch.cuda.CUDAGraph, int]] = {}

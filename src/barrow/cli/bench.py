@@ -13,6 +13,7 @@ from barrow.bench.providers import PEERS, providers, warm_deep_gemm
 from barrow.bench.serve import BLOCK, SERVE_MS, measure_steps
 from barrow.bench.shapes import Problem
 from barrow.bench.summary import header, line, summary
+from barrow.bench.timing import ROUNDS
 from barrow.cli.bench_mixture import measure_experts, measure_grouped, report, say, say_missing, warmed
 from barrow.cli.shape_options import config_nk, nk, positive, writable
 
@@ -25,7 +26,7 @@ Row = dict[str, Any]
 
 DESCRIPTION = """time the FP8 GEMM against what can be imported: DeepGEMM, cuBLASLt, Triton, bfloat16
 
-Launches are replayed as CUDA graphs, contenders in turn, each checked for a right result first; the median of seven
+Launches are replayed as CUDA graphs, contenders in turn, each checked for a right result first; the median of the
 rounds counts. The ratio is the time of the fastest FP8 peer over barrow's. Slow is no failure: the exit status is 1
 only where nothing could be measured."""
 
@@ -64,6 +65,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     how = parser.add_argument_group("how")
     how.add_argument("--l2", choices=("cold", "warm"), default="cold", help="where weights lie when a launch begins")
     how.add_argument("--quant", action="store_true", help="count the quantisation of activations in")
+    how.add_argument("--rounds", type=positive, default=ROUNDS, help="%(default)s by default; more against noise")
     how.add_argument("--against", choices=PEERS, nargs="+", default=PEERS, help="all by default")
     how.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/, if not installed")
     how.add_argument(
@@ -122,11 +124,11 @@ def _measure(options: argparse.Namespace, problems: list[Problem]) -> Row:
     if options.warm and "deep_gemm" in names:
         warmed(lambda: warm_deep_gemm(options.deep_gemm, problems, options.warm))
     say(machine.title())
-    settings = Settings(cold=options.l2 == "cold", quantise=options.quant or options.serve_like)
+    settings = Settings(options.l2 == "cold", options.quant or options.serve_like, options.rounds)
     say(header(names, nk=not options.serve_like))
     if options.serve_like:
         ms = list(dict.fromkeys(m for m, _, _ in problems))
-        rows = measure_steps(machine, contenders, ms, lambda row: say(line(row, names)))
+        rows = measure_steps(machine, contenders, ms, settings.rounds, lambda row: say(line(row, names)))
     else:
         rows = measure(machine, contenders, problems, settings, lambda row: say(line(row, names)))
     return report(machine, settings, rows, summary(rows))

@@ -50,10 +50,10 @@ def measure_grouped(options: argparse.Namespace, machine: Machine) -> Row:
     if options.warm and len(gemms) > 1:
         warmed(lambda: grouped.warm_grouped(options.deep_gemm, options.warm))
     say(machine.title())
-    names = [gemm.name for gemm in gemms]
+    names, settings = [gemm.name for gemm in gemms], Settings(rounds=options.rounds)
     say(group_header(names))
-    rows = grouped.measure_grouped(machine, gemms, PROBLEMS, lambda row: say(group_line(row, names)))
-    return report(machine, Settings(), rows, summary_of_groups(rows))
+    rows = grouped.measure_grouped(machine, gemms, PROBLEMS, settings.rounds, lambda row: say(group_line(row, names)))
+    return report(machine, settings, rows, summary_of_groups(rows))
 
 
 def measure_experts(options: argparse.Namespace, machine: Machine) -> Row:
@@ -69,5 +69,8 @@ def measure_experts(options: argparse.Namespace, machine: Machine) -> Row:
     say(machine.title())
     names = [contender.name for contender in contenders]
     say(layer_header(names))
-    rows = experts.measure_experts(machine, layer, contenders, tokens, lambda row: say(layer_line(row, names)))
-    return report(machine, Settings(quantise=True), rows, summary_of_layers(rows))
+    settings = Settings(quantise=True, rounds=options.rounds)
+    rows = experts.measure_experts(
+        machine, layer, contenders, tokens, settings.rounds, lambda row: say(layer_line(row, names))
+    )
+    return report(machine, settings, rows, summary_of_layers(rows))
