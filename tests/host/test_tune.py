@@ -38,6 +38,7 @@ class FakeGpu:
         self.interrupt_after: int | None = None
         self.timed: list[str] = []
         self.in_finals: list[set[str]] = []
+        self.lengths: list[tuple[int, int]] = []
         index = {i: name for name, i in sweep.indices().items()}
 
         def named(which: int, out: Tensor, product: Callable[[], Tensor]) -> Call:
@@ -66,8 +67,9 @@ class FakeGpu:
             self.timed.append(name)
             return self.us[name]
 
-        def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int) -> dict[str, Timing]:
+        def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int, rounds: int) -> dict[str, Timing]:
             self.in_finals.append(set(contenders))
+            self.lengths.append((launches, rounds))
             return {name: Timing((self.finals.get(name, self.us[name]),)) for name in contenders}
 
         monkeypatch.setattr(sweep.DenseShape, "calls", calls)
@@ -163,8 +165,16 @@ def test_kernels_near_the_best_are_timed_in_turn(gpu: FakeGpu, tmp_path: Path) -
     gpu.finals = {NAMES[0]: 10.3, NAMES[1]: 10.1}
     rows, _ = tune(tmp_path / "t.json")
     assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(PROBLEMS)
+    assert gpu.lengths == [(12, 7)] * len(PROBLEMS)
     us = {row["kernel"]: row["us"] for row in rows.of_problem(PROBLEMS[0])}
     assert (us[NAMES[0]], us[NAMES[1]], us[NAMES[2]]) == (10.3, 10.1, 10.6)
+
+
+def test_long_launches_are_timed_on_a_hot_gpu_and_in_more_rounds(gpu: FakeGpu, tmp_path: Path) -> None:
+    gpu.us = {**dict.fromkeys(NAMES, 200.0), NAMES[0]: 100.0, NAMES[1]: 124.0, NAMES[2]: 126.0}
+    tune(tmp_path / "t.json")
+    assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(PROBLEMS)
+    assert gpu.lengths == [(100, 15)] * len(PROBLEMS)
 
 
 def test_a_kernel_with_a_wrong_result_ends_the_tuning(gpu: FakeGpu, tmp_path: Path) -> None:

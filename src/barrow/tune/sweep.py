@@ -14,7 +14,7 @@ from barrow.bench.groups import Quantised, ends_of, expert_weights, grouped_refe
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, reference, weights
 from barrow.bench.providers import Activation, Weight, activation, result
-from barrow.bench.timing import Call, capture, interleaved, replay_us
+from barrow.bench.timing import ROUNDS, Call, capture, interleaved, replay_us
 from barrow.launcher import GemmKernel
 from barrow.ops.layout import GroupLayout
 from barrow.tune.store import Problem, Store
@@ -32,11 +32,13 @@ PREFETCH = True
 LAUNCHES = 12
 LONG_US = 200.0
 LONG_LAUNCHES = 4
-ROUNDS = 3
+FIRST_ROUNDS = 3
 # Longer launches are timed again in graphs of this many microseconds: a GPU at its power limit ranks large tiles
 # otherwise than one that has just woken up.
 SUSTAINED_US = 10_000.0
 SUSTAINED_FROM_US = 40.0
+# There a median of seven rounds is within 3 %, which is more than what kernels near the best differ by.
+SUSTAINED_ROUNDS = 15
 # Nearer to the best than this, kernels are timed again, in turn: their order is what a tuning is for. Of long
 # launches all that may come first on a GPU that is hot.
 CLOSE = 1.05
@@ -137,7 +139,7 @@ def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[fl
         return rough, True
     graph, launches = capture(calls, LAUNCHES if rough < LONG_US else LONG_LAUNCHES)
     replay_us(graph, launches)
-    return median(replay_us(graph, launches) for _ in range(ROUNDS)), False
+    return median(replay_us(graph, launches) for _ in range(FIRST_ROUNDS)), False
 
 
 def _missing(store: Store, machine: Machine, problem: Problem, out: Out) -> list[str]:
@@ -156,8 +158,9 @@ def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int],
     limit = best * (CLOSE_WHEN_HOT if long else CLOSE)
     close = [row["kernel"] for row in exact if row["us"] <= limit]
     if len(close) > 1:
-        launches = max(round(SUSTAINED_US / best), 1) if long else LAUNCHES
-        for name, timing in interleaved({name: shape.calls(index[name]) for name in close}, launches).items():
+        launches, rounds = (max(round(SUSTAINED_US / best), 1), SUSTAINED_ROUNDS) if long else (LAUNCHES, ROUNDS)
+        calls = {name: shape.calls(index[name]) for name in close}
+        for name, timing in interleaved(calls, launches, rounds).items():
             if timing.us is None:
                 raise RuntimeError(f"kernel {name}: {timing.failure}")
             store.add(name, problem, timing.us, coarse=False)
