@@ -83,7 +83,7 @@ struct GemmParams {
     uint32_t accumulate;
 };
 
-// One product.
+// And how the tiles of one product are walked over, or, all alike, those of each group of K.
 struct DenseGemmParams : GemmParams {
     Bands bands;
 };

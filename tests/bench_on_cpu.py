@@ -53,7 +53,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, us: Mapping[str, float]) -> list[di
     """Let contenders run on the CPU and take `us`; return how many calls each had, for every timing."""
     seen: list[dict[str, int]] = []
 
-    def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int = 32, rounds: int = 7) -> dict[str, Timing]:
+    def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int, rounds: int) -> dict[str, Timing]:
         seen.append({name: len(calls) for name, calls in contenders.items()})
         for calls in contenders.values():
             for call in calls:

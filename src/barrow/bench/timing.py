@@ -88,9 +88,7 @@ def replay_us(graph: torch.cuda.CUDAGraph, launches: int) -> float:
     return float(start.elapsed_time(stop)) * 1e3 / launches
 
 
-def interleaved(
-    contenders: Mapping[str, Sequence[Call]], launches: int = LAUNCHES, rounds: int = ROUNDS
-) -> dict[str, Timing]:
+def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int, rounds: int) -> dict[str, Timing]:
     """Time each contender's calls, all contenders in turn within every round. One that raises gets the reason."""
     graphs: dict[str, tuple[torch.cuda.CUDAGraph, int]] = {}
     failures: dict[str, str] = {}

@@ -50,8 +50,9 @@ def measure_grouped(options: argparse.Namespace, machine: Machine) -> Row:
     if options.warm and len(gemms) > 1:
         warmed(lambda: grouped.warm_grouped(options.deep_gemm, options.warm))
     say(machine.title())
-    names, settings = [gemm.name for gemm in gemms], Settings(rounds=options.rounds)
+    names = [gemm.name for gemm in gemms]
     say(group_header(names))
+    settings = Settings(rounds=options.rounds)
     rows = grouped.measure_grouped(machine, gemms, PROBLEMS, settings.rounds, lambda row: say(group_line(row, names)))
     return report(machine, settings, rows, summary_of_groups(rows))
 

@@ -37,7 +37,7 @@ FIRST_ROUNDS = 3
 # otherwise than one that has just woken up.
 SUSTAINED_US = 10_000.0
 SUSTAINED_FROM_US = 40.0
-# There a median of seven rounds is within 3 %, which is more than what kernels near the best differ by.
+# There a median of `ROUNDS` is within 3 %, which is more than what kernels near the best differ by.
 SUSTAINED_ROUNDS = 15
 # Nearer to the best than this, kernels are timed again, in turn: their order is what a tuning is for. Of long
 # launches all that may come first on a GPU that is hot.
