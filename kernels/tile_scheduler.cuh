@@ -54,7 +54,7 @@ __device__ __forceinline__ uint32_t last_row(uint32_t rows, uint32_t block) {
     return rows > block ? (rows - block + 3) / 4 * 4 : 0;
 }
 
-template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kCluster>
+template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterK, uint32_t kClusterN>
 class TileScheduler {
 public:
     using Tile = DenseTile;
@@ -62,7 +62,7 @@ public:
     __device__ __forceinline__ TileScheduler(const DenseGemmParams& params)
         : params_(params),
           rows_(ceil_div(params.m, kBlockM)),
-          columns_(ceil_div(params.n, kBlockN)),
+          columns_(ceil_div(params.n, kBlockN * kClusterN)),
           last_row_(last_row(params.m, kBlockM)),
           next_(blockIdx.x / kCluster) {}
 
@@ -74,6 +74,8 @@ public:
     }
 
 protected:
+    static constexpr uint32_t kCluster = kClusterK * kClusterN;
+
     __device__ __forceinline__ uint32_t tiles() const { return rows_ * columns_; }
 
     // The tile that next_ counts.
@@ -81,7 +83,7 @@ protected:
         const TilePlace place = tile_place(next_, params_.bands, params_.along);
         tile.first = place.row * kBlockM;
         tile.m = min(tile.first, last_row_);
-        tile.n = place.column * kBlockN;
+        tile.n = (place.column * kClusterN + blockIdx.x % kClusterN) * kBlockN;
         next_ += gridDim.x / kCluster;
     }
 

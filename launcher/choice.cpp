@@ -26,9 +26,6 @@ constexpr int64_t kResidentBytes = 16 << 20;
 constexpr int kSquare = 128;
 constexpr int64_t kWorthAlong = 1024;
 
-// From this K on the order of CTAs counts for more than an early start.
-constexpr int64_t kLongK = 3072;
-
 // Peak of the GPU whose times the costs were fitted to first, an H100: for a GPU whose own is not known.
 constexpr int kUsualGbPerS = 3352;
 
@@ -167,14 +164,13 @@ Walk walk(const GemmKernel& kernel, const GemmProblem& problem) {
     return {(other * k <= kResidentBytes ? 512u : 2048u) / block, along};
 }
 
-// It saves about a microsecond, but CTAs then come to the SMs in the order in which those are left. Tiles
-// above each other, which read the same B, are no longer neighbours, so that what they read is merged less on
-// its way: up to 15 % of a kernel that has a round or two for its tiles. With many more the order is lost
-// anyway.
-bool overlaps(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k, int num_sms) {
-    const bool shares_b = m > kernel.block_m && kernel.cluster_k == 1;
-    const bool few_rounds = clusters_of(kernel, m, n) <= 2 * resident_clusters(kernel, num_sms);
-    return !(shares_b && few_rounds && k >= kLongK);
+// Kernels start before the ones in front are done, and their CTAs come to the SMs in the order in which those
+// are left. Tiles beside each other read the same of A or of B, which is merged on its way only where their SMs
+// are neighbours too, and the CTAs of a cluster are. Tiles of groups, of which fewer read the same, gain
+// nothing by it.
+int placed_together(const GemmKernel& kernel) {
+    const int size = cluster_size(kernel);
+    return size == 1 && kernel.grouped == 0 ? 2 : size;
 }
 
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem) {

@@ -46,8 +46,8 @@ struct Walk {
 };
 Walk walk(const GemmKernel& kernel, const GemmProblem& problem);
 
-// Whether the kernel gains by starting before the kernels in front are done.
-bool overlaps(const GemmKernel& kernel, int64_t m, int64_t n, int64_t k, int num_sms);
+// CTAs that are to run on SMs beside each other: a cluster's, or else two with tiles beside each other.
+int placed_together(const GemmKernel& kernel);
 
 // Whether the kernel is for the problem's GPU, output and scales, and one cluster of it fits the GPU.
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem);

@@ -60,11 +60,10 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     describe_walk(params, kernel, walk(kernel, problem));
     params.accumulate = options.accumulate;
     // A copy of B is written by the kernel right in front of this one.
-    const bool overlap = overlaps(kernel, shape.m, shape.n, shape.k, scope.device().num_sms);
-    params.prefetch_b = overlap && options.prefetch_b && b.copy == nullptr;
+    params.prefetch_b = options.prefetch_b && b.copy == nullptr;
     GemmMaps maps;
     encode(maps, kernel, params, matrices);
-    launch(scope, kernel, clusters_of(kernel, shape.m, shape.n), overlap, maps, params);
+    launch(scope, kernel, clusters_of(kernel, shape.m, shape.n), maps, params);
 }
 
 }  // namespace barrow

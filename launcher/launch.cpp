@@ -4,6 +4,7 @@
 #include "driver.h"
 #include "error.h"
 #include "kernel_cache.h"
+#include "rules.h"
 
 namespace barrow {
 namespace {
@@ -66,10 +67,12 @@ void LaunchScope::refuse(const char* op) const {
          device_.name);
 }
 
-void LaunchScope::launch(const GemmKernel& kernel, int64_t clusters, bool overlap, void** params) const {
-    const int size = cluster_size(kernel);
-    enqueue(loaded_kernel(kernel, device_), kernel.name, clusters * size, kernel.threads, size,
-            kernel.smem_bytes, overlap, stream_, params);
+void LaunchScope::launch(const GemmKernel& kernel, int64_t clusters, void** params) const {
+    const int together = placed_together(kernel);
+    // The one that this may be too many finds no tile.
+    const int64_t grid = rules::ceil_div(clusters * cluster_size(kernel), together) * together;
+    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, together, kernel.smem_bytes,
+            true, stream_, params);
 }
 
 void LaunchScope::launch(const AuxKernel& kernel, int64_t grid, int threads, bool overlap,

@@ -129,8 +129,8 @@ void describe(GemmParams& params, const GemmKernel& kernel, const TensorView& a_
 
 void describe_walk(DenseGemmParams& params, const GemmKernel& kernel, const Walk& walk) {
     params.along = walk.along;
-    params.bands = bands(rules::ceil_div(params.m, kernel.block_m), rules::ceil_div(params.n, kernel.block_n),
-                         walk.band, walk.along);
+    params.bands = bands(rules::ceil_div(params.m, kernel.block_m),
+                         rules::ceil_div(params.n, cluster_columns(kernel)), walk.band, walk.along);
 }
 
 void encode_group(GemmMaps& maps, uint32_t group, const GemmKernel& kernel, const GemmParams& params,
@@ -154,13 +154,13 @@ void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params,
         encode(maps.b_scale, TmaElement::f32, matrices.b_scale, 1, params.b_scale_box_rows, "b_scale");
 }
 
-void launch(const LaunchScope& scope, const GemmKernel& kernel, int64_t clusters, bool overlap,
-            GemmMaps& maps, GemmParams& params) {
+void launch(const LaunchScope& scope, const GemmKernel& kernel, int64_t clusters, GemmMaps& maps,
+            GemmParams& params) {
     // Persistent, but for clusters that split K: they have one tile each, and the GPU starts the next.
     if (kernel.cluster_k == 1)
         clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
     void* pointers[] = {maps.a, maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
-    scope.launch(kernel, clusters, overlap, pointers);
+    scope.launch(kernel, clusters, pointers);
 }
 
 }  // namespace barrow

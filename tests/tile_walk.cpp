@@ -1,6 +1,7 @@
-// The kernels' walks over tiles, run on the host. Reads "block_m block_n cluster_k m n band along groups
-// clusters" lines, 0 groups for the walk over one product, and writes for each the first row, first column
-// and group of every tile, cluster after cluster.
+// The kernels' walks over tiles, run on the host. Reads "block_m block_n cluster_k cluster_n m n band along
+// groups clusters" lines, 0 groups for the walk over one product, and writes for each the first row, first
+// column and group of every tile: of one cluster after another, of its CTAs with tiles of their own one after
+// another.
 #include <cstdint>
 #include <cstdio>
 
@@ -9,11 +10,10 @@
 
 using namespace barrow;
 
-template <typename Scheduler, uint32_t kCluster>
+template <typename Scheduler, uint32_t kClusterK, uint32_t kClusterN>
 void walk_by(const KGroupedGemmParams& params, uint32_t clusters) {
-    gridDim.x = clusters * kCluster;
-    for (uint32_t cluster = 0; cluster < clusters; ++cluster) {
-        blockIdx.x = cluster * kCluster + kCluster - 1;
+    gridDim.x = clusters * kClusterK * kClusterN;
+    for (blockIdx.x = kClusterK - 1; blockIdx.x < gridDim.x; blockIdx.x += kClusterK) {
         Scheduler scheduler(params);
         for (typename Scheduler::Tile tile; scheduler.next(tile);)
             printf("%u %u %u ", tile.m, tile.n, tile.group);
@@ -21,26 +21,28 @@ void walk_by(const KGroupedGemmParams& params, uint32_t clusters) {
     printf("\n");
 }
 
-template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kCluster>
+template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterK, uint32_t kClusterN>
 void walk(const KGroupedGemmParams& params, uint32_t clusters) {
     if (params.groups == 0)
-        walk_by<TileScheduler<kBlockM, kBlockN, kCluster>, kCluster>(params, clusters);
+        walk_by<TileScheduler<kBlockM, kBlockN, kClusterK, kClusterN>, kClusterK, kClusterN>(params, clusters);
     else
-        walk_by<KGroupScheduler<kBlockM, kBlockN>, 1>(params, clusters);
+        walk_by<KGroupScheduler<kBlockM, kBlockN>, 1, 1>(params, clusters);
 }
 
 int main() {
     struct {
-        uint32_t block_m, block_n, cluster_k;
+        uint32_t block_m, block_n, cluster_k, cluster_n;
         void (*walk)(const KGroupedGemmParams&, uint32_t);
     } const kWalks[] = {WALKS};
-    uint32_t block_m, block_n, cluster_k, clusters, band;
+    uint32_t block_m, block_n, cluster_k, cluster_n, clusters, band;
     KGroupedGemmParams params{};
-    while (scanf("%u %u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &params.m, &params.n, &band,
-                 &params.along, &params.groups, &clusters) == 9) {
-        params.bands = bands(ceil_div(params.m, block_m), ceil_div(params.n, block_n), band, params.along);
+    while (scanf("%u %u %u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &cluster_n, &params.m,
+                 &params.n, &band, &params.along, &params.groups, &clusters) == 10) {
+        params.bands = bands(ceil_div(params.m, block_m), ceil_div(params.n, block_n * cluster_n), band,
+                             params.along);
         for (const auto& known : kWalks) {
-            if (known.block_m == block_m && known.block_n == block_n && known.cluster_k == cluster_k)
+            if (known.block_m == block_m && known.block_n == block_n && known.cluster_k == cluster_k &&
+                known.cluster_n == cluster_n)
                 known.walk(params, clusters);
         }
     }

@@ -30,10 +30,16 @@ struct SameK {
 template <Groups kOf>
 struct AccessOf : SameK {
     // Loads of kPartRows rows that bring a tile of A, and those of one block of K.
-    static __device__ __forceinline__ uint32_t parts_a(const DenseTile&) { return 1; }
+    static __device__ __forceinline__ uint32_t parts_a(const DenseTile&) { return kPartsA; }
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const DenseTile& tile, uint32_t) {
-        tma_load(smem, map, full, kb * kScaleBlock, tile.m);
+        if constexpr (kClusterN > 1) {
+            const uint32_t first = cluster_rank() * kPartRows;
+            tma_load_to_all<kClusterN>(smem + first * kScaleBlock, map, full, kb * kScaleBlock,
+                                       tile.m + first);
+        } else {
+            tma_load(smem, map, full, kb * kScaleBlock, tile.m);
+        }
     }
     static __device__ __forceinline__ void load_b(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const DenseTile& tile) {

@@ -170,6 +170,59 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
     }
 }
 
+// The same where a warpgroup has two waves of rows, a partial sum for each: while the tensor cores work on one
+// wave, the other is promoted.
+__device__ __forceinline__ void multiply_waves(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
+                                               float (&sum)[kWaves][kSums]) {
+    if (k_blocks == 0) return;
+    Partial first, second;
+    // Sends off the second wave of the current stage, and promotes the first one meanwhile.
+    const auto go_down = [&](const ScalesB::Block& scale_b) {
+        const Scaling scaling(first.scale_a, scale_b);
+        second.scale_a = math.load_scales_a(1);
+        math.issue(1, second.sum);
+        wgmma_wait<1>();
+        scaling.promote(first.sum, sum[0]);
+    };
+    const uint32_t last = k_blocks - 1;
+    const auto finish = [&] {
+        if (last % kWarp == 0) scales.advance();
+        const uint32_t stage = math.ring.stage;
+        const ScalesB::Block scale_b = scales.of(last % kWarp, stage);
+        go_down(scale_b);
+        const Scaling scaling(second.scale_a, scale_b);
+        math.ring.advance();
+        wgmma_wait<0>();
+        math.release(stage);
+        scaling.promote(second.sum, sum[1]);
+    };
+    math.wait_full();
+    math.issue(0, first.sum);
+    first.scale_a = math.load_scales_a(0);
+    for (uint32_t begin = 0; begin < last; begin += kWarp) {
+        scales.advance();
+        const uint32_t blocks = min(last - begin, kWarp);
+        for (uint32_t block = 0; block < blocks; ++block) {
+            const uint32_t stage = math.ring.stage;
+            const ScalesB::Block scale_b = scales.of(block, stage);
+            go_down(scale_b);
+            math.ring.advance();
+            math.wait_full();
+            const Scaling scaling(second.scale_a, scale_b);
+            first.scale_a = math.load_scales_a(0);
+            math.issue(0, first.sum);
+            wgmma_wait<1>();
+            math.release(stage);
+            scaling.promote(second.sum, sum[1]);
+        }
+    }
+    // Two ends for ptxas (C7514, see above), though both say the same.
+    if (last % 2 != 0)
+        finish();
+    else
+        finish();
+}
+
 // Multiplies the waves of a tile that have rows.
 __device__ __forceinline__ void multiply(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                          uint32_t active, float (&sum)[kWaves][kSums]) {
@@ -181,6 +234,8 @@ __device__ __forceinline__ void multiply(Multiplier& math, ScalesB& scales, uint
     }
     if constexpr (kInFlight == 1)
         multiply_in_turn<kWaves>(math, scales, k_blocks, sum);
+    else if constexpr (kWaves == 2)
+        multiply_waves(math, scales, k_blocks, sum);
     else
         multiply_overlapped(math, scales, k_blocks, sum[0]);
 }

@@ -114,7 +114,7 @@ template <Groups kOf>
 struct WalkOf {
     using Params = DenseGemmParams;
     using OperandMap = CUtensorMap;
-    using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK>;
+    using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK, kClusterN>;
 };
 template <>
 struct WalkOf<Groups::rows> {

@@ -67,6 +67,7 @@ _BF16 = (
     GemmSpec(128, 192, 4, warpgroups=2),
     GemmSpec(192, 96, 5, warpgroups=3),
     GemmSpec(192, 128, 4, warpgroups=3),
+    GemmSpec(192, 128, 4, cluster_n=2, warpgroups=3),
     GemmSpec(256, 64, 4, warpgroups=2),
     GemmSpec(256, 128, 3, warpgroups=2),
 )

@@ -127,8 +127,8 @@ class GemmSpec:
 
     @property
     def in_flight(self) -> int:
-        """Partial sums a math thread can hold beside the running sum: with two, promotion overlaps multiplication."""
-        return 2 if self.waves == 1 and self._registers_for(2) <= self.math_registers else 1
+        """Partial sums a math thread can hold beside the running sums: with two, promotion overlaps multiplication."""
+        return 2 if self._registers_for(2) <= self.math_registers else 1
 
     def _registers_for(self, partial_sums: int) -> int:
         # Swapped, a scale for each of a thread's columns; scales of B's rows are read as they are needed.
@@ -249,8 +249,8 @@ class GemmSpec:
             (self.warpgroups <= 3, "at most 3 math warpgroups: more leave too few registers"),
             (self.cluster_k <= 8, "a portable cluster has at most 8 CTAs"),
             (
-                self.cluster_n == 1 or (self.cluster_n == 2 and self.grouped and not self.swapped),
-                "cluster_n is 1, or 2 in a kernel that is grouped and not swapped",
+                self.cluster_n == 1 or (self.cluster_n == 2 and self.cluster_k == 1 and not self.swapped),
+                "cluster_n is 1, or 2 in a kernel that is not swapped and does not split K",
             ),
             (self.cluster_k == 1 or self.waves == 1, "split K takes 64 rows a warpgroup"),
             (
@@ -262,8 +262,8 @@ class GemmSpec:
                 "grouped, a tile is one CTA's, with one scale for 128 rows of B, and the output bf16",
             ),
             (
-                self.cluster_k == 1 or not self.k_groups,
-                "with row_scales_b and float32, a launch takes groups of K, and a tile is one CTA's",
+                self.cluster_k * self.cluster_n == 1 or not self.k_groups,
+                "with row_scales_b and float32, a launch takes groups of K, and a CTA has no cluster",
             ),
             (
                 self.out == "bf16" or self.store_columns % 32 == 0,
