@@ -165,8 +165,8 @@ Walk walk(const GemmKernel& kernel, const GemmProblem& problem) {
 }
 
 // Kernels start before the ones in front are done, and their CTAs come to the SMs in the order in which those
-// are left. Tiles beside each other read the same of A or of B, which is merged on its way only where their SMs
-// are neighbours too, and the CTAs of a cluster are. Tiles of groups, of which fewer read the same, gain
+// are left. Tiles beside each other read the same of A or of B, which is merged on its way only where their
+// SMs are neighbours too, and the CTAs of a cluster are. Tiles of groups, of which fewer read the same, gain
 // nothing by it.
 int placed_together(const GemmKernel& kernel) {
     const int size = cluster_size(kernel);

@@ -24,7 +24,8 @@ void walk_by(const KGroupedGemmParams& params, uint32_t clusters) {
 template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterK, uint32_t kClusterN>
 void walk(const KGroupedGemmParams& params, uint32_t clusters) {
     if (params.groups == 0)
-        walk_by<TileScheduler<kBlockM, kBlockN, kClusterK, kClusterN>, kClusterK, kClusterN>(params, clusters);
+        walk_by<TileScheduler<kBlockM, kBlockN, kClusterK, kClusterN>, kClusterK, kClusterN>(params,
+                                                                                             clusters);
     else
         walk_by<KGroupScheduler<kBlockM, kBlockN>, 1, 1>(params, clusters);
 }
@@ -38,8 +39,8 @@ int main() {
     KGroupedGemmParams params{};
     while (scanf("%u %u %u %u %u %u %u %u %u %u", &block_m, &block_n, &cluster_k, &cluster_n, &params.m,
                  &params.n, &band, &params.along, &params.groups, &clusters) == 10) {
-        params.bands = bands(ceil_div(params.m, block_m), ceil_div(params.n, block_n * cluster_n), band,
-                             params.along);
+        params.bands =
+            bands(ceil_div(params.m, block_m), ceil_div(params.n, block_n * cluster_n), band, params.along);
         for (const auto& known : kWalks) {
             if (known.block_m == block_m && known.block_n == block_n && known.cluster_k == cluster_k &&
                 known.cluster_n == cluster_n)

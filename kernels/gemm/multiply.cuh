@@ -170,8 +170,8 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
     }
 }
 
-// The same where a warpgroup has two waves of rows, a partial sum for each: while the tensor cores work on one
-// wave, the other is promoted.
+// The same where a warpgroup has two waves of rows, a partial sum for each: while the tensor cores work on
+// one wave, the other is promoted.
 __device__ __forceinline__ void multiply_waves(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                float (&sum)[kWaves][kSums]) {
     if (k_blocks == 0) return;

@@ -9,9 +9,7 @@ import pytest
 from choice_probe import SPECS
 from walks import host_program, walk_program
 
-TILES = sorted(
-    {(spec.block_m, spec.block_n, spec.cluster_k, spec.cluster_n) for spec in SPECS if not spec.grouped}
-)
+TILES = sorted({(spec.block_m, spec.block_n, spec.cluster_k, spec.cluster_n) for spec in SPECS if not spec.grouped})
 OF_K_GROUPS = sorted({(spec.block_m, spec.block_n) for spec in SPECS if spec.k_groups})
 
 Tile = tuple[int, int, int]

@@ -39,6 +39,8 @@ SUSTAINED_US = 10_000.0
 SUSTAINED_FROM_US = 40.0
 # There a median of `ROUNDS` is within 3 %, which is more than what kernels near the best differ by.
 SUSTAINED_ROUNDS = 15
+# Tiles have at least as many rows as wgmma takes, or are swapped ones.
+LEAST_ROWS = 64
 # Nearer to the best than this, kernels are timed again, in turn: their order is what a tuning is for. Of long
 # launches all that may come first on a GPU that is hot.
 CLOSE = 1.05
@@ -142,11 +144,18 @@ def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[fl
     return median(replay_us(graph, launches) for _ in range(FIRST_ROUNDS)), False
 
 
+def worth_timing(block_m: int, m: int) -> bool:
+    """Whether tiles of so many rows may be the fastest for one product: never those of which A fills less than half."""
+    return block_m <= max(LEAST_ROWS, 2 * m)
+
+
 def _missing(store: Store, machine: Machine, problem: Problem, out: Out) -> list[str]:
-    """Kernels that can run the shape and have no time yet, the most promising first, so that hopeless ones show."""
+    """Kernels that may be the fastest and have no time yet, the most promising first, so that hopeless ones show."""
     m, n, k, groups = problem
+    rows = {kernel["name"]: kernel["block_m"] for kernel in store.kernels}
     candidates = launcher.choose(m, n, k, out, machine.num_sms, machine.memory_gb_s, groups=groups)
-    return [c["kernel"] for c in candidates if (c["kernel"], problem) not in store.rows]
+    names = [c["kernel"] for c in candidates if groups > 0 or worth_timing(rows[c["kernel"]], m)]
+    return [name for name in names if (name, problem) not in store.rows]
 
 
 def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int], out: Out) -> None:
