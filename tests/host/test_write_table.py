@@ -71,10 +71,21 @@ def test_of_long_launches_all_tunings_have_to_agree() -> None:
         gpu, _ = table(rows(64, slower(own, factor)), *others)
         (choice,) = gpu.choices
         assert choice.kernel == by_model(64)[fastest]
-        assert choice.gain == pytest.approx(1.2 if fastest == 1 else 12 / 10.4)
-    # What one tuning says and the other denies.
-    gpu, _ = table(rows(64, slower(own, 4.1)), tuning_of(rows(64, slower({0: 10.0, 1: 12.0, 2: 12.0}, 4.1))))
-    assert gpu.choices == ()
+        assert choice.gain == pytest.approx(1.2 if fastest == 1 else math.sqrt(12 / 10.4 * 1.2))
+    # What one tuning says and the other denies, or says too, if of less.
+    for least, kept in ((13.0, 0), (12 / 1.009, 0), (12 / 1.011, 1)):
+        gpu, _ = table(rows(64, slower(own, 4.1)), tuning_of(rows(64, slower({0: 12.0, 1: least, 2: 12.0}, 4.1))))
+        assert len(gpu.choices) == kept, least
+
+
+def test_tiles_that_would_be_more_than_half_empty_need_no_time() -> None:
+    found = [row for row in rows(64, {0: 10.0, 1: 9.0}) if KERNELS[row["kernel"]].block_m <= 128]
+    assert len(found) < len(by_model(64))
+    gpu, notes = table(found)
+    assert [choice.kernel for choice in gpu.choices] == [by_model(64)[1]]
+    assert notes == []
+    _, notes = table([row for row in found if KERNELS[row["kernel"]].block_m < 128])
+    assert notes[0].startswith("1 shapes left out: not every kernel was timed there")
 
 
 def test_what_cannot_be_used_is_told() -> None:
