@@ -11,8 +11,8 @@ from barrow import Fp8Experts
 
 # Experts, hidden and intermediate: whole blocks, sizes that cut them, and rows of weights that no copy engine reads.
 SIZES = ((8, 512, 256), (3, 200, 192), (5, 130, 40), (64, 256, 128))
-# What tensor cores cut moves a product over a boundary of bfloat16 or e4m3 now and then: of many draws, one in a hundred
-# has a token of which such a product is the most. So the draw is always the same.
+# What tensor cores cut moves a product over a boundary of bfloat16 or e4m3 now and then: of a hundred draws, one or
+# more have a token of which such a product is the most. So the draw is always the same.
 SHARE = 0.03
 SEED = 1
 SLEEP_CYCLES = 100_000_000

@@ -43,7 +43,7 @@ def fits(kernel: GemmKernel, num_sms: int) -> int:
 
 def read_again(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> int:
     """Bytes that come from memory more than once, written once more from their description."""
-    block_m, block_n = kernel["block_m"], kernel["block_n"]
+    block_m, block_n = kernel["block_m"], kernel["block_n"] * kernel["cluster_n"]
     rows, columns = ceil_div(m, block_m), ceil_div(n, block_n)
     running = min(rows * columns, fits(kernel, num_sms))
     # Tall tiles go along N first, the others down M.
@@ -63,10 +63,18 @@ def read_again(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> int:
 def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s: int) -> float:
     """The cost model, written once more from its description."""
     block_m, block_n, cluster_k = kernel["block_m"], kernel["block_n"], kernel["cluster_k"]
-    tiles, resident = ceil_div(m, block_m) * ceil_div(n, block_n), fits(kernel, num_sms)
+    # Those of a cluster.
+    tiles, resident = ceil_div(m, block_m) * ceil_div(n, block_n * kernel["cluster_n"]), fits(kernel, num_sms)
     waves = ceil_div(tiles, resident)
     k_blocks = ceil_div(ceil_div(k, 128), cluster_k)
-    loaded = tiles * cluster_k / num_sms * k_blocks * ((min(m, block_m) + block_n) / (block_m + block_n))
+    loaded = (
+        tiles
+        * cluster_k
+        * kernel["cluster_n"]
+        / num_sms
+        * k_blocks
+        * ((min(m, block_m) + block_n) / (block_m + block_n))
+    )
     bytes_per_us = 1e3 * gb_s
     once = (m * k + n * k + m * n * (4 if kernel["out"] == "f32" else 2)) / bytes_per_us
     again = read_again(kernel, m, n, k, num_sms) / bytes_per_us

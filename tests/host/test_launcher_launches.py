@@ -25,14 +25,15 @@ def check_geometry(launch: dict[str, Any], m: int, n: int, k: int) -> None:
     kernel = next(kernel for kernel in kernels() if kernel["name"] == launch["kernel"])
     assert kernel["kind"] == "gemm"
     assert (launch["m"], launch["n"], launch["k"], launch["stream"]) == (m, n, k, 77)
-    cluster = kernel["cluster_k"]
-    tiles = -(-m // kernel["block_m"]) * -(-n // kernel["block_n"])
-    # Clusters that split K have one tile each.
-    assert launch["grid"] == (tiles * cluster if cluster > 1 else min(tiles, fake_driver.SMS))
+    size = kernel["cluster_k"] * kernel["cluster_n"]
+    ctas = -(-m // kernel["block_m"]) * -(-n // (kernel["block_n"] * kernel["cluster_n"])) * size
+    # Clusters that split K have one tile each, and CTAs that are no cluster's are placed in pairs.
+    cluster = max(size, 2)
+    assert launch["grid"] == -(-(ctas if kernel["cluster_k"] > 1 else min(ctas, fake_driver.SMS)) // cluster) * cluster
     assert launch["cluster"] == cluster
     assert (launch["block"], launch["smem"]) == (kernel["threads"], kernel["smem_bytes"])
-    assert launch["a_box_rows"] == min(m, kernel["block_m"])
-    for name, rows, box_rows in (("a", m, min(m, kernel["block_m"])), ("b", n, kernel["block_n"])):
+    assert launch["a_box_rows"] == min(m, kernel["part_rows"])
+    for name, rows, box_rows in (("a", m, min(m, kernel["part_rows"])), ("b", n, kernel["block_n"])):
         operand = launch[name]
         assert (operand["cols"], operand["rows"], operand["box"]) == (k, rows, [128, box_rows])
         assert (operand["element_bytes"], operand["swizzle"]) == (1, 3)
@@ -367,34 +368,36 @@ result = None
     assert [line["overlap"] for line in log if "_quant_" in line.get("kernel", "")] == [1, 0, 0]
 
 
-def test_tiles_that_share_b_over_a_long_k_keep_their_order(on_fake_gpu: Run) -> None:
-    """An early start would scatter neighbours over the GPU; it is for one row of tiles, a short K, or a split one."""
-    split = next(kernel for kernel in GEMMS if kernel["cluster_k"] == 2 and kernel["block_m"] == 64)
-    whole = next(kernel for kernel in GEMMS if kernel["cluster_k"] == 1 and kernel["block_m"] == 64)
+def test_neighbours_start_early_and_together(on_fake_gpu: Run) -> None:
+    """CTAs come to the SMs in the order in which those are left, but those of a cluster beside each other."""
+    alone = next(kernel for kernel in GEMMS if (kernel["cluster_k"], kernel["block_m"]) == (1, 64))
+    split = next(kernel for kernel in GEMMS if (kernel["cluster_k"], kernel["block_m"]) == (3, 64))
+    shared = next(kernel for kernel in GEMMS if kernel["cluster_n"] == 2)
+    names = [kernel["name"] for kernel in (alone, split, shared)]
     code = f"""
 from barrow.launcher import kernels
 index = {{kernel["name"]: i for i, kernel in enumerate(kernels())}}
 result = []
-for name in ({split["name"]!r}, {whole["name"]!r}):
-    for m, k in ((64, 3072), (65, 3071), (65, 3072)):
-        args = problem(m, 32, k)
-        out = torch.empty(m, 32, dtype=torch.bfloat16)
+for name in {names}:
+    for m, n in ((64, 32), (192, 32), (65, 200)):
+        args = problem(m, n, 3072)
+        out = torch.empty(m, n, dtype=torch.bfloat16)
         on_gpu(ops.fp8_gemm_nt_with.default, *args, index[name], True, out=out)
         result.append(wrong(out, args))
 """
     result, log = on_fake_gpu(code, FAKE_CUDA_VERSION=OVERLAPS)
-    assert result == [0] * 6
+    assert result == [0] * 9
     launches = gemms(log)
-    found = [(line["kernel"] == split["name"], line["m"], line["k"], line["overlap"]) for line in launches]
-    assert found == [
-        (True, 64, 3072, 1),
-        (True, 65, 3071, 1),
-        (True, 65, 3072, 1),
-        (False, 64, 3072, 1),
-        (False, 65, 3071, 1),
-        (False, 65, 3072, 0),
-    ]
-    assert launches[-1]["prefetch_b"] == 0
+    assert [launch["kernel"] for launch in launches] == [name for name in names for _ in range(3)]
+    assert all(launch["overlap"] == launch["prefetch_b"] == 1 for launch in launches)
+    assert [launch["cluster"] for launch in launches] == [2, 2, 2, 3, 3, 3, 2, 2, 2]
+
+    def tiles(m: int, n: int) -> int:
+        return -(-m // 64) * -(-n // alone["block_n"])
+
+    # Of an odd number of tiles one CTA gets none.
+    assert [launch["grid"] for launch in launches[:3]] == [2, 4, tiles(65, 200) + tiles(65, 200) % 2]
+    assert [launch["grid"] for launch in launches[6:]] == [2, 2, 2]
 
 
 def test_quantizers_are_launched_as_the_kernels_expect(on_fake_gpu: Run) -> None:

@@ -23,7 +23,8 @@ KERNELS = sweep.gemm_kernels()
 NAMES = [kernel["name"] for kernel in KERNELS if kernel["out"] == "bf16" and kernel["kind"] == "gemm"]
 GROUPED = [kernel["name"] for kernel in KERNELS if kernel["kind"] == "grouped_gemm"]
 SHA256 = store.hashes()
-PROBLEMS = [(2, 40, 256, 0), (8, 40, 256, 0), (2, 24, 128, 0)]
+# M for which every kernel is worth a time.
+PROBLEMS = [(128, 40, 256, 0), (130, 40, 256, 0), (128, 24, 128, 0)]
 GROUPS = [(9, 40, 256, 3), (30, 40, 256, 3)]
 
 
@@ -100,7 +101,7 @@ def tune(path: Path) -> tuple[store.Store, list[tuple[int, int, str]]]:
 def test_every_kernel_is_timed_on_every_shape(gpu: FakeGpu, tmp_path: Path) -> None:
     rows, told = tune(tmp_path / "t.json")
     assert set(rows.rows) == {(name, problem) for name in NAMES for problem in PROBLEMS}
-    assert told[0] == (0, len(rows.rows), "M = 2, N = 40, K = 256")
+    assert told[0] == (0, len(rows.rows), "M = 128, N = 40, K = 256")
     assert told[-1] == (len(rows.rows), len(rows.rows), "")
     data = json.loads((tmp_path / "t.json").read_text())
     assert data["machine"] == H100.as_json()
@@ -108,6 +109,18 @@ def test_every_kernel_is_timed_on_every_shape(gpu: FakeGpu, tmp_path: Path) -> N
     assert data["kernels"][0]["sha256"] == SHA256[NAMES[0]]
     assert data["rows"] == list(rows.rows.values())
     assert data["rows"][0].keys() == {"kernel", "m", "n", "k", "groups", "us", "coarse"}
+
+
+def test_tiles_that_would_be_more_than_half_empty_are_not_timed(gpu: FakeGpu, tmp_path: Path) -> None:
+    rows = opened(tmp_path / "t.json")
+    problems = [(2, 40, 256, 0), (63, 40, 256, 0)]
+    sweep.tune(rows, problems, "bf16", lambda *args: None)
+    tallest = {2: 64, 63: 64, 64: 128}
+    named = {kernel["name"]: kernel["block_m"] for kernel in KERNELS}
+    for problem in problems:
+        low = {name for name in NAMES if named[name] <= tallest[problem[0]]}
+        assert {row["kernel"] for row in rows.of_problem(problem)} == low < set(NAMES)
+    assert [sweep.worth_timing(128, m) for m in tallest] == [False, False, True]
 
 
 def test_groups_are_timed_with_grouped_kernels(gpu: FakeGpu, tmp_path: Path) -> None:
@@ -145,7 +158,7 @@ def test_a_hopeless_kernel_is_timed_once_and_coarsely(gpu: FakeGpu, tmp_path: Pa
     slow = NAMES[-1]
     gpu.us = {**dict.fromkeys(NAMES, 30.0), slow: 200.0}
     # The model thinks it the slowest as well, so it comes after a good one.
-    m, n, k = 64, 7168, 2048
+    m, n, k = 128, 7168, 2048
     order = [c["kernel"] for c in launcher.choose(m, n, k, "bf16", 132, 3352)]
     assert order.index(slow) > 0
     rows = opened(tmp_path / "t.json")
@@ -175,11 +188,14 @@ def test_long_launches_are_timed_on_a_hot_gpu_and_in_more_rounds(gpu: FakeGpu, t
     tune(tmp_path / "t.json")
     assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(PROBLEMS)
     assert gpu.lengths == [(100, 15)] * len(PROBLEMS)
+    gpu.us = {name: 10.0 * us for name, us in gpu.us.items()}
+    tune(tmp_path / "longer.json")
+    assert gpu.lengths[-1] == (32, 15)
 
 
 def test_a_kernel_with_a_wrong_result_ends_the_tuning(gpu: FakeGpu, tmp_path: Path) -> None:
     gpu.wrong = NAMES[3]
-    with pytest.raises(RuntimeError, match=rf"^kernel {NAMES[3]} computes a wrong product for \(2, 40\): "):
+    with pytest.raises(RuntimeError, match=rf"^kernel {NAMES[3]} computes a wrong product for \(128, 40\): "):
         tune(tmp_path / "t.json")
 
 
@@ -254,7 +270,7 @@ def test_the_command_tunes_and_goes_on(
 ) -> None:
     monkeypatch.setattr(command, "this_machine", lambda: H100)
     path = tmp_path / "t.json"
-    arguments = ["tune", "--nk", "40x256", "--m", "2", "8", "--out", str(path)]
+    arguments = ["tune", "--nk", "40x256", "--m", "128", "130", "--out", str(path)]
     gpu.interrupt_after = 2
     assert cli.main(arguments) == 130
     assert f"run it again to go on from {path}" in capsys.readouterr().err

@@ -78,6 +78,13 @@ def test_of_long_launches_all_tunings_have_to_agree() -> None:
         assert len(gpu.choices) == kept, least
 
 
+def test_of_launches_whose_clocks_had_not_settled_the_tuning_says_nothing() -> None:
+    for us, kept in ((300.0, 1), (320.0, 0)):
+        gpu, notes = table(rows(64, slower({0: 2 * us / 20, 1: us / 20}, 20.0)))
+        assert len(gpu.choices) == kept
+        assert notes == []
+
+
 def test_tiles_that_would_be_more_than_half_empty_need_no_time() -> None:
     found = [row for row in rows(64, {0: 10.0, 1: 9.0}) if KERNELS[row["kernel"]].block_m <= 128]
     assert len(found) < len(by_model(64))

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import torch
 
 from barrow import launcher
+from barrow.bench import timing
 from barrow.bench.groups import Quantised, ends_of, expert_weights, grouped_reference, uneven, zipf
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, reference, weights
@@ -33,8 +34,8 @@ LAUNCHES = 12
 LONG_US = 200.0
 LONG_LAUNCHES = 4
 FIRST_ROUNDS = 3
-# Longer launches are timed again in graphs of this many microseconds: a GPU at its power limit ranks large tiles
-# otherwise than one that has just woken up.
+# Longer launches are timed again in graphs of this many microseconds, or of as many launches as a benchmark's: a GPU at
+# its power limit ranks large tiles otherwise than one that has just woken up, and clocks take tens of milliseconds.
 SUSTAINED_US = 10_000.0
 SUSTAINED_FROM_US = 40.0
 # There a median of `ROUNDS` is within 3 %, which is more than what kernels near the best differ by.
@@ -167,12 +168,13 @@ def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int],
     limit = best * (CLOSE_WHEN_HOT if long else CLOSE)
     close = [row["kernel"] for row in exact if row["us"] <= limit]
     if len(close) > 1:
-        launches, rounds = (max(round(SUSTAINED_US / best), 1), SUSTAINED_ROUNDS) if long else (LAUNCHES, ROUNDS)
+        sustained = max(round(SUSTAINED_US / best), timing.LAUNCHES)
+        launches, rounds = (sustained, SUSTAINED_ROUNDS) if long else (LAUNCHES, ROUNDS)
         calls = {name: shape.calls(index[name]) for name in close}
-        for name, timing in interleaved(calls, launches, rounds).items():
-            if timing.us is None:
-                raise RuntimeError(f"kernel {name}: {timing.failure}")
-            store.add(name, problem, timing.us, coarse=False)
+        for name, found in interleaved(calls, launches, rounds).items():
+            if found.us is None:
+                raise RuntimeError(f"kernel {name}: {found.failure}")
+            store.add(name, problem, found.us, coarse=False)
 
 
 def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> None:
