@@ -4,8 +4,7 @@
 
 Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %; of long launches, on the
 mean of all given tunings of GPUs with as many SMs, and by 1 % in each, see docs/architecture.md; none where a launch
-takes over 0.3 ms. Run it after
-fit_cost.py: the model chooses by the costs in the sources. Needs no GPU.
+takes over 0.3 ms. Run it after fit_cost.py: the model chooses by the costs in the sources. Needs no GPU.
 """
 
 import argparse

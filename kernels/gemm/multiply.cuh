@@ -193,8 +193,9 @@ __device__ __forceinline__ void multiply_waves(Multiplier& math, ScalesB& scales
         const Scaling scaling(second.scale_a, scale_b);
         math.ring.advance();
         wgmma_wait<0>();
-        math.release(stage);
+        if (!kRowScalesB) math.release(stage);
         scaling.promote(second.sum, sum[1]);
+        if (kRowScalesB) math.release(stage);
     };
     math.wait_full();
     math.issue(0, first.sum);
@@ -212,8 +213,9 @@ __device__ __forceinline__ void multiply_waves(Multiplier& math, ScalesB& scales
             first.scale_a = math.load_scales_a(0);
             math.issue(0, first.sum);
             wgmma_wait<1>();
-            math.release(stage);
+            if (!kRowScalesB) math.release(stage);
             scaling.promote(second.sum, sum[1]);
+            if (kRowScalesB) math.release(stage);
         }
     }
     // Two ends for ptxas (C7514, see above), though both say the same.
