@@ -13,6 +13,7 @@ using namespace cuda;
 
 // The first CUDA driver that records such a launch in a graph (CUDA 12.3 Release Notes).
 constexpr int kOverlapInGraphs = 12030;
+bool can_overlap() { return driver().version >= kOverlapInGraphs; }
 
 const Device& supported_device(int index) {
     const Device& found = device(index);
@@ -36,7 +37,7 @@ void enqueue(CUkernel kernel, const char* name, int64_t grid, int threads, int c
         attributes[count].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
         attributes[count++].value.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
     }
-    if (overlap && driver().version >= kOverlapInGraphs) {
+    if (overlap && can_overlap()) {
         attributes[count].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
         attributes[count++].value.programmaticStreamSerializationAllowed = 1;
     }
@@ -68,7 +69,8 @@ void LaunchScope::refuse(const char* op) const {
 }
 
 void LaunchScope::launch(const GemmKernel& kernel, int64_t clusters, void** params) const {
-    const int together = placed_together(kernel);
+    // In its turn a launch has its CTAs beside each other anyway.
+    const int together = can_overlap() ? placed_together(kernel) : cluster_size(kernel);
     // The one that this may be too many finds no tile.
     const int64_t grid = rules::ceil_div(clusters * cluster_size(kernel), together) * together;
     enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, together, kernel.smem_bytes,

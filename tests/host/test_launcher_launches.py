@@ -27,8 +27,8 @@ def check_geometry(launch: dict[str, Any], m: int, n: int, k: int) -> None:
     assert (launch["m"], launch["n"], launch["k"], launch["stream"]) == (m, n, k, 77)
     size = kernel["cluster_k"] * kernel["cluster_n"]
     ctas = -(-m // kernel["block_m"]) * -(-n // (kernel["block_n"] * kernel["cluster_n"])) * size
-    # Clusters that split K have one tile each, and CTAs that are no cluster's are placed in pairs.
-    cluster = max(size, 2)
+    # Clusters that split K have one tile each, and CTAs that are no cluster's come in pairs where they start early.
+    cluster = max(size, 2) if launch["overlap"] else size
     assert launch["grid"] == -(-(ctas if kernel["cluster_k"] > 1 else min(ctas, fake_driver.SMS)) // cluster) * cluster
     assert launch["cluster"] == cluster
     assert (launch["block"], launch["smem"]) == (kernel["threads"], kernel["smem_bytes"])
@@ -368,7 +368,8 @@ result = None
     assert [line["overlap"] for line in log if "_quant_" in line.get("kernel", "")] == [1, 0, 0]
 
 
-def test_neighbours_start_early_and_together(on_fake_gpu: Run) -> None:
+@pytest.mark.parametrize(("version", "overlap"), [(OVERLAPS - 10, 0), (OVERLAPS, 1)])
+def test_neighbours_that_start_early_come_together(on_fake_gpu: Run, version: int, overlap: int) -> None:
     """CTAs come to the SMs in the order in which those are left, but those of a cluster beside each other."""
     alone = next(kernel for kernel in GEMMS if (kernel["cluster_k"], kernel["block_m"]) == (1, 64))
     split = next(kernel for kernel in GEMMS if (kernel["cluster_k"], kernel["block_m"]) == (3, 64))
@@ -385,19 +386,16 @@ for name in {names}:
         on_gpu(ops.fp8_gemm_nt_with.default, *args, index[name], True, out=out)
         result.append(wrong(out, args))
 """
-    result, log = on_fake_gpu(code, FAKE_CUDA_VERSION=OVERLAPS)
+    result, log = on_fake_gpu(code, FAKE_CUDA_VERSION=version)
     assert result == [0] * 9
     launches = gemms(log)
     assert [launch["kernel"] for launch in launches] == [name for name in names for _ in range(3)]
-    assert all(launch["overlap"] == launch["prefetch_b"] == 1 for launch in launches)
-    assert [launch["cluster"] for launch in launches] == [2, 2, 2, 3, 3, 3, 2, 2, 2]
-
-    def tiles(m: int, n: int) -> int:
-        return -(-m // 64) * -(-n // alone["block_n"])
-
-    # Of an odd number of tiles one CTA gets none.
-    assert [launch["grid"] for launch in launches[:3]] == [2, 4, tiles(65, 200) + tiles(65, 200) % 2]
-    assert [launch["grid"] for launch in launches[6:]] == [2, 2, 2]
+    assert [launch["overlap"] for launch in launches] == [overlap] * 9
+    for launch in launches:
+        check_geometry(launch, launch["m"], launch["n"], 3072)
+    assert [launch["cluster"] for launch in launches] == [1 + overlap] * 3 + [3] * 3 + [2] * 3
+    # Of an odd number of tiles one CTA of a pair gets none.
+    assert [launch["grid"] for launch in launches[:2]] == ([2, 4] if overlap else [1, 3])
 
 
 def test_quantizers_are_launched_as_the_kernels_expect(on_fake_gpu: Run) -> None:

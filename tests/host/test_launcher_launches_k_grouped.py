@@ -65,8 +65,7 @@ def test_a_launch_takes_as_many_groups_as_fit(on_fake_gpu: Run, ks: tuple[int, .
         kernel = GEMMS[launch["kernel"]]
         assert kernel["name"] == chosen["kernel"]
         tiles = -(-m // kernel["block_m"]) * -(-n // kernel["block_n"]) * count
-        # In pairs of neighbours, one of which may have no tile.
-        assert (launch["grid"], launch["cluster"]) == (-(-min(tiles, fake_driver.SMS) // 2) * 2, 2)
+        assert (launch["grid"], launch["cluster"]) == (min(tiles, fake_driver.SMS), 1)
         assert (launch["block"], launch["smem"]) == (kernel["threads"], kernel["smem_bytes"])
         assert (launch["m"], launch["n"], launch["accumulate"], launch["prefetch_b"]) == (m, n, 1, 0)
         assert launch["a_box_rows"] == m
@@ -150,4 +149,4 @@ def test_it_overlaps_the_kernels_in_front(on_fake_gpu: Run, version: int, overla
     """The driver of CUDA 12.3 is the first one that records such a launch in a graph."""
     result, log = on_fake_gpu(f"{PREAMBLE}\nresult = adds(8, 8, (128, 48))", FAKE_CUDA_VERSION=version)
     assert result
-    assert [launch["overlap"] for launch in gemms(log)] == [overlap]
+    assert [(launch["overlap"], launch["cluster"]) for launch in gemms(log)] == [(overlap, 1 + overlap)]
