@@ -79,11 +79,12 @@ def table(data: Row, others: Sequence[Row], specs: Mapping[str, GemmSpec]) -> tu
             untimed += 1
             continue
         timed |= set(by_kernel)
-        if min(by_kernel.values()) > UNSETTLED_FROM_US:
+        least_us = min(by_kernel.values())
+        if least_us > UNSETTLED_FROM_US:
             continue
         agreed = [by_kernel]
         # At the power limit two tunings of one GPU differ as much as those of two, so one alone says little.
-        if min(by_kernel.values()) > SUSTAINED_FROM_US:
+        if least_us > SUSTAINED_FROM_US:
             agreed += [other[out, n, k, m] for other in alike if able[0] in other.get((out, n, k, m), {})]
         fastest, gain = faster(agreed, able[0])
         if gain >= WORTH:

@@ -63,6 +63,15 @@ struct Multiplier {
     }
 };
 
+// Promotes the last partial sum of a stage, and gives the stage back: before, or where scales of B's rows are
+// still read from it meanwhile, after.
+__device__ __forceinline__ void promote_last(const Multiplier& math, uint32_t stage, const Scaling& scaling,
+                                             const float (&part)[kSums], float (&sum)[kSums]) {
+    if (!kRowScalesB) math.release(stage);
+    scaling.promote(part, sum);
+    if (kRowScalesB) math.release(stage);
+}
+
 // Multiplies a tile's blocks of K into `sum`, a partial sum at a time. While a warpgroup promotes, the tensor
 // cores have only the other one's work, which lasts no longer: so all that can be is done before the wait,
 // and the loop is unrolled for the next block's addresses to be there in time, but where scales of B's rows
@@ -92,9 +101,10 @@ __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scal
                 const Scaling scaling(scale_a[wave], scale_b);
                 if (last) math.ring.advance();
                 wgmma_wait<0>();
-                if (last && !kRowScalesB) math.release(stage);
-                scaling.promote(part, sum[wave]);
-                if (last && kRowScalesB) math.release(stage);
+                if (last)
+                    promote_last(math, stage, scaling, part, sum[wave]);
+                else
+                    scaling.promote(part, sum[wave]);
             }
         }
     }
@@ -133,9 +143,7 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
         next.scale_a = math.load_scales_a(0);
         math.issue<0, kBefore>(0, next.sum);
         wgmma_wait<1>();
-        if (!kRowScalesB) math.release(stage);
-        scaling.promote(previous.sum, sum);
-        if (kRowScalesB) math.release(stage);
+        promote_last(math, stage, scaling, previous.sum, sum);
         if constexpr (kBefore < kSteps) math.issue<kBefore>(0, next.sum);
     };
     const uint32_t last = k_blocks - 1;
@@ -145,9 +153,7 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
         const Scaling scaling(part.scale_a, scales.of(last % kWarp, stage));
         math.ring.advance();
         wgmma_wait<0>();
-        if (!kRowScalesB) math.release(stage);
-        scaling.promote(part.sum, sum);
-        if (kRowScalesB) math.release(stage);
+        promote_last(math, stage, scaling, part.sum, sum);
     };
     math.wait_full();
     math.issue(0, even.sum);
@@ -193,9 +199,7 @@ __device__ __forceinline__ void multiply_waves(Multiplier& math, ScalesB& scales
         const Scaling scaling(second.scale_a, scale_b);
         math.ring.advance();
         wgmma_wait<0>();
-        if (!kRowScalesB) math.release(stage);
-        scaling.promote(second.sum, sum[1]);
-        if (kRowScalesB) math.release(stage);
+        promote_last(math, stage, scaling, second.sum, sum[1]);
     };
     math.wait_full();
     math.issue(0, first.sum);
@@ -213,9 +217,7 @@ __device__ __forceinline__ void multiply_waves(Multiplier& math, ScalesB& scales
             first.scale_a = math.load_scales_a(0);
             math.issue(0, first.sum);
             wgmma_wait<1>();
-            if (!kRowScalesB) math.release(stage);
-            scaling.promote(second.sum, sum[1]);
-            if (kRowScalesB) math.release(stage);
+            promote_last(math, stage, scaling, second.sum, sum[1]);
         }
     }
     // Two ends for ptxas (C7514, see above), though both say the same.

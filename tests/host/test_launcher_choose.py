@@ -62,23 +62,16 @@ def read_again(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> int:
 
 def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s: int) -> float:
     """The cost model, written once more from its description."""
-    block_m, block_n, cluster_k = kernel["block_m"], kernel["block_n"], kernel["cluster_k"]
-    # Those of a cluster.
-    tiles, resident = ceil_div(m, block_m) * ceil_div(n, block_n * kernel["cluster_n"]), fits(kernel, num_sms)
-    waves = ceil_div(tiles, resident)
+    block_m, block_n, cluster_k, cluster_n = (kernel[key] for key in ("block_m", "block_n", "cluster_k", "cluster_n"))
+    clusters, resident = ceil_div(m, block_m) * ceil_div(n, block_n * cluster_n), fits(kernel, num_sms)
+    waves = ceil_div(clusters, resident)
     k_blocks = ceil_div(ceil_div(k, 128), cluster_k)
-    loaded = (
-        tiles
-        * cluster_k
-        * kernel["cluster_n"]
-        / num_sms
-        * k_blocks
-        * ((min(m, block_m) + block_n) / (block_m + block_n))
-    )
+    stage = (min(m, block_m) + block_n) / (block_m + block_n)
+    loaded = clusters * cluster_k * cluster_n / num_sms * k_blocks * stage
     bytes_per_us = 1e3 * gb_s
     once = (m * k + n * k + m * n * (4 if kernel["out"] == "f32" else 2)) / bytes_per_us
     again = read_again(kernel, m, n, k, num_sms) / bytes_per_us
-    idle = max(0.0, 1 - tiles / resident)
+    idle = max(0.0, 1 - clusters / resident)
     cost = kernel["cost"]
     compute = waves * k_blocks * cost["k_block_us"] + loaded * cost["load_us"]
     memory = once * (cost["memory"] + idle * cost["idle"])
