@@ -4,6 +4,7 @@ import sys
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -150,12 +151,14 @@ def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: 
     k_blocks = -(-k // (128 * tile.cluster_k))
     matrices = likely_groups(m, groups) if groups else 1
     stage = (min(m / matrices, tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
-    load = clusters * cluster_size(tile) / gpu.num_sms * k_blocks * stage
+    tiles_per_sm = clusters * cluster_size(tile) / gpu.num_sms
+    turns = max(waves, ceil(tiles_per_sm))
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us
     again = matrices * bytes_again(tile, -(-m // groups) if groups else m, n, k, running)
-    empty = waves * resident / clusters - 1 if groups and clusters > resident else 1 - running / resident
-    return 1.0, waves, waves * k_blocks, load, once_us, empty * once_us, again / bytes_per_us
+    empty = waves * resident / clusters - 1 if groups and clusters > resident else max(0.0, 1 - tiles_per_sm)
+    load = tiles_per_sm * k_blocks * stage
+    return 1.0, waves, turns * k_blocks, load, once_us, empty * once_us, again / bytes_per_us
 
 
 def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> float:

@@ -71,10 +71,11 @@ struct TunedGpu {
     size_t count;
 };
 
-// The fastest kernel, as an index into kGemmKernels, for a bucket of M that ends at `m`. The rows of a GPU
-// are sorted by out, n, k, m.
+// The fastest kernel, as an index into kGemmKernels, for a bucket of M that ends at `m`, or of the mean M of
+// `groups`; 0 for a plain product. The rows of a GPU are sorted by out, groups, n, k, m.
 struct TunedChoice {
     Dtype out;
+    int groups;
     int n;
     int k;
     int m;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 
 #include "../kernels/params.h"
 #include "tuned.h"
@@ -97,17 +98,22 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 }
 
 // fixed_us + waves * tile_us + again * again_us + overlapped(
-//     waves * k_blocks * k_block_us + load * load_us,  (memory + idle * empty) * memory_us), where
+//     turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty) * memory_us), where
 //   waves      rounds that the resident clusters need for all tiles
+//   turns      the same, or more where CTAs share an SM, whose tensor cores they take in turn
 //   k_blocks   blocks of K that one CTA multiplies for a tile
 //   load       stages an SM loads on average over the GPU, counted whole; less where A has fewer rows than a
 //              tile
 //   memory_us  of A, B and D at the peak of the memory, each once
-//   empty      share of the GPU's room for clusters that less than a round of tiles leaves; of groups, for
-//              which memory counts most, also what the last of more rounds leaves, over what all tiles take
+//   empty      share of the SMs that have no tile, where one round is enough; of groups, for which memory
+//              counts most, of more rounds what the last one leaves of the GPU's room, over what all tiles
+//              take
 //   again_us   of bytes_again at the peak
-// and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients.
-double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
+// and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients. Where it
+// is sure to be more than `enough`, something between the two: most kernels are far off, and this is asked
+// for every one of them at every call.
+double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
+                  double enough = std::numeric_limits<double>::infinity()) {
     const CostModel& cost = kernel.cost;
     const double matrices = problem.groups == 0 ? 1 : likely_groups(problem);
     const uint32_t columns = ceil_div(problem.n, cluster_columns(kernel));
@@ -121,17 +127,22 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem) {
     const double stage = (std::min<double>(problem.m / matrices, kernel.block_m) + kernel.block_n) /
                          (kernel.block_m + kernel.block_n);
     const double load = tiles_per_sm * k_blocks * stage;
-    const double compute_us = waves * k_blocks * cost.k_block_us + load * cost.load_us;
+    // Rounded up without libm, whose ceil is a call.
+    const double whole = static_cast<double>(static_cast<int64_t>(tiles_per_sm));
+    const double turns = std::max(waves, whole + (whole < tiles_per_sm));
+    const double compute_us = turns * k_blocks * cost.k_block_us + load * cost.load_us;
 
     const double bytes_per_us = 1e3 * (problem.memory_gb_s > 0 ? problem.memory_gb_s : kUsualGbPerS);
     const double m = problem.m;
     const double n = problem.n;
     const double d_bytes = problem.out == Dtype::f32 ? 4 : 2;
     const double once_us = ((m + matrices * n) * problem.k + m * n * d_bytes) / bytes_per_us;
-    const double empty = problem.groups > 0 && clusters > resident
-                             ? waves * resident / clusters - 1
-                             : 1 - static_cast<double>(running) / resident;
+    const double empty = problem.groups > 0 && clusters > resident ? waves * resident / clusters - 1
+                                                                   : std::max(0.0, 1 - tiles_per_sm);
     const double memory_us = once_us * (cost.memory + empty * cost.idle);
+    const double no_less = cost.fixed_us + waves * cost.tile_us + std::max(compute_us, memory_us);
+    if (no_less > enough) return no_less;
+
     GemmProblem one_group = problem;
     if (problem.groups > 0) one_group.m = (problem.m + problem.groups - 1) / problem.groups;
     one_group.groups = 0;
@@ -197,12 +208,12 @@ size_t rank(const GemmProblem& problem, Candidate* candidates) {
 const GemmKernel* best(const GemmProblem& problem) {
     if (const GemmKernel* measured = tuned(problem)) return measured;
     const GemmKernel* chosen = nullptr;
-    double chosen_us = 0;
+    double chosen_us = std::numeric_limits<double>::infinity();
     for (size_t i = 0; i < kGemmKernelCount; ++i) {
         const GemmKernel& kernel = kGemmKernels[i];
         if (!can_run(kernel, problem)) continue;
-        const double us = predict_us(kernel, problem);
-        if (chosen == nullptr || us < chosen_us) {
+        const double us = predict_us(kernel, problem, chosen_us);
+        if (us < chosen_us) {
             chosen = &kernel;
             chosen_us = us;
         }

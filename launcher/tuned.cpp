@@ -30,23 +30,23 @@ const TunedGpu* measured_gpu(const GemmProblem& problem) {
     return found;
 }
 
-using Key = std::tuple<Dtype, int64_t, int64_t, int64_t>;
+using Key = std::tuple<Dtype, int64_t, int64_t, int64_t, int64_t>;
 
-Key key(const TunedChoice& choice) { return {choice.out, choice.n, choice.k, choice.m}; }
+Key key(const TunedChoice& choice) { return {choice.out, choice.groups, choice.n, choice.k, choice.m}; }
 
 }  // namespace
 
 const GemmKernel* tuned(const GemmProblem& problem) {
-    if (problem.groups > 0) return nullptr;
+    const int64_t matrices = std::max<int64_t>(problem.groups, 1);
     const int* edges_end = kTunedMs + kTunedMCount;
-    const int* edge = std::lower_bound(kTunedMs, edges_end, problem.m);
+    const int* edge = std::lower_bound(kTunedMs, edges_end, (problem.m + matrices - 1) / matrices);
     if (edge == edges_end) return nullptr;
     const TunedGpu* gpu = measured_gpu(problem);
     if (gpu == nullptr) return nullptr;
 
     const TunedChoice* first = kTunedChoices + gpu->first;
     const TunedChoice* last = first + gpu->count;
-    const Key wanted{problem.out, problem.n, problem.k, *edge};
+    const Key wanted{problem.out, problem.groups, problem.n, problem.k, *edge};
     const TunedChoice* choice = std::lower_bound(
         first, last, wanted, [](const TunedChoice& row, const Key& sought) { return key(row) < sought; });
     if (choice == last || key(*choice) != wanted) return nullptr;

@@ -1,6 +1,6 @@
 // Answers for the choice of kernels alone, without torch or a driver. Reads "out m n k num_sms memory_gb_s
-// row_scales_b" lines and writes "kernel measured" for each, "-" where no kernel can run. With an argument,
-// repeats all lines that many times and writes the nanoseconds of one choice instead.
+// groups row_scales_b" lines and writes "kernel measured" for each, "-" where no kernel can run. With an
+// argument, repeats all lines that many times and writes the nanoseconds of one choice instead.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -16,11 +16,11 @@ int main(int argc, char** argv) {
     std::vector<GemmProblem> problems;
     char out[8];
     long long m, n, k;
-    int num_sms, memory_gb_s, row_scales_b;
-    while (scanf("%7s %lld %lld %lld %d %d %d", out, &m, &n, &k, &num_sms, &memory_gb_s, &row_scales_b) ==
-           7) {
+    int num_sms, memory_gb_s, groups, row_scales_b;
+    while (scanf("%7s %lld %lld %lld %d %d %d %d", out, &m, &n, &k, &num_sms, &memory_gb_s, &groups,
+                 &row_scales_b) == 8) {
         const Dtype dtype = strcmp(out, "bf16") == 0 ? Dtype::bf16 : Dtype::f32;
-        problems.push_back({m, n, k, dtype, kArch, num_sms, memory_gb_s, row_scales_b != 0, 0});
+        problems.push_back({m, n, k, dtype, kArch, num_sms, memory_gb_s, row_scales_b != 0, groups});
     }
     if (argc > 1) {
         const long rounds = atol(argv[1]);

@@ -21,8 +21,8 @@ from barrow_build.aot.pack import Packed  # noqa: E402
 from barrow_build.aot.table import table  # noqa: E402
 from barrow_build.config import ARCHS, GemmSpec, catalogue, tuning  # noqa: E402
 
-# out, m, n, k, num_sms, memory_gb_s
-Problem = tuple[str, int, int, int, int, int]
+# out, m, n, k, num_sms, memory_gb_s, groups
+Problem = tuple[str, int, int, int, int, int, int]
 
 SPECS = [spec for arch in ARCHS for spec in catalogue(arch) if isinstance(spec, GemmSpec)]
 SHIPPED = tuning.load(tuning.FOLDER, SPECS)
@@ -53,10 +53,12 @@ def run(program: Path, problems: Sequence[Problem], *arguments: str, row_scales_
 def main() -> None:
     out = {spec.name: spec.out for spec in SPECS}
     known: list[Problem] = [
-        (out[c.kernel], c.m, c.n, c.k, gpu.num_sms, gpu.memory_gb_s) for gpu in SHIPPED for c in gpu.choices
+        (out[c.kernel], c.m * max(c.groups, 1), c.n, c.k, gpu.num_sms, gpu.memory_gb_s, c.groups)
+        for gpu in SHIPPED
+        for c in gpu.choices
     ]
     # One column more is a shape that no table has.
-    others: list[Problem] = [(dtype, m, n + 1, k, sms, gb_s) for dtype, m, n, k, sms, gb_s in known]
+    others: list[Problem] = [(dtype, m, n + 1, k, sms, gb_s, groups) for dtype, m, n, k, sms, gb_s, groups in known]
     with tempfile.TemporaryDirectory() as folder:
         program = build(Path(folder), SHIPPED)
         for label, problems in (("from the table", known), ("by the cost model", others)):

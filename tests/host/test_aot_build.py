@@ -31,7 +31,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
 
 def choice(kernel: str) -> str:
-    row = {"n": 2112, "k": 7168, "m": 64, "kernel": kernel, "gain": 1.5}
+    row = {"groups": 0, "n": 2112, "k": 7168, "m": 64, "kernel": kernel, "gain": 1.5}
     return json.dumps({"gpu": "H100", "num_sms": 132, "memory_gb_s": 3352, "timed": NAMES, "choices": [row]})
 
 
@@ -41,7 +41,7 @@ def test_tables_are_compiled_in_and_watched(build: Callable[[], int], tmp_path: 
     assert build() == 0
     generated = (tmp_path / "out/catalogue.cpp").read_text()
     assert '{"H100", 132, 3352, 0, 1},' in generated
-    assert "{static_cast<Dtype>(0), 2112, 7168, 64, 0}," in generated
+    assert "{static_cast<Dtype>(0), 0, 2112, 7168, 64, 0}," in generated
     watched = (tmp_path / "out/kernels.d").read_text().split()
     assert str(table) in watched
     assert str(table.parent) in watched  # a table that is added or removed

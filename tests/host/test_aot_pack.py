@@ -93,7 +93,7 @@ def test_table_has_the_members_of_the_header() -> None:
     assert members("AuxKernel") == ["name", "symbol", "image"]
     assert members("CostModel") == [field.name for field in fields(CostModel)]
     assert members("TunedGpu") == ["name", "num_sms", "memory_gb_s", "first", "count"]
-    assert members("TunedChoice") == ["out", "n", "k", "m", "kernel"]
+    assert members("TunedChoice") == ["out", "groups", "n", "k", "m", "kernel"]
     assert members("Image") == ["offset", "size", "crc32"]
 
 

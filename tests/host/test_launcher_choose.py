@@ -67,13 +67,14 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s:
     waves = ceil_div(clusters, resident)
     k_blocks = ceil_div(ceil_div(k, 128), cluster_k)
     stage = (min(m, block_m) + block_n) / (block_m + block_n)
-    loaded = clusters * cluster_k * cluster_n / num_sms * k_blocks * stage
+    tiles_per_sm = clusters * cluster_k * cluster_n / num_sms
+    loaded = tiles_per_sm * k_blocks * stage
     bytes_per_us = 1e3 * gb_s
     once = (m * k + n * k + m * n * (4 if kernel["out"] == "f32" else 2)) / bytes_per_us
     again = read_again(kernel, m, n, k, num_sms) / bytes_per_us
-    idle = max(0.0, 1 - clusters / resident)
+    idle = max(0.0, 1 - tiles_per_sm)
     cost = kernel["cost"]
-    compute = waves * k_blocks * cost["k_block_us"] + loaded * cost["load_us"]
+    compute = max(waves, math.ceil(tiles_per_sm)) * k_blocks * cost["k_block_us"] + loaded * cost["load_us"]
     memory = once * (cost["memory"] + idle * cost["idle"])
     longer = math.sqrt(math.hypot(compute**2, memory**2))
     return cost["fixed_us"] + waves * cost["tile_us"] + again * cost["again"] + longer

@@ -290,6 +290,9 @@ def test_by_default_every_bucket_of_the_table_is_tuned(monkeypatch: pytest.Monke
     monkeypatch.setattr(command, "tune", lambda rows, problems, out, tell: asked.extend(problems))
     assert cli.main(["tune", "--nk", "40x256", "--dtype", "f32", "--out", str(tmp_path / "t.json")]) == 0
     assert [m for m, *_ in asked] == launcher.tuned()["m_edges"]
+    asked.clear()
+    assert cli.main(["tune", "--nk", "40x256", "--groups", "6", "--m", "8", "--out", str(tmp_path / "g.json")]) == 0
+    assert asked == [(48, 40, 256, 6)]
 
 
 def test_kernels_are_named_by_their_place_in_the_table() -> None:

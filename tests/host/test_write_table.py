@@ -28,16 +28,16 @@ Row = dict[str, Any]
 KERNELS = tuning.tunable(SPECS)
 
 
-def by_model(m: int) -> list[str]:
-    candidates = launcher.choose(m, N, K, "bf16", H100.num_sms)
+def by_model(m: int, groups: int = 0) -> list[str]:
+    candidates = launcher.choose(m, N, K, "bf16", H100.num_sms, H100.memory_gb_s, groups=groups)
     return [c["kernel"] for c in sorted(candidates, key=lambda c: c["predicted_us"])]
 
 
-def rows(m: int, us: dict[int, float]) -> list[Row]:
+def rows(m: int, us: dict[int, float], groups: int = 0) -> list[Row]:
     """Times of the kernels by their place in the model's order; 20 us where none is given."""
     return [
-        {"kernel": name, "m": m, "n": N, "k": K, "us": us.get(place, 20.0), "coarse": False}
-        for place, name in enumerate(by_model(m))
+        {"kernel": name, "m": m, "n": N, "k": K, "groups": groups, "us": us.get(place, 20.0), "coarse": False}
+        for place, name in enumerate(by_model(m, groups))
     ]
 
 
@@ -78,11 +78,23 @@ def test_of_long_launches_all_tunings_have_to_agree() -> None:
         assert len(gpu.choices) == kept, least
 
 
-def test_of_launches_whose_clocks_had_not_settled_the_tuning_says_nothing() -> None:
-    for us, kept in ((300.0, 1), (320.0, 0)):
-        gpu, notes = table(rows(64, slower({0: 2 * us / 20, 1: us / 20}, 20.0)))
-        assert len(gpu.choices) == kept
-        assert notes == []
+def test_groups_are_kept_by_their_mean() -> None:
+    gpu, notes = table([*rows(6 * 64, {0: 12.0, 1: 10.0}, 6), *rows(6 * 64 + 6, {0: 12.0, 1: 10.0}, 6)])
+    (choice,) = gpu.choices
+    assert (choice.groups, choice.m, choice.kernel) == (6, 64, by_model(6 * 64, 6)[1])
+    assert notes == ["1 shapes left out: their M is the end of no bucket"]
+    _, notes = table(rows(6 * 64, {0: 12.0, 1: 10.0}, 6)[:-1])
+    assert notes[0].startswith("1 shapes left out: not every kernel was timed there")
+
+
+def test_what_groups_gain_is_not_lost_again_where_the_host_is_told_too_much() -> None:
+    chosen, fastest = by_model(6 * 64, 6)[:2]
+    for m, lost, kept in ((6 * 53, 1, 0), (6 * 54, 1, 1), (6 * 53, 0, 1)):
+        smaller = [
+            {**row, "us": {chosen: 10.0, fastest: 10.0 + lost}.get(row["kernel"], 20.0)} for row in rows(m, {}, 6)
+        ]
+        gpu, _ = table([*rows(6 * 64, {0: 12.0, 1: 10.0}, 6), *smaller])
+        assert len(gpu.choices) == kept, m
 
 
 def test_tiles_that_would_be_more_than_half_empty_need_no_time() -> None:
@@ -110,21 +122,21 @@ def test_the_script_writes_a_table_for_each_gpu(tmp_path: Path) -> None:
     h200 = {**H100.as_json(), "gpu": "NVIDIA H200", "slug": "h200", "memory_gb_s": 4814}
     sources = []
     for machine in (H100.as_json(), h200):
-        sources.append(tmp_path / f"tune-{machine['slug']}.json")
-        sources[-1].write_text(json.dumps({"machine": machine, "rows": rows(64, {0: 12.0, 2: 10.0})}))
+        for name, found in (("tune", rows(64, {0: 12.0, 2: 10.0})), ("groups", rows(6 * 64, {0: 12.0, 1: 10.0}, 6))):
+            sources.append(tmp_path / f"{name}-{machine['slug']}.json")
+            sources[-1].write_text(json.dumps({"machine": machine, "rows": found}))
     tables = tmp_path / "tables"
     command = [sys.executable, str(BENCHMARKS / "write_table.py"), *map(str, sources), "--out", str(tables)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     first, second = done.stdout.splitlines()
-    assert first == f"{tables}/h100.json: 1 choices of 1 shapes, faster by 1.200x (geomean) there"
+    assert first == f"{tables}/h100.json: 2 choices of 2 shapes, faster by 1.200x (geomean) there"
     assert second.startswith(f"{tables}/h200.json: ")
     h100_gpu, h200_gpu = tuning.load(tables, SPECS)
-    assert [choice.kernel for choice in h100_gpu.choices] == [by_model(64)[2]]
+    assert [choice.kernel for choice in h100_gpu.choices] == [by_model(64)[2], by_model(6 * 64, 6)[1]]
     assert (h200_gpu.name, h200_gpu.memory_gb_s) == ("NVIDIA H200", 4814)
 
 
-GROUPED = {spec.name: spec for spec in SPECS if spec.grouped}
-BF16 = {name: spec for name, spec in KERNELS.items() if spec.out == "bf16"} | GROUPED
+BF16 = {name: spec for name, spec in KERNELS.items() if spec.out == "bf16"}
 GPUS = (cost_model.Gpu(132, 3352), cost_model.Gpu(132, 4814))
 NKS = ((576, 7168), (5120, 8192), (24576, 1536))
 SHAPES = [(m, n, k, 0) for m in (1, 16, 96, 128, 1000, 4096) for n, k in NKS]
@@ -132,7 +144,7 @@ GROUPS = [(m, n, k, groups) for m in (8, 100, 640, 6000) for n, k in NKS for gro
 
 
 def shapes_of(name: str) -> list[tuple[int, int, int, int]]:
-    return GROUPS if name in GROUPED else SHAPES
+    return GROUPS if BF16[name].grouped else SHAPES
 
 
 def test_the_fit_finds_the_costs_that_times_were_made_with() -> None:

@@ -41,7 +41,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--groups",
         type=positive,
         nargs="+",
-        help="time grouped kernels instead, with the rows of --m in so many groups of different sizes",
+        help="time grouped kernels instead, with so many groups of different sizes, of --m rows on average",
     )
     parser.add_argument("--dtype", choices=tuple(DTYPES), default="bf16", help="of the result")
     parser.add_argument("--out", type=writable, required=True, metavar="JSON", help="read first if it is there")
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if options.groups and options.dtype != "bf16":
         options.parser.error("grouped kernels write bf16; leave --dtype out")
     ms = options.m or launcher.tuned()["m_edges"]
-    problems = [(m, n, k, groups) for groups in options.groups or (0,) for m, n, k in grid(nks, ms)]
+    problems = [(m * max(groups, 1), n, k, groups) for groups in options.groups or (0,) for m, n, k in grid(nks, ms)]
     try:
         store = Store.open(options.out, this_machine(), gemm_kernels(), hashes())
         if store.dropped:

@@ -66,8 +66,10 @@ def _tuned(gpus: Sequence[TunedGpu], specs: Sequence[GemmSpec]) -> list[str]:
     rows: list[str] = []
     for gpu in gpus:
         heads.append(f'{{"{gpu.name}", {gpu.num_sms}, {gpu.memory_gb_s}, {len(rows)}, {len(gpu.choices)}}}')
-        keyed = sorted((dtypes[specs[index[c.kernel]].out], c.n, c.k, c.m, index[c.kernel]) for c in gpu.choices)
-        rows += [f"{{static_cast<Dtype>({out}), {n}, {k}, {m}, {kernel}}}" for out, n, k, m, kernel in keyed]
+        keyed = sorted(
+            (dtypes[specs[index[c.kernel]].out], c.groups, c.n, c.k, c.m, index[c.kernel]) for c in gpu.choices
+        )
+        rows += [f"{{static_cast<Dtype>({out}), {', '.join(map(str, rest))}}}" for out, *rest in keyed]
     return [
         f"const int kTunedMs[] = {{{', '.join(map(str, M_EDGES))}}};",
         f"const size_t kTunedMCount = {len(M_EDGES)};",

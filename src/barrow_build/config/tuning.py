@@ -6,7 +6,7 @@ One JSON file per GPU in `tuned/`, a line per choice, written by benchmarks/writ
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from barrow_build.config.gemm import GemmSpec
 
 FOLDER = Path(__file__).with_name("tuned")
 
-# A choice holds for the M of its bucket, from above the edge before up to its own, where it was measured. Buckets are
-# as fine as the tiles of the kernels that serve them, so that within one the number of tiles hardly changes, and with
-# it the fastest kernel; beyond the last the cost model chooses.
+# A choice holds for the M of its bucket, from above the edge before up to its own, where it was measured; of groups, M
+# is their mean. Buckets are as fine as the tiles of the kernels that serve them, so that within one the number of tiles
+# hardly changes, and with it the fastest kernel; beyond the last the cost model chooses.
 M_EDGES = (1, 2, 4, 8, *range(16, 65, 8), *range(80, 129, 16), *range(192, 1025, 64), *range(1280, 8193, 256))
 _EDGES = frozenset(M_EDGES)
 
 _GPU_KEYS = ("gpu", "num_sms", "memory_gb_s", "timed", "choices")
-_CHOICE_KEYS = ("n", "k", "m", "kernel", "gain")
+_CHOICE_KEYS = ("groups", "n", "k", "m", "kernel", "gain")
 MAX_DIM = 2**31 - 1
 _REMEDY = "run barrow tune and benchmarks/write_table.py again, or remove the file"
 
@@ -34,9 +34,11 @@ class TuningError(ValueError):
 class Choice:
     """`kernel` for [m, k] x [n, k]^T with m the upper end of its bucket; its output dtype is the kernel's.
 
+    With `groups`, m rows on average of each of so many groups, each times a matrix of its own; 0 for a plain product.
     `gain` is the time of the cost model's choice over its own, as measured; for readers only.
     """
 
+    groups: int
     n: int
     k: int
     m: int
@@ -60,17 +62,13 @@ class TunedGpu:
 
 
 def tunable(specs: Iterable[object]) -> dict[str, GemmSpec]:
-    """The kernels that `barrow tune` times, by name: those for one weight, with a scale for 128 x 128."""
-    gemms = (spec for spec in specs if isinstance(spec, GemmSpec))
-    return {spec.name: spec for spec in gemms if not spec.row_scales_b and not spec.grouped}
+    """The kernels that `barrow tune` times, by name: those for weights, with a scale for 128 x 128."""
+    return {spec.name: spec for spec in specs if isinstance(spec, GemmSpec) and not spec.row_scales_b}
 
 
 def dumps(gpu: TunedGpu) -> str:
     """The text of a table's file."""
-    rows = [
-        json.dumps({"n": c.n, "k": c.k, "m": c.m, "kernel": c.kernel, "gain": round(c.gain, 3)})
-        for c in sorted(gpu.choices)
-    ]
+    rows = [json.dumps({**asdict(choice), "gain": round(choice.gain, 3)}) for choice in sorted(gpu.choices)]
     head = {"gpu": gpu.name, "num_sms": gpu.num_sms, "memory_gb_s": gpu.memory_gb_s}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
     timed = _list("timed", [json.dumps(name) for name in sorted(gpu.timed)])
@@ -123,14 +121,16 @@ def load(folder: Path, kernels: Sequence[GemmSpec]) -> tuple[TunedGpu, ...]:
 
 def _choice(where: str, row: Any, kernels: Mapping[str, GemmSpec]) -> Choice:
     _check_keys(where, row, _CHOICE_KEYS)
-    for key in ("n", "k", "m"):
-        _check_number(f"{where}: {key}", row[key])
+    for key in ("groups", "n", "k", "m"):
+        _check_number(f"{where}: {key}", row[key], least=0 if key == "groups" else 1)
     if row["m"] not in _EDGES:
         raise TuningError(
             f"{where}: m = {row['m']} is the end of no bucket; the ends are {', '.join(map(str, M_EDGES))}"
         )
     if row["kernel"] not in kernels:
         raise TuningError(f"{where}: the catalogue has no kernel {row['kernel']!r}; {_REMEDY}")
+    if kernels[row["kernel"]].grouped != (row["groups"] > 0):
+        raise TuningError(f"{where}: {row['kernel']} cannot run with groups = {row['groups']}; {_REMEDY}")
     if type(row["gain"]) not in (int, float):
         raise TuningError(f"{where}: gain is {row['gain']!r} but must be a number")
     return Choice(**row)
@@ -139,18 +139,21 @@ def _choice(where: str, row: Any, kernels: Mapping[str, GemmSpec]) -> Choice:
 def _check_unique(source: str, choices: Sequence[Choice], kernels: Mapping[str, GemmSpec]) -> None:
     seen: set[tuple[object, ...]] = set()
     for choice in choices:
-        shape = (kernels[choice.kernel].out, choice.n, choice.k, choice.m)
+        shape = (kernels[choice.kernel].out, choice.groups, choice.n, choice.k, choice.m)
         if shape in seen:
-            raise TuningError(
-                f"{source}: two choices for out={shape[0]} n={choice.n} k={choice.k} m={choice.m}; keep one"
+            told = " ".join(
+                f"{key}={value}" for key, value in zip(("out", "groups", "n", "k", "m"), shape, strict=True)
             )
+            raise TuningError(f"{source}: two choices for {told}; keep one")
         seen.add(shape)
 
 
 def _check_timed(source: str, timed: Sequence[str], choices: Sequence[Choice], kernels: Mapping[str, GemmSpec]) -> None:
-    """Refuse a table that a kernel came after: it may be faster than the choices. Outputs that were not tuned aside."""
-    outs = {kernels[name].out for name in timed if name in kernels} | {kernels[c.kernel].out for c in choices}
-    if untimed := sorted(name for name, spec in kernels.items() if spec.out in outs and name not in timed):
+    """Refuse a table that a kernel came after: it may be faster than the choices. What was not tuned at all, an output
+    or groups, aside."""
+    asked = (*(name for name in timed if name in kernels), *(choice.kernel for choice in choices))
+    kinds = {(kernels[name].out, kernels[name].grouped) for name in asked}
+    if untimed := sorted(n for n, spec in kernels.items() if (spec.out, spec.grouped) in kinds and n not in timed):
         raise TuningError(
             f"{source} was made without timing {', '.join(untimed)}, which may be faster than its choices; {_REMEDY}"
         )
@@ -162,7 +165,7 @@ def _check_keys(where: str, row: Any, keys: tuple[str, ...]) -> None:
         raise TuningError(f"{where} has {found!r} but needs exactly the keys {', '.join(keys)}")
 
 
-def _check_number(where: str, value: Any) -> None:
+def _check_number(where: str, value: Any, least: int = 1) -> None:
     # bool is an int to Python.
-    if type(value) is not int or not 1 <= value <= MAX_DIM:
-        raise TuningError(f"{where} is {value!r} but must be a whole number from 1 to {MAX_DIM}")
+    if type(value) is not int or not least <= value <= MAX_DIM:
+        raise TuningError(f"{where} is {value!r} but must be a whole number from {least} to {MAX_DIM}")
