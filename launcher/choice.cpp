@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <tuple>
 
 #include "../kernels/params.h"
 #include "tuned.h"
@@ -150,6 +151,27 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 
+// Choices that a thread remembers, some hundred bytes each: the shapes of a model at a few M.
+constexpr size_t kRememberedBits = 6;
+constexpr size_t kRemembered = 1 << kRememberedBits;
+
+// Where a choice is remembered, the only place: what else belongs there is forgotten. Fibonacci hashing: the
+// golden ratio's bits spread neighbours over the upper bits (Knuth, The Art of Computer Programming, 6.4).
+size_t place_of(const GemmProblem& problem) {
+    constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
+    uint64_t hash = 0;
+    for (const int64_t dim : {problem.m, problem.n, problem.k, problem.groups})
+        hash = (hash + static_cast<uint64_t>(dim)) * kGolden;
+    return hash >> (64 - kRememberedBits);
+}
+
+bool operator==(const GemmProblem& a, const GemmProblem& b) {
+    const auto members = [](const GemmProblem& p) {
+        return std::tie(p.m, p.n, p.k, p.out, p.arch, p.num_sms, p.memory_gb_s, p.row_scales_b, p.groups);
+    };
+    return members(a) == members(b);
+}
+
 }  // namespace
 
 int64_t clusters_of(const GemmKernel& kernel, int64_t m, int64_t n) {
@@ -219,6 +241,18 @@ const GemmKernel* best(const GemmProblem& problem) {
         }
     }
     return chosen;
+}
+
+const GemmKernel* best_again(const GemmProblem& problem) {
+    struct Choice {
+        GemmProblem problem;
+        const GemmKernel* kernel;
+    };
+    // A thread's own, so that nobody waits; zeroed, which no problem is.
+    thread_local Choice choices[kRemembered];
+    Choice& place = choices[place_of(problem)];
+    if (!(place.problem == problem)) place = {problem, best(problem)};
+    return place.kernel;
 }
 
 }  // namespace barrow

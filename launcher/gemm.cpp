@@ -30,7 +30,7 @@ const GemmKernel& choose(GemmProblem problem, const GemmKernel* wanted, const La
         fail("barrow.fp8_gemm_nt_with: kernel %s cannot run on GPU %d (%s) with this out; choose another",
              wanted->name, scope.device().index, scope.device().name);
     }
-    if (const GemmKernel* chosen = best(problem)) return *chosen;
+    if (const GemmKernel* chosen = best_again(problem)) return *chosen;
     scope.refuse("barrow.fp8_gemm_nt");
 }
 

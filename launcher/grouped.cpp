@@ -15,7 +15,7 @@ GemmProblem problem_of(const GroupedShape& shape, const Device& device) {
 
 const GemmKernel& choose(const GemmProblem& problem, const GemmKernel* wanted, const LaunchScope& scope) {
     if (wanted != nullptr && can_run(*wanted, problem)) return *wanted;
-    const GemmKernel* chosen = wanted == nullptr ? best(problem) : nullptr;
+    const GemmKernel* chosen = wanted == nullptr ? best_again(problem) : nullptr;
     if (chosen != nullptr) return *chosen;
     scope.refuse("barrow.m_grouped_fp8_gemm_nt");
 }

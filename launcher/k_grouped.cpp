@@ -33,7 +33,7 @@ std::vector<Group> groups_of(const std::vector<int64_t>& ks) {
 }
 
 const GemmKernel& choose(const GemmProblem& problem, const LaunchScope& scope) {
-    if (const GemmKernel* chosen = best(problem)) return *chosen;
+    if (const GemmKernel* chosen = best_again(problem)) return *chosen;
     scope.refuse("barrow.k_grouped_fp8_gemm_nt");
 }
 

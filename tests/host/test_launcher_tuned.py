@@ -157,6 +157,14 @@ def test_without_a_table_every_choice_is_the_models(tmp_path: Path) -> None:
     assert ask(build(tmp_path, []), ("bf16", 64, N, K, *H100, 0)) == [(model_choice(64, N, K), False)]
 
 
+def test_what_is_remembered_is_what_would_be_chosen(probe: Path) -> None:
+    # More than a thread remembers, so that they push each other out; the probe compares.
+    problems: list[Problem] = [
+        (out, m, n, K, *gpu, 0) for m in range(1, 40) for n in (N, 576) for gpu in (H100, H200) for out in OUTS
+    ]
+    assert ask(probe, *problems, *problems[::-1]) == ask(probe, *problems) + ask(probe, *problems[::-1])
+
+
 def in_python(m: int, n: int, k: int, out: str, num_sms: int, memory_gb_s: int, groups: int) -> str | None:
     """The lookup once more, from its description, over the shipped tables."""
     edge = next((edge for edge in tuning.M_EDGES if edge * max(groups, 1) >= m), None)
