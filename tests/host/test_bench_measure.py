@@ -9,7 +9,7 @@ from bench_on_cpu import H100, Peer, pretend
 
 from barrow import launcher
 from barrow.bench import machine, providers, serve, timing
-from barrow.bench.measure import Row, Settings, measure
+from barrow.bench.measure import Settings, measure
 from barrow.bench.shapes import Problem
 
 PROBLEMS: list[Problem] = [(3, 40, 256), (8, 40, 256), (3, 24, 128)]
@@ -24,9 +24,7 @@ def test_every_problem_gets_a_row_and_neighbours_share_weights(monkeypatch: pyte
         return providers.weight(n, k)
 
     monkeypatch.setattr("barrow.bench.measure.weight", weight)
-    told: list[Row] = []
-    rows = measure(H100, [providers.Barrow(), Peer("other")], PROBLEMS, Settings(), told.append)
-    assert rows == told
+    rows = list(measure(H100, [providers.Barrow(), Peer("other")], PROBLEMS, Settings()))
     assert [(row["m"], row["n"], row["k"]) for row in rows] == PROBLEMS
     for row in rows:
         assert row["us"] == {"barrow": 2.0, "other": 3.0}
@@ -41,7 +39,7 @@ def test_every_problem_gets_a_row_and_neighbours_share_weights(monkeypatch: pyte
 
 def test_a_warm_cache_has_one_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = pretend(monkeypatch, {"barrow": 2.0})
-    (row,) = measure(H100, [providers.Barrow()], PROBLEMS[:1], Settings(cold=False, rounds=5), lambda row: None)
+    (row,) = measure(H100, [providers.Barrow()], PROBLEMS[:1], Settings(cold=False, rounds=5))
     assert row["samples"] == {"barrow": (2.0,) * 5}
     assert seen == [{"barrow": 1}]
     # Only the operations count: nothing has to come from memory.
@@ -55,7 +53,7 @@ def test_a_wrong_result_has_no_time_and_a_refusal_is_quoted(monkeypatch: pytest.
         Peer("wrong", factor=1.02),
         Peer("unable", refusal="not this shape\nstack"),
     ]
-    (row,) = measure(H100, contenders, PROBLEMS[:1], Settings(), lambda row: None)
+    (row,) = measure(H100, contenders, PROBLEMS[:1], Settings())
     assert row["us"] == {"barrow": 2.0}
     assert row["failed"]["wrong"].startswith("wrong result: relative error 0.0")
     assert row["failed"]["unable"] == "RuntimeError: not this shape"
@@ -65,19 +63,19 @@ def test_an_element_that_is_not_written_is_a_wrong_result(monkeypatch: pytest.Mo
     pretend(monkeypatch, {})
     silent = Peer("silent")
     monkeypatch.setattr(silent, "run", lambda a, b, out: None)
-    (row,) = measure(H100, [silent], PROBLEMS[:1], Settings(), lambda row: None)
+    (row,) = measure(H100, [silent], PROBLEMS[:1], Settings())
     assert row["failed"]["silent"] == "wrong result: relative error nan"
 
 
 def test_a_failed_timing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, {})
-    (row,) = measure(H100, [providers.Barrow()], PROBLEMS[:1], Settings(), lambda row: None)
+    (row,) = measure(H100, [providers.Barrow()], PROBLEMS[:1], Settings())
     assert (row["us"], row["failed"]) == ({}, {"barrow": "no"})
 
 
 def test_bf16_is_not_judged_by_the_quantised_product(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, {"bf16": 1.0})
-    (row,) = measure(H100, [Peer("bf16", fp8=False)], PROBLEMS[:1], Settings(), lambda row: None)
+    (row,) = measure(H100, [Peer("bf16", fp8=False)], PROBLEMS[:1], Settings())
     assert row["us"] == {"bf16": 1.0}
     assert row["relative_error"]["bf16"] > 0.01
 
@@ -86,7 +84,7 @@ def test_bf16_is_not_judged_by_the_quantised_product(monkeypatch: pytest.MonkeyP
 def test_quantisation_is_in_the_calls_when_it_counts(monkeypatch: pytest.MonkeyPatch, quantise: bool) -> None:
     pretend(monkeypatch, {"fp8": 1.0, "bf16": 1.0})
     fp8, bf16 = Peer("fp8"), Peer("bf16", fp8=False)
-    (row,) = measure(H100, [fp8, bf16], PROBLEMS[:1], Settings(quantise=quantise), lambda row: None)
+    (row,) = measure(H100, [fp8, bf16], PROBLEMS[:1], Settings(quantise=quantise))
     assert set(fp8.quantised[1:]) == {quantise}
     assert set(bf16.quantised[1:]) == {False}
     assert row["floor_us"] == H100.floor_us(*PROBLEMS[0], activation_bytes=2 if quantise else 1)
@@ -95,7 +93,7 @@ def test_quantisation_is_in_the_calls_when_it_counts(monkeypatch: pytest.MonkeyP
 def test_the_switches_of_a_library_are_set_before_its_first_call_only(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = pretend(monkeypatch, {"peer": 1.0})
     peer = Peer("peer")
-    measure(H100, [peer], PROBLEMS[:1], Settings(), lambda row: None)
+    list(measure(H100, [peer], PROBLEMS[:1], Settings()))
     assert seen[0]["peer"] > 1
     assert peer.prepared == 2  # once to be judged, once to be timed
 

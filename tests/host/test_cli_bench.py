@@ -2,6 +2,8 @@
 
 import builtins
 import json
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from bench_on_cpu import H100, Peer, pretend
 import barrow.deep_gemm
 from barrow import cli
 from barrow.bench import expert_layers, experts, grouped, providers, shapes
+from barrow.bench import measure as bench_measure
 from barrow.bench.grouped_problems import GroupedProblem
 from barrow.bench.measure import Row
 from barrow.cli import bench, bench_mixture
@@ -109,6 +112,7 @@ def test_a_run_prints_a_table_and_writes_json_and_plots(
     assert "M 1..8: " in text
     data = json.loads(out.read_text())
     assert data["machine"]["gpu"] == H100.gpu
+    assert data["complete"]
     assert data["settings"] == {"cold": True, "quantise": True, "rounds": 5}
     assert {len(row["samples"]["barrow"]) for row in data["rows"]} == {5}
     assert [(r["m"], r["n"], r["k"]) for r in data["rows"]] == shapes.grid([(40, 256), (24, 128)], [1, 8])
@@ -119,6 +123,38 @@ def test_a_run_prints_a_table_and_writes_json_and_plots(
     (tmp_path / "run-time.svg").unlink()
     assert cli.main(["bench", "--plot", str(out)]) == 0
     assert (tmp_path / "run-time.svg").read_text() == before
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_reports_what_it_has(
+    stop: signal.Signals,
+    on_cpu: Peer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def measure(*arguments: Any) -> Iterator[Row]:
+        for count, row in enumerate(bench_measure.measure(*arguments)):
+            if count == interrupted_at:
+                signal.raise_signal(stop)
+            yield row
+
+    monkeypatch.setattr(bench, "measure", measure)
+    out = tmp_path / "run.json"
+    arguments = ["bench", "--nk", "40x256", "24x128", "--m", "1", "8", "--out", str(out)]
+    interrupted_at = 3
+    assert cli.main(arguments) == 130
+    text = capsys.readouterr().out
+    assert "interrupted after 3 rows" in text
+    assert "M 1..8: " in text
+    data = json.loads(out.read_text())
+    assert (data["complete"], len(data["rows"])) == (False, 3)
+    assert (tmp_path / "run-time.svg").is_file()
+    out.unlink()
+    interrupted_at = 0
+    assert cli.main(arguments) == 130
+    assert capsys.readouterr().err == "\nbarrow bench: interrupted before anything was measured\n"
+    assert not out.exists()
 
 
 def test_the_layers_of_a_config_are_listed_and_measured(

@@ -1,6 +1,6 @@
 """Times a whole layer of experts, from tokens in bfloat16 to their sum: DeepSeek-V3's, for a decode batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -119,13 +119,9 @@ def measure_experts(
     contenders: Sequence[Layer],
     tokens: Sequence[int],
     rounds: int,
-    tell: Callable[[Row], None],
-) -> list[Row]:
-    """A row for every number of tokens, handed to `tell` as soon as it is there."""
-    rows = []
+) -> Iterator[Row]:
+    """A row for every number of tokens as soon as it is there."""
     for count in tokens:
-        rows.append(measure_tokens(machine, layer, contenders, count, rounds))
+        yield measure_tokens(machine, layer, contenders, count, rounds)
         # What graphs held is of no use to those of other sizes, and memory must not run out within a capture.
         torch.cuda.empty_cache()
-        tell(rows[-1])
-    return rows

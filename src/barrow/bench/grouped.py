@@ -1,6 +1,6 @@
 """Times the grouped products of barrow and DeepGEMM on the shapes of DeepGEMM's tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -89,14 +89,10 @@ def measure_grouped(
     gemms: Sequence[GroupedGemm],
     problems: Sequence[GroupedProblem],
     rounds: int,
-    tell: Callable[[Row], None],
-) -> list[Row]:
-    """A row for every problem, handed to `tell` as soon as it is there."""
-    rows = []
+) -> Iterator[Row]:
+    """A row for every problem as soon as it is there."""
     for problem in problems:
-        rows.append(measure_problem(machine, gemms, problem, rounds))
-        tell(rows[-1])
-    return rows
+        yield measure_problem(machine, gemms, problem, rounds)
 
 
 def _compile(folder: Path | None, problems: Sequence[GroupedProblem]) -> None:

@@ -173,17 +173,13 @@ def measure(
     contenders: Sequence[Provider],
     problems: Sequence[Problem],
     settings: Settings,
-    tell: Callable[[Row], None],
-) -> list[Row]:
-    """A row for every problem, handed to `tell` as soon as it is there. Neighbours of one N x K share their weights."""
-    rows = []
+) -> Iterator[Row]:
+    """A row for every problem as soon as it is there. Neighbours of one N x K share their weights."""
     for (n, k), same in _neighbours(problems):
         ws = weights(n, k, settings.cold)
         for m in same:
-            rows.append(measure_shape(machine, contenders, m, ws, settings))
-            tell(rows[-1])
+            yield measure_shape(machine, contenders, m, ws, settings)
         del ws
-    return rows
 
 
 def _neighbours(problems: Sequence[Problem]) -> Iterator[tuple[tuple[int, int], list[int]]]:

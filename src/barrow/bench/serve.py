@@ -4,7 +4,7 @@ Attention, norms and activations lie between the layers of a real block and are 
 activation of its own, which it quantises first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from barrow.bench.machine import Machine
@@ -48,13 +48,8 @@ def measure_step(
     return row
 
 
-def measure_steps(
-    machine: Machine, contenders: Sequence[Provider], ms: Sequence[int], rounds: int, tell: Callable[[Row], None]
-) -> list[Row]:
-    """A row for every M, handed to `tell` as soon as it is there."""
+def measure_steps(machine: Machine, contenders: Sequence[Provider], ms: Sequence[int], rounds: int) -> Iterator[Row]:
+    """A row for every M as soon as it is there."""
     sets = block_weights()
-    rows = []
     for m in ms:
-        rows.append(measure_step(machine, contenders, m, sets, rounds))
-        tell(rows[-1])
-    return rows
+        yield measure_step(machine, contenders, m, sets, rounds)

@@ -15,9 +15,8 @@ from barrow.bench.shapes import Problem
 from barrow.bench.summary import header, line, summary
 from barrow.bench.timing import ROUNDS
 from barrow.cli.bench_mixture import measure_experts, measure_grouped, report, say, say_missing, warmed
+from barrow.cli.exit_status import FAILED, INTERRUPTED
 from barrow.cli.shape_options import config_nk, nk, positive, writable
-
-FAILED = 1
 
 SETS = {"deepseek": shapes.DEEPSEEK_NK, "other": shapes.OTHER_NK}
 UNSEEN = "unseen"
@@ -28,7 +27,7 @@ DESCRIPTION = """time the FP8 GEMM against what can be imported: DeepGEMM, cuBLA
 
 Launches are replayed as CUDA graphs, contenders in turn, each checked for a right result first; the median of the
 rounds counts. The ratio is the time of the fastest FP8 peer over barrow's. Slow is no failure: the exit status is 1
-only where nothing could be measured."""
+only where nothing could be measured. An interrupted run reports what it has by then."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -128,10 +127,10 @@ def _measure(options: argparse.Namespace, problems: list[Problem]) -> Row:
     say(header(names, nk=not options.serve_like))
     if options.serve_like:
         ms = list(dict.fromkeys(m for m, _, _ in problems))
-        rows = measure_steps(machine, contenders, ms, settings.rounds, lambda row: say(line(row, names)))
+        rows = measure_steps(machine, contenders, ms, settings.rounds)
     else:
-        rows = measure(machine, contenders, problems, settings, lambda row: say(line(row, names)))
-    return report(machine, settings, rows, summary(rows))
+        rows = measure(machine, contenders, problems, settings)
+    return report(machine, settings, rows, lambda row: line(row, names), summary)
 
 
 def _draw(data: Row, path: Path) -> int:
@@ -146,7 +145,7 @@ def _draw(data: Row, path: Path) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, print, write; return 1 with a line on stderr where that cannot be."""
+    """Measure, print, write; return 1 with a line on stderr where that cannot be, 130 after an interruption."""
     if options.plot:
         try:
             data = json.loads(options.plot.read_text())
@@ -160,8 +159,11 @@ def run(options: argparse.Namespace) -> int:
     except (RuntimeError, ImportError) as error:
         print(f"barrow bench: {error}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print("\nbarrow bench: interrupted before anything was measured", file=sys.stderr)
+        return INTERRUPTED
     if options.out:
         options.out.write_text(json.dumps(data, indent=1) + "\n")
         # The numbers are there; that they could not be drawn is said and no failure.
         _draw(data, options.out)
-    return 0
+    return 0 if data["complete"] else INTERRUPTED

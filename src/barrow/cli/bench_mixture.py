@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from barrow.bench import expert_layers, experts, grouped
 from barrow.bench.grouped_problems import PROBLEMS
@@ -36,11 +36,33 @@ def warmed(warm: Callable[[], None]) -> None:
     say(f"DeepGEMM's cache filled in {time.perf_counter() - started:.0f} s")
 
 
-def report(machine: Machine, settings: Settings, rows: Sequence[Row], parts: Sequence[Row]) -> Row:
-    """Print the summary; what the JSON holds."""
+def report(
+    machine: Machine,
+    settings: Settings,
+    measured: Iterable[Row],
+    line: Callable[[Row], str],
+    summarise: Callable[[Sequence[Row]], list[Row]],
+) -> Row:
+    """Print a line for each row as it comes, and the summary; what the JSON holds.
+
+    An interruption ends the rows and not the report: what took minutes to measure is not lost.
+    """
+    rows: list[Row] = []
+    complete = False
+    try:
+        for row in measured:
+            rows.append(row)
+            say(line(row))
+        complete = True
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        say(f"interrupted after {len(rows)} rows")
+    parts = summarise(rows)
     for text in summary_lines(rows, parts):
         say(text)
-    return {"machine": machine.as_json(), "settings": settings.as_json(), "summary": parts, "rows": rows}
+    about = {"machine": machine.as_json(), "settings": settings.as_json(), "complete": complete}
+    return {**about, "summary": parts, "rows": rows}
 
 
 def measure_grouped(options: argparse.Namespace, machine: Machine) -> Row:
@@ -53,8 +75,8 @@ def measure_grouped(options: argparse.Namespace, machine: Machine) -> Row:
     names = [gemm.name for gemm in gemms]
     say(group_header(names))
     settings = Settings(rounds=options.rounds)
-    rows = grouped.measure_grouped(machine, gemms, PROBLEMS, settings.rounds, lambda row: say(group_line(row, names)))
-    return report(machine, settings, rows, summary_of_groups(rows))
+    rows = grouped.measure_grouped(machine, gemms, PROBLEMS, settings.rounds)
+    return report(machine, settings, rows, lambda row: group_line(row, names), summary_of_groups)
 
 
 def measure_experts(options: argparse.Namespace, machine: Machine) -> Row:
@@ -71,7 +93,5 @@ def measure_experts(options: argparse.Namespace, machine: Machine) -> Row:
     names = [contender.name for contender in contenders]
     say(layer_header(names))
     settings = Settings(quantise=True, rounds=options.rounds)
-    rows = experts.measure_experts(
-        machine, layer, contenders, tokens, settings.rounds, lambda row: say(layer_line(row, names))
-    )
-    return report(machine, settings, rows, summary_of_layers(rows))
+    rows = experts.measure_experts(machine, layer, contenders, tokens, settings.rounds)
+    return report(machine, settings, rows, lambda row: layer_line(row, names), summary_of_layers)

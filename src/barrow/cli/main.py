@@ -1,6 +1,7 @@
 """Arguments of the `barrow` command."""
 
 import argparse
+import signal
 from collections.abc import Sequence
 
 import barrow
@@ -17,5 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_to(commands)
     tune.add_to(commands)
     options = parser.parse_args(arguments)
+    # A scheduler or `timeout` that ends a long run interrupts it as Ctrl-C does, so that it keeps what it has.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     status: int = options.run(options)
     return status

@@ -7,13 +7,11 @@ from pathlib import Path
 from barrow import launcher
 from barrow.bench.machine import this_machine
 from barrow.bench.shapes import DEEPSEEK_NK, OTHER_NK, grid
+from barrow.cli.exit_status import FAILED, INTERRUPTED
 from barrow.cli.progress import Progress
 from barrow.cli.shape_options import config_nk, nk, positive, writable
 from barrow.tune.store import Store, StoreError, hashes
 from barrow.tune.sweep import DTYPES, gemm_kernels, tune
-
-FAILED = 1
-INTERRUPTED = 130
 
 DESCRIPTION = """time every kernel on every shape, for the table and the cost model that choose among them
 
