@@ -52,20 +52,19 @@ def _explain_kernel(
         return None, "a dimension is 0: no kernel is launched"
     # What lies between the steps of a mixture is bfloat16.
     out: Literal["bf16", "f32"] = "bf16" if experts or GEMM_DTYPE[dtype] == torch.bfloat16 else "f32"
-    # As launcher/checks_grouped.cpp guesses it, since only the GPU will know.
-    groups = min(experts, m)
-    candidates = launcher.choose(m, n, k, out, num_sms, memory_gb_s, groups=groups)
+    candidates = launcher.choose(m, n, k, out, num_sms, memory_gb_s, groups=experts)
     if not candidates:
         return None, f"this build of barrow carries no kernel with {out} output"
     best, *rest = candidates
     spec = next(kernel for kernel in launcher.kernels() if kernel["kind"] != "aux" and kernel["name"] == best["kernel"])
     block_m, block_n = spec["block_m"], spec["block_n"]
-    each = max(groups, 1)
-    tiles = each * -(-m // (each * block_m)) * -(-n // block_n)
+    # Only the GPU will know how many experts have rows, and how many each.
+    busy = max(min(experts, m), 1)
+    tiles = busy * -(-m // (busy * block_m)) * -(-n // block_n)
     split = f" with K split in {spec['cluster_k']}" if spec["cluster_k"] > 1 else ""
     reason = f"{tiles} tiles of {block_m}x{block_n}{split} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
     if experts:
-        reason += f" with rows spread alike over {groups} of {experts} experts"
+        reason += f" with rows spread alike over {busy} of {experts} experts"
     if best["measured"]:
         reason += ", measured as the fastest"
     if rest:
