@@ -2,8 +2,8 @@
 
     python benchmarks/write_table.py docs/results/tune-*.json
 
-Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %, of long launches 3 %. Run it
-after fit_cost.py: the model chooses by the costs in the sources. Needs no GPU.
+Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Run it after fit_cost.py:
+the model chooses by the costs in the sources. Needs no GPU.
 """
 
 import argparse
@@ -17,14 +17,13 @@ from typing import Any
 from cost_model import Gpu, check_formula, predict, resident_clusters
 
 from barrow.bench.grouped_problems import EXPECTED
-from barrow.tune.sweep import SUSTAINED_FROM_US, worth_timing
+from barrow.tune.sweep import worth_timing
 from barrow_build.config import ARCHS, GemmSpec, catalogue, tuning
 from barrow_build.config.gemm import OUT_BYTES
 
 Row = dict[str, Any]
-# Smaller gains are within what two runs differ by; at the power limit those of two kernels do by 2 to 3 %.
+# Smaller gains are within what two runs differ by.
 WORTH = 1.02
-WORTH_OF_LONG = 1.03
 
 # out, groups, N, K, M of all groups
 Shape = tuple[Any, int, int, int, int]
@@ -96,8 +95,7 @@ def table(data: Row, specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, li
         gain = by_kernel[able[0]] / by_kernel[fastest]
         # Of masked groups the host is told a mean that may be too high, in DeepGEMM's tests by a fifth.
         below = if_told_too_much(own, shape) if groups else {}
-        worth_it = WORTH_OF_LONG if by_kernel[fastest] > SUSTAINED_FROM_US else WORTH
-        if gain >= worth_it and below.get(able[0], 1.0) >= below.get(fastest, 1.0):
+        if gain >= WORTH and below.get(able[0], 1.0) >= below.get(fastest, 1.0):
             choices.append(tuning.Choice(groups, n, k, edge, fastest, gain))
     if off_edge:
         notes.append(f"{off_edge} shapes left out: their M is the end of no bucket")

@@ -57,16 +57,6 @@ def test_a_choice_that_gains_two_percent_is_kept() -> None:
     assert notes == []
 
 
-def slower(us: dict[int, float], factor: float) -> dict[int, float]:
-    return {place: factor * us.get(place, 20.0) for place in range(len(by_model(64)))}
-
-
-def test_of_long_launches_a_gain_has_to_be_larger() -> None:
-    for us, gain, kept in ((39.0, 1.025, 1), (41.0, 1.025, 0), (41.0, 1.031, 1)):
-        gpu, _ = table(rows(64, slower({0: us * gain / 20, 1: us / 20}, 20.0)))
-        assert len(gpu.choices) == kept, (us, gain)
-
-
 def test_groups_are_kept_by_their_mean() -> None:
     gpu, notes = table([*rows(6 * 64, {0: 12.0, 1: 10.0}, 6), *rows(6 * 64 + 6, {0: 12.0, 1: 10.0}, 6)])
     (choice,) = gpu.choices
