@@ -1,6 +1,7 @@
 #include "choice.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <iterator>
 #include <limits>
@@ -151,7 +152,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 
-// Choices that a thread remembers, some hundred bytes each: the shapes of a model at a few M.
+// Choices that are remembered, some hundred bytes each: the shapes of a model at a few M.
 constexpr size_t kRememberedBits = 6;
 constexpr size_t kRemembered = 1 << kRememberedBits;
 
@@ -248,11 +249,16 @@ const GemmKernel* best_again(const GemmProblem& problem) {
         GemmProblem problem;
         const GemmKernel* kernel;
     };
-    // A thread's own, so that nobody waits; zeroed, which no problem is.
-    thread_local Choice choices[kRemembered];
+    // Not a thread's own, which would need the dynamic loader's library. Zeroed, which no problem is.
+    static Choice choices[kRemembered];
+    static std::atomic_flag busy = ATOMIC_FLAG_INIT;
+    // Nobody waits: a thread that comes while another one looks chooses anew.
+    if (busy.test_and_set(std::memory_order_acquire)) return best(problem);
     Choice& place = choices[place_of(problem)];
     if (!(place.problem == problem)) place = {problem, best(problem)};
-    return place.kernel;
+    const GemmKernel* kernel = place.kernel;
+    busy.clear(std::memory_order_release);
+    return kernel;
 }
 
 }  // namespace barrow

@@ -60,7 +60,7 @@ size_t rank(const GemmProblem& problem, Candidate* candidates);
 // The first that rank() would give, or null when no kernel can run the problem.
 const GemmKernel* best(const GemmProblem& problem);
 
-// The same, remembered for this thread: a model's few shapes come again with every layer and step.
+// The same, remembered: a model's few shapes come again with every layer and step.
 const GemmKernel* best_again(const GemmProblem& problem);
 
 }  // namespace barrow

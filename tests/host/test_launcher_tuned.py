@@ -158,7 +158,7 @@ def test_without_a_table_every_choice_is_the_models(tmp_path: Path) -> None:
 
 
 def test_what_is_remembered_is_what_would_be_chosen(probe: Path) -> None:
-    # More than a thread remembers, so that they push each other out; the probe compares.
+    # More than are remembered, so that they push each other out; the probe compares.
     problems: list[Problem] = [
         (out, m, n, K, *gpu, 0) for m in range(1, 40) for n in (N, 576) for gpu in (H100, H200) for out in OUTS
     ]
