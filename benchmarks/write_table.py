@@ -57,9 +57,8 @@ def bucket(shape: Shape) -> int | None:
 
 def if_told_too_much(by_shape: Mapping[Shape, Mapping[str, float]], shape: Shape) -> Mapping[str, float]:
     """Times of the largest M of which the host may be told this one, as far as it was timed."""
-    *same, m = shape
-    smaller = [other for other in by_shape if list(other[:-1]) == same and other[-1] * EXPECTED <= m]
-    return by_shape[max(smaller, key=lambda other: other[-1])] if smaller else {}
+    smaller = [other for other in by_shape if other[:-1] == shape[:-1] and other[-1] * EXPECTED <= shape[-1]]
+    return by_shape[max(smaller)] if smaller else {}
 
 
 def by_gpu(tunings: Sequence[Row]) -> list[Row]:
@@ -86,8 +85,7 @@ def table(data: Row, specs: Mapping[str, GemmSpec]) -> tuple[tuning.TunedGpu, li
             off_edge += 1
             continue
         able = by_model(specs, shape, gpu)
-        worth = able if groups else [name for name in able if worth_timing(specs[name].block_m, m)]
-        if not {able[0], *worth} <= set(by_kernel):
+        if not {able[0], *(name for name in able if worth_timing(specs[name].block_m, m, groups))} <= set(by_kernel):
             untimed += 1
             continue
         timed |= set(by_kernel)

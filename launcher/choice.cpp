@@ -13,7 +13,7 @@
 namespace barrow {
 namespace {
 
-// 32-bit: this runs for every kernel of the catalogue at every call, and a 64-bit division costs several
+// 32-bit: this runs for every kernel of the catalogue at every new shape, and a 64-bit division costs several
 // times more.
 uint32_t ceil_div(uint32_t value, uint32_t divisor) { return (value + divisor - 1) / divisor; }
 
@@ -50,7 +50,7 @@ double overlapped(double a, double b) {
 // L2 at least.
 int64_t walked_rows(const GemmProblem& problem) {
     if (problem.groups == 0) return problem.m;
-    return std::max((problem.m + problem.groups - 1) / problem.groups, kResidentBytes / problem.k);
+    return std::max(mean_rows(problem), kResidentBytes / problem.k);
 }
 
 // Without libm: its pow has a symbol version that manylinux_2_28's lacks.
@@ -113,7 +113,7 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 //   again_us   of bytes_again at the peak
 // and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients. Where it
 // is sure to be more than `enough`, something between the two: most kernels are far off, and this is asked
-// for every one of them at every call.
+// for every one of them at every new shape.
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
                   double enough = std::numeric_limits<double>::infinity()) {
     const CostModel& cost = kernel.cost;
@@ -146,13 +146,13 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     if (no_less > enough) return no_less;
 
     GemmProblem one_group = problem;
-    if (problem.groups > 0) one_group.m = (problem.m + problem.groups - 1) / problem.groups;
+    one_group.m = mean_rows(problem);
     one_group.groups = 0;
     const double again_us = matrices * bytes_again(kernel, one_group, running) / bytes_per_us;
     return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 
-// Choices that are remembered, some hundred bytes each: the shapes of a model at a few M.
+// Choices that are remembered, under a hundred bytes each: the shapes of a model at a few M.
 constexpr size_t kRememberedBits = 6;
 constexpr size_t kRemembered = 1 << kRememberedBits;
 
@@ -174,6 +174,10 @@ bool operator==(const GemmProblem& a, const GemmProblem& b) {
 }
 
 }  // namespace
+
+int64_t mean_rows(const GemmProblem& problem) {
+    return problem.groups == 0 ? problem.m : (problem.m + problem.groups - 1) / problem.groups;
+}
 
 int64_t clusters_of(const GemmKernel& kernel, int64_t m, int64_t n) {
     return int64_t{ceil_div(m, kernel.block_m)} * ceil_div(n, cluster_columns(kernel));

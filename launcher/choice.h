@@ -29,6 +29,9 @@ struct GemmProblem {
     int64_t groups;     // 0 for one product
 };
 
+// M, or of groups their mean, rounded up.
+int64_t mean_rows(const GemmProblem& problem);
+
 struct Candidate {
     const GemmKernel* kernel;
     double predicted_us;

@@ -37,9 +37,8 @@ Key key(const TunedChoice& choice) { return {choice.out, choice.groups, choice.n
 }  // namespace
 
 const GemmKernel* tuned(const GemmProblem& problem) {
-    const int64_t matrices = std::max<int64_t>(problem.groups, 1);
     const int* edges_end = kTunedMs + kTunedMCount;
-    const int* edge = std::lower_bound(kTunedMs, edges_end, (problem.m + matrices - 1) / matrices);
+    const int* edge = std::lower_bound(kTunedMs, edges_end, mean_rows(problem));
     if (edge == edges_end) return nullptr;
     const TunedGpu* gpu = measured_gpu(problem);
     if (gpu == nullptr) return nullptr;

@@ -145,9 +145,9 @@ def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[fl
     return median(replay_us(graph, launches) for _ in range(FIRST_ROUNDS)), False
 
 
-def worth_timing(block_m: int, m: int) -> bool:
-    """Whether tiles of so many rows may be the fastest for one product: never those of which A fills less than half."""
-    return block_m <= max(LEAST_ROWS, 2 * m)
+def worth_timing(block_m: int, m: int, groups: int = 0) -> bool:
+    """Whether tiles of so many rows may be the fastest: of one product never those of which A fills less than half."""
+    return groups > 0 or block_m <= max(LEAST_ROWS, 2 * m)
 
 
 def _missing(store: Store, machine: Machine, problem: Problem, out: Out) -> list[str]:
@@ -155,7 +155,7 @@ def _missing(store: Store, machine: Machine, problem: Problem, out: Out) -> list
     m, n, k, groups = problem
     rows = {kernel["name"]: kernel["block_m"] for kernel in store.kernels}
     candidates = launcher.choose(m, n, k, out, machine.num_sms, machine.memory_gb_s, groups=groups)
-    names = [c["kernel"] for c in candidates if groups > 0 or worth_timing(rows[c["kernel"]], m)]
+    names = [c["kernel"] for c in candidates if worth_timing(rows[c["kernel"]], m, groups)]
     return [name for name in names if (name, problem) not in store.rows]
 
 

@@ -121,8 +121,9 @@ def load(folder: Path, kernels: Sequence[GemmSpec]) -> tuple[TunedGpu, ...]:
 
 def _choice(where: str, row: Any, kernels: Mapping[str, GemmSpec]) -> Choice:
     _check_keys(where, row, _CHOICE_KEYS)
-    for key in ("groups", "n", "k", "m"):
-        _check_number(f"{where}: {key}", row[key], least=0 if key == "groups" else 1)
+    _check_number(f"{where}: groups", row["groups"], least=0)
+    for key in ("n", "k", "m"):
+        _check_number(f"{where}: {key}", row[key])
     if row["m"] not in _EDGES:
         raise TuningError(
             f"{where}: m = {row['m']} is the end of no bucket; the ends are {', '.join(map(str, M_EDGES))}"
@@ -141,10 +142,10 @@ def _check_unique(source: str, choices: Sequence[Choice], kernels: Mapping[str, 
     for choice in choices:
         shape = (kernels[choice.kernel].out, choice.groups, choice.n, choice.k, choice.m)
         if shape in seen:
-            told = " ".join(
-                f"{key}={value}" for key, value in zip(("out", "groups", "n", "k", "m"), shape, strict=True)
+            raise TuningError(
+                f"{source}: two choices for out={shape[0]} groups={choice.groups} n={choice.n} k={choice.k} "
+                f"m={choice.m}; keep one"
             )
-            raise TuningError(f"{source}: two choices for {told}; keep one")
         seen.add(shape)
 
 
