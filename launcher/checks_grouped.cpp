@@ -22,18 +22,23 @@ void check_operand(const TensorView& tensor, int64_t rank, const char* shape, co
     check_last_stride(kOp, tensor, "K must be contiguous: pass a copy made by contiguous()");
 }
 
-// `rows` of the last two dimensions, one matrix per slab where there are three.
+// The last dimensions, in front of which `of` may have one for groups.
+void check_sizes(const TensorView& tensor, const TensorView& of, int64_t rows, int64_t columns,
+                 const char* shape, const char* remedy) {
+    check_rank(kOp, tensor, of.rank, shape, remedy);
+    const int64_t slabs[] = {of.sizes[0], rows, columns}, matrix[] = {rows, columns};
+    const int64_t* needed = of.rank == 3 ? slabs : matrix;
+    if (!std::equal(needed, needed + of.rank, tensor.sizes)) {
+        fail("%s: %s has shape %s but needs %s = %s; %s", kOp, tensor.name, sizes_text(tensor).c_str(), shape,
+             list_text(needed, of.rank).c_str(), remedy);
+    }
+}
+
 void check_scale(const TensorView& scale, const TensorView& of, int64_t rows, int64_t k_blocks,
                  const char* shape) {
-    check_rank(kOp, scale, of.rank, shape, "pass the scales as the quantizers return them");
-    check_dtype(kOp, scale, aoti_torch_dtype_float32(), "pass the scales as the quantizers return them");
-    const int64_t last = of.rank - 1;
-    const bool slabs = of.rank == 2 || scale.sizes[0] == of.sizes[0];
-    if (!slabs || scale.sizes[last - 1] != rows || scale.sizes[last] != k_blocks) {
-        fail("%s: %s does not have the shape %s: its last dimensions are %" PRId64 " x %" PRId64
-             " but need %" PRId64 " x %" PRId64 ", and the first one %s's",
-             kOp, scale.name, shape, scale.sizes[last - 1], scale.sizes[last], rows, k_blocks, of.name);
-    }
+    const char* remedy = "pass the scales as the quantizers return them";
+    check_sizes(scale, of, rows, k_blocks, shape, remedy);
+    check_dtype(kOp, scale, aoti_torch_dtype_float32(), remedy);
     check_alignment(kOp, scale);
 }
 
@@ -118,16 +123,10 @@ GroupedShape check_grouped_gemm(const GroupedArgs& args, const GroupsAsked& aske
 
 void check_grouped_out(const GroupedArgs& args, const GroupedShape& shape, const TensorView& out) {
     const bool slabs = shape.kind == GroupLayout::counts;
-    check_rank(kOp, out, slabs ? 3 : 2, slabs ? "[G, max_m, N]" : "[M, N]", "pass one row for each of a");
+    check_sizes(out, args.a, shape.m, shape.n, slabs ? "[G, max_m, N]" : "[M, N]",
+                "pass one row for each of a");
     check_dtype(kOp, out, aoti_torch_dtype_bfloat16(), "convert the result afterwards");
     check_device(kOp, out, args.a);
-    const int first = slabs ? 1 : 0;
-    if ((slabs && out.sizes[0] != shape.groups) || out.sizes[first] != shape.m ||
-        out.sizes[first + 1] != shape.n) {
-        fail("%s: out ends in %" PRId64 " x %" PRId64 " but needs %" PRId64
-             " rows, as a has, of N = %" PRId64,
-             kOp, out.sizes[first], out.sizes[first + 1], shape.m, shape.n);
-    }
     check_written(kOp, out, {&args.a, &args.a_scale, &args.b, &args.b_scale, &args.groups});
 }
 

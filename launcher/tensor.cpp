@@ -140,15 +140,11 @@ std::string device_name(const TensorView& tensor) {
     return type == aoti_torch_device_type_cuda() ? "cuda:" + std::to_string(tensor.device_index) : name;
 }
 
-namespace {
-
 std::string list_text(const int64_t* numbers, int64_t count) {
     std::string text = "[";
     for (int64_t i = 0; i < count; ++i) text += (i > 0 ? ", " : "") + std::to_string(numbers[i]);
     return text + "]";
 }
-
-}  // namespace
 
 std::string sizes_text(const TensorView& tensor) {
     int64_t* sizes = nullptr;

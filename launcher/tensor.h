@@ -55,6 +55,7 @@ void* current_stream(int32_t device_index);
 std::string dtype_name(int32_t dtype);
 std::string device_name(const TensorView& tensor);
 // As Python shows them, of any rank.
+std::string list_text(const int64_t* numbers, int64_t count);
 std::string sizes_text(const TensorView& tensor);
 std::string strides_text(const TensorView& tensor);
 

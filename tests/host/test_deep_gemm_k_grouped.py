@@ -93,6 +93,15 @@ def test_what_is_refused(change: dict[str, Any], error: type[Exception], message
     assert isinstance(caught.value, NotImplementedError) == (error is NotImplementedError)
 
 
+def test_d_is_written_only_if_all_is_right() -> None:
+    a, b, products = problem([256, 128])
+    d, c = torch.full(products.shape, 7.0), torch.zeros(products.shape)
+    told = torch.tensor([256, 128], dtype=torch.int32)
+    with pytest.raises(RuntimeError, match="a_scale has shape"):
+        deep_gemm.k_grouped_fp8_gemm_nt_contiguous((a[0], a[1][:, :1]), b, d, [256, 128], told, c)
+    assert (d == 7).all()
+
+
 def test_rows_of_k_are_one_matrix() -> None:
     ks = [256, 128]
     a, b, products = problem(ks)

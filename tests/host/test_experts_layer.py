@@ -214,3 +214,15 @@ def test_on_meta_it_has_a_shape() -> None:
     ids = torch.empty(6, 2, dtype=torch.int32, device="meta")
     y = layer(x, ids, torch.empty(6, 2, device="meta"))
     assert (y.shape, y.dtype, y.device.type) == ((6, 200), torch.float16, "meta")
+
+
+@pytest.mark.parametrize("backends", [None, ["torch"]], ids=str)
+def test_under_autocast(backends: list[str] | None) -> None:
+    experts = integers(4, 256, 192)
+    x, routing = mixture.integer_tokens(9, 256), mixture.route("repeated", 9, 3, 4)
+    layer = layer_of(experts, backends=backends)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x.float(), routing.ids, routing.weights)
+    assert y.dtype == torch.float32
+    if backends is None:
+        assert torch.equal(y, layer(x.float(), routing.ids, routing.weights))

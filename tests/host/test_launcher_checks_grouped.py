@@ -105,32 +105,33 @@ BAD: dict[str, tuple[Any, ...]] = {
     ),
     "a_scale shape": (
         lambda: rows(a_scale=torch.ones(M, K_BLOCKS + 1)),
-        "a_scale does not have the shape [M, ceil(K / 128)]: its last dimensions are 5 x 4 but need 5 x 3",
+        "a_scale has shape [5, 4] but needs [M, ceil(K / 128)] = [5, 3]; pass the scales as the quantizers return them",
     ),
     "a_scale shape of slabs": (
         lambda: slabs(a_scale=torch.ones(G, M + 1, K_BLOCKS)),
-        "a_scale does not have the shape [G, max_m, ceil(K / 128)]: its last dimensions are 6 x 3 but need 5 x 3",
+        "a_scale has shape [3, 6, 3] but needs [G, max_m, ceil(K / 128)] = [3, 5, 3]",
     ),
     "a_scale slabs": (
         lambda: slabs(a_scale=torch.ones(G - 1, M, K_BLOCKS)),
-        "a_scale does not have the shape",
-        "and the first one a's",
+        "a_scale has shape [2, 5, 3] but needs [G, max_m, ceil(K / 128)] = [3, 5, 3]",
     ),
     "b_scale shape": (
         lambda: rows(b_scale=torch.ones(G, N, K_BLOCKS)),
-        "b_scale does not have the shape [G, ceil(N / 128), ceil(K / 128)]: its last dimensions are 200 x 3 but need "
-        "2 x 3",
+        "b_scale has shape [3, 200, 3] but needs [G, ceil(N / 128), ceil(K / 128)] = [3, 2, 3]",
     ),
     "b_scale matrices": (
         lambda: rows(b_scale=torch.ones(G + 1, N_BLOCKS, K_BLOCKS)),
-        "b_scale does not have the shape",
-        "and the first one b's",
+        "b_scale has shape [4, 2, 3] but needs [G, ceil(N / 128), ceil(K / 128)] = [3, 2, 3]",
     ),
     "ends": (lambda: rows(groups=ints(M)), "group_ends has 5 elements but needs 3, one for each matrix of b"),
     "indices": (lambda: indexed(groups=ints(G)), "m_indices has 3 elements but needs 5, one for each row of a"),
     "counts": (lambda: slabs(groups=ints(M)), "masked_m has 5 elements but needs 3, one for each matrix of b"),
-    "out shape": (lambda: rows(out=bf16(M + 1, N)), "out ends in 6 x 200 but needs 5 rows, as a has, of N = 200"),
-    "out shape of slabs": (lambda: slabs(out=bf16(G, M, N + 1)), "out ends in 5 x 201 but needs 5 rows"),
+    "out shape": (lambda: rows(out=bf16(M + 1, N)), "out has shape [6, 200] but needs [M, N] = [5, 200]; pass one row"),
+    "out shape of slabs": (
+        lambda: slabs(out=bf16(G, M, N + 1)),
+        "out has shape [3, 5, 201] but needs [G, max_m, N] = [3, 5, 200]",
+    ),
+    "out slabs": (lambda: slabs(out=bf16(G - 1, M, N)), "out has shape [2, 5, 200] but needs [G, max_m, N] = [3, 5"),
     "out rows overlap": (
         lambda: rows(out=bf16(M * N).as_strided((M, N), (N - 1, 1))),
         "out has strides [199, 1], which let its rows overlap one another; pass an out that was not expanded",
@@ -254,5 +255,5 @@ def test_the_operators_refuse_what_the_check_refuses(make: Any) -> None:
     refused(lambda: OPS.m_grouped_fp8_gemm_nt.default(**bad), "b has K = 301 but a has K = 300")
     refused(lambda: OPS.m_grouped_fp8_gemm_nt.out(**bad, out=out), "b has K = 301 but a has K = 300")
     good = make(out=bf16(*out.shape[:-1], N + 1))
-    refused(lambda: OPS.m_grouped_fp8_gemm_nt.out(**good), f"out ends in {M} x {N + 1} but needs {M} rows")
+    refused(lambda: OPS.m_grouped_fp8_gemm_nt.out(**good), f"{M}, {N + 1}] but needs [")
     assert (out == 7).all()

@@ -1,5 +1,6 @@
 """`quantize_`: which layers, under which names, shared and tied ones, models that read weights themselves."""
 
+import copy
 import gc
 import weakref
 from typing import Any
@@ -144,6 +145,26 @@ def test_a_transformer_encoder_whose_fast_path_reads_the_weights() -> None:
     y = model(x)
     assert not torch.equal(y, wanted)
     assert (y - wanted).norm() <= 0.06 * wanted.norm()
+
+
+@torch.no_grad()
+def test_a_transformer_encoder_with_a_padding_mask() -> None:
+    model = nn.TransformerEncoder(nn.TransformerEncoderLayer(192, 4, 320, batch_first=True), 2).eval()
+    x, padding = torch.randn(2, 5, 192), torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    wanted = model(x, src_key_padding_mask=padding)
+    quantize_(model)
+    y = model(x, src_key_padding_mask=padding)
+    assert (y - wanted)[~padding].norm() <= 0.06 * wanted[~padding].norm()
+
+
+def test_a_weight_of_any_strides() -> None:
+    linear = nn.Linear(200, 130)
+    turned = copy.deepcopy(linear)
+    turned.weight = nn.Parameter(linear.weight.detach().t().contiguous().t())
+    for here, there in zip(
+        Fp8Linear.from_linear(linear).buffers(), Fp8Linear.from_linear(turned).buffers(), strict=True
+    ):
+        assert torch.equal(here.float(), there.float())
 
 
 def test_subclasses_of_linear_are_left_alone() -> None:

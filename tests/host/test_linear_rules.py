@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from barrow import moe_sort
 from barrow.linear import Case, Target, backends, rules
 from barrow.linear.target import NAMED, named
+from barrow.ops.layout import MOST_EXPERTS
 
 # N x K as they occur: dense projections, experts, tensor-parallel splits that cut blocks, and what a shape rule of a
 # multiple of 64 and 128 turned away.
@@ -89,6 +91,15 @@ def test_formats_that_nobody_runs(change: dict[str, object], reason: str, name: 
         backends.choose(case)
     for rule in (rules.barrow, rules.cublaslt, rules.triton, rules.cpu, rules.torch_matmul):
         assert rule(case) == reason
+
+
+def test_more_experts_than_are_told_apart() -> None:
+    for count, backend in ((MOST_EXPERTS, "barrow"), (MOST_EXPERTS + 1, "torch")):
+        assert backends.choose(Case(8, 8, target=NAMED["H100"], experts=count)).backend.name == backend
+    ids = torch.zeros(1, 1, dtype=torch.int32)
+    assert moe_sort(ids, MOST_EXPERTS)[0].shape == (MOST_EXPERTS,)
+    with pytest.raises(RuntimeError, match=f"needs to be from 1 to {MOST_EXPERTS}"):
+        moe_sort(ids, MOST_EXPERTS + 1)
 
 
 def test_names_of_gpus() -> None:

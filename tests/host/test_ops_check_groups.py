@@ -111,7 +111,7 @@ def test_without_the_debug_mode_nothing_is_said(name: str) -> None:
 @pytest.mark.usefixtures("checked")
 def test_other_faults_are_told_first() -> None:
     wide = torch.empty(20, 4, dtype=torch.bfloat16)
-    refused(lambda: call(TOLD["ends that descend"], wide), "out ends in 20 x 4 but needs 20 rows")
+    refused(lambda: call(TOLD["ends that descend"], wide), "out has shape [20, 4] but needs [M, N]")
 
 
 @pytest.mark.usefixtures("checked")

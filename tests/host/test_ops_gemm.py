@@ -36,6 +36,19 @@ def test_integers_come_out_exactly(m: int, n: int, k: int) -> None:
         reference.assert_exact(out, p)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_autocast_changes_no_bit(dtype: torch.dtype) -> None:
+    # Sums of the largest numbers are beyond float16.
+    args = reference.integer_problem(5, 130, 300).args
+    wanted = barrow.fp8_gemm_nt(*args, out_dtype=torch.float32)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(barrow.fp8_gemm_nt(*args, out_dtype=torch.float32), wanted)
+    a, a_scale = barrow.per_token_group_quant_fp8(torch.full((3, 256), 9.0))
+    b, b_scale = barrow.per_block_quant_fp8(torch.full((4, 256), 9.0))
+    with torch.autocast("cpu", dtype=dtype):
+        assert (barrow.fp8_gemm_nt(a, a_scale, b, b_scale) == 256 * 81).all()
+
+
 @pytest.mark.parametrize("out_dtype", OUT_DTYPES, ids=str)
 @pytest.mark.parametrize(
     ("m", "n", "k"),

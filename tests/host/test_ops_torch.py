@@ -48,6 +48,13 @@ def test_meta_tensors_have_the_shapes_dtypes_and_strides_of_real_ones(m: int, n:
         assert (meta.shape, meta.dtype, meta.stride()) == (real.shape, real.dtype, real.stride())
 
 
+@pytest.mark.parametrize("quantize", [barrow.per_token_group_quant_fp8, barrow.per_block_quant_fp8])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_what_is_quantized_has_two_dimensions(quantize: Callable[[Tensor], object], device: str) -> None:
+    with pytest.raises(RuntimeError, match=r"x has 3 dimensions but needs 2, rows and K; flatten .* reshape\(-1, K\)"):
+        quantize(torch.zeros(2, 3, 4, device=device))
+
+
 @pytest.mark.parametrize("name", ["a_scale", "b", "b_scale", "out"])
 def test_one_meta_tensor_among_real_ones(name: str) -> None:
     p = reference.random_problem(3, 4, 5)

@@ -126,6 +126,23 @@ def test_plans_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [type(layer) for layer in model] == [Fp8Linear, Fp8Linear]
 
 
+def test_a_layer_under_two_names_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dist, "get_rank", lambda group: 0)
+    monkeypatch.setattr(dist, "get_world_size", lambda group: 2)
+    shared = make(64, 128)
+    model = nn.Sequential(shared, nn.ReLU(), shared)
+    assert parallel.parallelize_(model, {"*": "column"}) == ["0", "2"]
+    assert model[0] is model[2]
+    assert model[0].out_features == 64
+
+
+def test_a_model_that_is_a_layer() -> None:
+    with pytest.raises(
+        ValueError, match="model is itself a layer and cannot be replaced in place; use column_parallel"
+    ):
+        parallel.parallelize_(make(64, 64), {"*": "column"})
+
+
 def test_an_input_of_another_width() -> None:
     shard = parallel.row_parallel(make(576, 8), 1, 2)
     with pytest.raises(RuntimeError, match=r"x has shape \(2, 320\); pass this process's \[\.\.\., 288\]"):

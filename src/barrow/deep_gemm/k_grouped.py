@@ -60,6 +60,8 @@ def _k_major(op: str, name: str, pair: Scaled, ks: list[int]) -> Scaled:
 
 def _add(a: Scaled, b: Scaled, d: Tensor, ks: list[int], c: Tensor | None) -> None:
     if c is not None and c is not d:
+        # What is wrong is found out before d is written.
+        torch.ops.barrow.check_k_grouped_fp8_gemm_nt.default(*a, *b, ks, d)
         d.copy_(c)
     _k_grouped(*a, *b, ks, out=d)
 

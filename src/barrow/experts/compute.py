@@ -45,7 +45,8 @@ def _dequantized(
             wide = x[rows // top_k] @ dequantize(gate_up[expert], gate_up_scale[expert], x.dtype).T
             gate, up = wide.float().chunk(2, -1)
             inner = (functional.silu(gate) * up).to(x.dtype)
-            pieces[rows] = inner @ dequantize(down[expert], down_scale[expert], x.dtype).T
+            # Under autocast the product has another dtype.
+            pieces[rows] = (inner @ dequantize(down[expert], down_scale[expert], x.dtype).T).to(x.dtype)
     routing = routing.masked_fill((ids < 0) | (ids >= experts), 0.0)
     return (pieces.view(tokens, top_k, x.shape[1]).float() * routing[..., None]).sum(1).to(x.dtype)
 

@@ -189,8 +189,10 @@ def forget() -> None:
 
 
 def quantize_weight(weight: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
-    """`per_block_quant_fp8` for a weight on any device: by the CPU where the operators do not run."""
+    """`per_block_quant_fp8` for a weight of any strides on any device: by the CPU where the operators do not run."""
     device = weight.device
+    if weight.stride(-1) != 1:
+        weight = weight.contiguous()
     if device.type not in ("meta", "cpu") and rules.no_kernels(here(device)) is not None:
         weight = weight.cpu()
     q, scale = ops.per_block_quant_fp8(weight, use_ue8m0=use_ue8m0)

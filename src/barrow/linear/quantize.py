@@ -82,4 +82,8 @@ def quantize_(
     for names in _groups(model, filter):
         _replace(model, names, use_ue8m0, backends)
         replaced.update(names)
+    for module in model.modules():
+        # Only the fused path can take the nested tensor that it makes of a padding mask.
+        if isinstance(module, nn.TransformerEncoder) and any(isinstance(part, Fp8Linear) for part in module.modules()):
+            module.use_nested_tensor = False
     return [name for name, _ in model.named_modules(remove_duplicate=False) if name in replaced]

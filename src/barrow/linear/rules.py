@@ -9,7 +9,7 @@ import torch
 from barrow import launcher
 from barrow.linear.case import GEMM_DTYPE, Case
 from barrow.linear.target import Target
-from barrow.ops.layout import SCALE_BLOCK
+from barrow.ops.layout import MOST_EXPERTS, SCALE_BLOCK
 
 HOPPER = (9, 0)
 # Triton's oldest NVIDIA GPUs, and the first that convert to e4m3 in hardware.
@@ -57,9 +57,16 @@ def _dotted(version: tuple[int, int] | None) -> str:
     return "none" if version is None else f"{version[0]}.{version[1]}"
 
 
+def _no_operators(case: Case) -> str | None:
+    """What barrow's operators do not take, on whatever device."""
+    if case.experts > MOST_EXPERTS:
+        return f"there are {case.experts} experts, and rows are sorted by at most {MOST_EXPERTS}"
+    return wrong_format(case)
+
+
 def barrow(case: Case) -> str | None:
     """Every M, N and K: the kernels pad what needs padding themselves."""
-    return wrong_format(case) or no_kernels(case.target)
+    return _no_operators(case) or no_kernels(case.target)
 
 
 def cublaslt(case: Case) -> str | None:
@@ -97,7 +104,7 @@ def triton(case: Case) -> str | None:
 
 def cpu(case: Case) -> str | None:
     """The CPU implementation of the operators."""
-    if reason := wrong_format(case):
+    if reason := _no_operators(case):
         return reason
     return None if case.target.device_type == "cpu" else f"it is for CPU tensors, not for {case.target.device_type}"
 

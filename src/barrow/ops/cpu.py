@@ -20,11 +20,13 @@ def product(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor) -> Tensor:
     total = a.new_zeros((a.shape[0], rows), dtype=torch.float32)
     if b_scale.shape[0] != rows:
         b_scale = b_scale.repeat_interleave(SCALE_BLOCK, dim=0)[:rows]
-    for block in range(scale_blocks(a.shape[1])):
-        columns = slice(block * SCALE_BLOCK, (block + 1) * SCALE_BLOCK)
-        partial = a[:, columns].float() @ b[:, columns].float().T
-        partial *= a_scale[:, block, None]
-        total.addcmul_(partial, b_scale[:, block])
+    # The kernels know nothing of autocast, and in float16 the unscaled sums would overflow.
+    with torch.autocast("cpu", enabled=False):
+        for block in range(scale_blocks(a.shape[1])):
+            columns = slice(block * SCALE_BLOCK, (block + 1) * SCALE_BLOCK)
+            partial = a[:, columns].float() @ b[:, columns].float().T
+            partial *= a_scale[:, block, None]
+            total.addcmul_(partial, b_scale[:, block])
     return total
 
 

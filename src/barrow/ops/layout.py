@@ -6,6 +6,8 @@ from enum import IntEnum
 SCALE_BLOCK = 128
 # The kernel reads the scales of four rows of A at once, so that columns of scales start 16 bytes apart.
 SCALE_ROWS = 4
+# Experts that `moe_sort` tells apart (kernels/params_experts.h).
+MOST_EXPERTS = 1024
 
 
 class GroupLayout(IntEnum):

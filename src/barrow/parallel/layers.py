@@ -173,15 +173,25 @@ def parallelize_(model: nn.Module, plan: Mapping[str, Kind], *, group: dist.Proc
         Names of the layers that were split.
 
     Raises:
-        ValueError: if a pattern matches no layer, or one cannot be split; the model is then unchanged.
+        ValueError: if a pattern matches no layer, or one cannot be split; the model is then unchanged. Or if `model` is
+            itself such a layer, which cannot be replaced in place.
     """
+    if isinstance(model, (Fp8Linear, Fp8Experts)):
+        raise ValueError(
+            "barrow.parallel: model is itself a layer and cannot be replaced in place; "
+            "use column_parallel, row_parallel or ExpertParallel"
+        )
     shards: dict[str, nn.Module] = {}
+    # A layer that occurs under several names stays one layer, split as the first of them says.
+    shard_of: dict[nn.Module, nn.Module] = {}
     matched: set[str] = set()
-    for name, module in model.named_modules():
+    for name, module in model.named_modules(remove_duplicate=False):
         pattern = next((each for each in plan if fnmatchcase(name, each)), None)
         if pattern is not None and isinstance(module, (Fp8Linear, Fp8Experts)):
             matched.add(pattern)
-            shards[name] = _shard(module, plan[pattern], pattern, name, group)
+            if module not in shard_of:
+                shard_of[module] = _shard(module, plan[pattern], pattern, name, group)
+            shards[name] = shard_of[module]
     if unused := [pattern for pattern in plan if pattern not in matched]:
         raise ValueError(f"barrow.parallel: {unused[0]!r} matches no Fp8Linear or Fp8Experts of the model")
     for name, shard in shards.items():
