@@ -9,10 +9,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import WheelSpec
+from conftest import WheelSpec, fatbin, fatbin_entry
 
 from barrow_wheel.check import check, read_archive
 from barrow_wheel.errors import FormatError, InputError, LimitError
+from barrow_wheel.facts.gpus import gpu
 from barrow_wheel.readers.archive import path_distrust
 
 
@@ -118,3 +119,41 @@ def test_bad_checksum_is_a_finding(tmp_path: Path) -> None:
     raw[at + 2] ^= 0xFF
     path.write_bytes(bytes(raw))
     assert "unreadable-file" in {f.rule for f in check([str(path)]).findings}
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+
+
+@pytest.mark.parametrize("data", [b"", LFS_POINTER, b"EL", bytes(8)])
+@pytest.mark.parametrize(
+    "name", ["_C.cpython-312-x86_64-linux-gnu.so", "_C.cp312-win_amd64.pyd", "libx.so.1.2", "x.dll"]
+)
+def test_what_is_named_as_a_binary_and_is_none(name: str, data: bytes, tmp_path: Path) -> None:
+    (found,) = check([str(WheelSpec({f"demo/{name}": data}).write(tmp_path))]).findings
+    assert found.rule == "unreadable-file" and "named as a binary and is none" in found.message
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("libx.so", b"/* GNU ld script */\nINPUT(libx.so.1)\n"),
+        ("libc.so", b"OUTPUT_FORMAT(elf64-x86-64)\nGROUP ( libc.so.6 AS_NEEDED ( ld.so.2 ) )\n"),
+        ("._libx.so", b"\0\x05\x16\x07Mac OS X"),
+        ("notes.so.txt", b"words"),
+    ],
+)
+def test_what_looks_like_a_binary_and_may(name: str, data: bytes, tmp_path: Path) -> None:
+    assert check([str(WheelSpec({f"demo/{name}": data}).write(tmp_path))]).findings == ()
+
+
+def test_webassembly_is_a_binary_of_another_platform(tmp_path: Path) -> None:
+    path = WheelSpec({"demo/_C.cpython-312-wasm32-emscripten.so": b"\0asm\1\0\0\0"}, requires_python="==3.12.*")
+    assert read_archive(path.write(tmp_path)).foreign == ((next(iter(path.files)), "WebAssembly"),)
+
+
+def test_device_code_of_a_windows_module_is_read(tmp_path: Path) -> None:
+    image = b"MZ" + bytes(100) + fatbin(fatbin_entry(2, 90))
+    spec = WheelSpec({"demo/_C.cp312-win_amd64.pyd": image}, tag="cp312-cp312-win_amd64", requires_python="==3.12.*")
+    path = str(spec.write(tmp_path))
+    assert {f.rule for f in check([path], [gpu("h100")]).findings} == {"binary-not-read"}
+    assert "sm_90" in next(f for f in check([path], [gpu("b200")]).findings if f.rule == "gpu-not-covered").evidence

@@ -279,14 +279,15 @@ _TABLE = (
         "unreadable-file",
         _E,
         "a file cannot be read, so nothing is known about it",
-        "It is truncated, its headers lie, or it asks for more than a reader should spend. Unknown is not clean.",
+        "It is truncated, its headers lie, it is no binary despite its name (a Git LFS pointer, an empty file), or it "
+        "asks for more than a reader should spend. Unknown is not clean.",
         "Build the file anew; if a loader takes it, please report it.",
     ),
     Rule(
         "binary-not-read",
         _N,
         "a binary of another platform was judged by its name only",
-        "Symbols and libraries of PE and Mach-O files are not read.",
+        "Symbols and libraries of PE, Mach-O and WebAssembly files are not read.",
         "Use delvewheel or delocate for the rest.",
     ),
     Rule(

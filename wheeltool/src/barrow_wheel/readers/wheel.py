@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from packaging.tags import Tag
 
-from barrow_wheel.errors import InputError
+from barrow_wheel.errors import FormatError, InputError
 from barrow_wheel.readers import limits
 from barrow_wheel.readers.archive import Member, Source
 from barrow_wheel.readers.blob import Blob
@@ -22,7 +23,12 @@ _FOREIGN_MAGICS = {
     b"\xcf\xfa\xed\xfe": "Mach-O (macOS)",
     b"\xce\xfa\xed\xfe": "Mach-O (macOS)",
     b"\xca\xfe\xba\xbe": "Mach-O (macOS)",
+    b"\xca\xfe\xba\xbf": "Mach-O (macOS)",
+    b"\0asm": "WebAssembly",
 }
+# What a loader takes by its name. A hidden file is none of them: macOS leaves its ._NAME beside NAME.
+_BINARY_NAME = re.compile(r"(?:^|/)[^./][^/]*\.(?:so(?:\.\d+)*|pyd|dll|dylib|exe)$")
+_LINKER_SCRIPT = re.compile(rb"\b(?:INPUT|GROUP)\s*\(")
 # Never device code, and the bulk of what is not ELF: not worth a search.
 _TEXT_SUFFIXES = (
     ".py",
@@ -52,7 +58,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """An ELF file, or a data file with device code in it (then `elf` is None)."""
+    """An ELF file, or any other with device code in it (then `elf` is None)."""
 
     path: str
     size: int
@@ -189,10 +195,15 @@ class WheelReader:
             elf = read_elf(blob)
             self._binaries.append(Binary(path, blob.size, elf, read_device_code(blob, elf), binary_signals(blob, elf)))
             return
-        for magic, kind in _FOREIGN_MAGICS.items():
-            if head.startswith(magic) and path.endswith((".pyd", ".dll", ".so", ".dylib", ".exe")):
+        if _BINARY_NAME.search(path):
+            kind = next((kind for magic, kind in _FOREIGN_MAGICS.items() if head.startswith(magic)), None)
+            if kind is not None:
                 self._foreign.append((path, kind))
-                return
+            elif not _is_linker_script(blob):
+                start = blob.read_some(0, 40)
+                raise FormatError(
+                    f"is named as a binary and is none: it {f'begins {start!r}' if start else 'is empty'}"
+                )
         if path.endswith(".py"):
             for word in python_signals(blob.read_some(0, limits.SOURCE_BYTES)):
                 self._words.setdefault(word, []).append(path)
@@ -200,6 +211,12 @@ class WheelReader:
             device = read_device_code(blob, None)
             if device:
                 self._binaries.append(Binary(path, blob.size, None, device))
+
+
+def _is_linker_script(blob: Blob) -> bool:
+    """Whether a file named .so is text for the linker, which names the libraries to take in its place."""
+    text = blob.read_some(0, limits.SOURCE_BYTES)
+    return b"\0" not in text and _LINKER_SCRIPT.search(text) is not None
 
 
 def read_wheel(
