@@ -102,3 +102,12 @@ def test_html_is_one_closed_page_without_script(report: Report) -> None:
     assert "<script" not in page and "&lt;script&gt;" in page
     assert "http" not in page and "url(" not in page
     assert 'class="cell bad"' in page and "matrix-missing-cell" in page
+
+
+def test_a_wheel_for_every_cpython_fits_no_narrow_terminal(
+    compile_so: Callable[[CSource], bytes], tmp_path: Path
+) -> None:
+    module = compile_so(CSource(exports=("PyInit__C",)))
+    spec = WheelSpec({"demo/_C.so": module}, tag="py3-none-manylinux_2_28_x86_64", requires_python=None)
+    text = TerminalView(colour=False, width=60).render(check([str(spec.write(tmp_path))]))
+    assert "demo._C " in text and "3.15t" in text

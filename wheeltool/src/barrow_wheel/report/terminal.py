@@ -27,6 +27,7 @@ _SEVERITY = {
     Severity.NOTE: (_BLUE, "· note"),
 }
 _CELL = {Cell.OK: _GREEN, Cell.ABI3: _GREEN, Cell.ANY: _DIM, Cell.PURE: _DIM, Cell.RISK: _YELLOW, Cell.MISSING: _RED}
+_SHORTEST_NAME = 16
 _SUPPORT = {Support.NATIVE: (_GREEN, "✓"), Support.JIT: (_YELLOW, "JIT"), Support.NONE: (_DIM, "-")}
 
 
@@ -74,7 +75,9 @@ class TerminalView:
         shown, rest = summary.matrix_rows(report, limit=10**6) if self._verbose else summary.matrix_rows(report)
         columns = [str(python) for python in matrix.pythons]
         cell_width = max([len(c) for c in columns] or [0]) + 1
-        name_width = min(max(len(m.name) for m in shown), self._width - len(columns) * cell_width - 18)
+        # A wheel for every CPython has more columns than a narrow terminal: then the lines get longer.
+        room = max(self._width - len(columns) * cell_width - 18, _SHORTEST_NAME)
+        name_width = min(max(len(m.name) for m in shown), room)
         yield self._paint(
             f"{'module':{name_width}}  {'loaded by':15}" + "".join(f"{c:>{cell_width}}" for c in columns), _DIM
         )
