@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,12 @@ def test_a_module_of_another_name_is_an_error(project: Path, interpreters: tuple
         build(plan_for(project, interpreters[:1]), jobs=1)
 
 
+def test_one_cpython_named_twice_is_built_once(project: Path, interpreters: tuple[Interpreter, ...]) -> None:
+    one = interpreters[0]
+    built = build(plan_for(project, (one, replace(one, origin="argument"), *interpreters[1:2])), jobs=2)
+    assert [b.python for b in built] == [i.python for i in interpreters[:2]]
+
+
 def test_depfiles(tmp_path: Path) -> None:
     depfile = tmp_path / "x.d"
     depfile.write_text("out.o: a.cpp \\\n dir\\ with\\ space/b.h \\\n c$$d.h\nb.h:\n")
@@ -137,6 +144,8 @@ def test_toolchain_from_the_environment(tmp_path: Path) -> None:
         assert find_toolchain({"CXX": "", "CMAKE_CXX_COMPILER_LAUNCHER": ""}).cxx == (str(tmp_path / "c++"),)
     finally:
         os.environ["PATH"] = os_path
+    with pytest.raises(UsageError, match=r"\$CXXFLAGS is -DX=\"a"):
+        find_toolchain({"CXXFLAGS": '-DX="a'})
     with pytest.raises(MissingToolError, match=r"\$CXX names"):
         find_toolchain({"CXX": "no-such-compiler"})
 

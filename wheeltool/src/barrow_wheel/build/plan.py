@@ -84,10 +84,16 @@ def make_plan(
     torch: Torch | None = None,
     system_includes: Sequence[Path] = (),
 ) -> Plan:
-    """Plans one module file for each interpreter. Of an interpreter only its headers and its EXT_SUFFIX are used."""
+    """Plans one module file for each EXT_SUFFIX. Of an interpreter only its headers and its EXT_SUFFIX are used."""
+    # One CPython may be named twice, as 3.12 and by its path; the two would write the same files at once.
+    distinct: dict[str, Interpreter] = {}
+    for one in interpreters:
+        distinct.setdefault(one.ext_suffix, one)
     return Plan(
         extension,
-        tuple(_target(extension, one, toolchain, build_dir, out_dir, torch, system_includes) for one in interpreters),
+        tuple(
+            _target(extension, one, toolchain, build_dir, out_dir, torch, system_includes) for one in distinct.values()
+        ),
     )
 
 

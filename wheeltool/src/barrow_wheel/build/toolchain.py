@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from barrow_wheel.errors import MissingToolError
+from barrow_wheel.errors import MissingToolError, UsageError
 
 _CACHES = ("ccache", "sccache")
 
@@ -54,7 +54,7 @@ def find_toolchain(environment: Mapping[str, str]) -> Toolchain:
 
     An empty variable means unset. $CMAKE_CXX_COMPILER_LAUNCHER names another cache.
     """
-    stated = shlex.split(environment.get("CXX", ""))
+    stated = _words(environment, "CXX")
     if stated:
         cxx = stated
         if shutil.which(cxx[0]) is None:
@@ -67,12 +67,17 @@ def find_toolchain(environment: Mapping[str, str]) -> Toolchain:
     return Toolchain(
         cxx=tuple(cxx),
         launcher=_launcher(cxx, environment),
-        compile_flags=(
-            *shlex.split(environment.get("CPPFLAGS", "")),
-            *shlex.split(environment.get("CXXFLAGS", "")),
-        ),
-        link_flags=tuple(shlex.split(environment.get("LDFLAGS", ""))),
+        compile_flags=(*_words(environment, "CPPFLAGS"), *_words(environment, "CXXFLAGS")),
+        link_flags=tuple(_words(environment, "LDFLAGS")),
     )
+
+
+def _words(environment: Mapping[str, str], name: str) -> list[str]:
+    """The words of a variable as a shell splits them."""
+    try:
+        return shlex.split(environment.get(name, ""))
+    except ValueError as error:
+        raise UsageError(f"${name} is {environment[name]}, which no shell would split ({error}); correct it") from error
 
 
 def _launcher(cxx: list[str], environment: Mapping[str, str]) -> tuple[str, ...]:
