@@ -44,7 +44,14 @@ def test_sources_of_the_range(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[project]\n", '[project]\ndynamic = ["requires-python"]\n', "[project\n", '[project]\nrequires-python = "x"\n'],
+    [
+        "[project]\n",
+        '[project]\ndynamic = ["requires-python"]\n',
+        "[project\n",
+        '[project]\nrequires-python = "x"\n',
+        "[project]\nrequires-python = 3.10\n",
+        "project = 3\n",
+    ],
 )
 def test_projects_that_do_not_say(text: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(text)

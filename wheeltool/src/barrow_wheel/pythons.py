@@ -93,11 +93,15 @@ def _of_pyproject(path: Path) -> SpecifierSet:
         project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(project, dict):
+        raise UsageError(f"{path}: project is {project!r}, needs to be a table: write [project]")
     text = project.get("requires-python")
     if not text:
         dynamic = "requires-python" in project.get("dynamic", [])
         hint = "it is dynamic; build the wheel and give that" if dynamic else "add one to [project]"
         raise UsageError(f"{path}: states no requires-python: {hint}")
+    if not isinstance(text, str):
+        raise UsageError(f"{path}: requires-python is {text!r}, needs to be a specifier in quotes such as '>=3.10'")
     try:
         return SpecifierSet(text)
     except InvalidSpecifier as error:
