@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -141,3 +142,43 @@ def test_the_table_of_rules_in_the_docs_is_current() -> None:
     finally:
         sys.path.pop(0)
     assert (project / "docs/rules.md").read_text() == rules_document()
+
+
+def test_what_the_output_encoding_lacks_is_replaced(good: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "barrow_wheel", "check", good]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, check=False)
+    assert done.returncode == 0 and b"? nothing found" in done.stdout and not done.stderr
+
+
+def test_file_names_that_are_not_utf8(compile_so: Make, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"un\xffpacked")
+    path = WheelSpec({"demo/_C.abi3.so": compile_so(PRIVATE)}).write(tmp_path)
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", str(path), str(folder)], check=True)
+    (folder / "demo/_C.abi3.so").rename(folder / os.fsdecode(b"demo/_C\xff.abi3.so"))
+    (folder / os.fsdecode(b"demo/\xff.so")).write_bytes(b"no binary")
+    outputs = [f"--{name}={tmp_path / name}" for name in ("json", "sarif", "html")]
+    assert main(["check", str(folder), *outputs]) == 1
+    assert json.loads((tmp_path / "json").read_text())["wheels"][0]["name"] == folder.name
+    assert "un%FFpacked" in (tmp_path / "sarif").read_text() and "un?packed" in (tmp_path / "html").read_text()
+
+
+def test_a_file_where_a_folder_is_needed(compile_so: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheels = [
+        str(WheelSpec({f"demo/x{minor}.py": b""}, f"cp{minor}-cp{minor}-manylinux_2_28_x86_64").write(tmp_path))
+        for minor in (311, 312)
+    ]
+    (tmp_path / "taken").write_text("")
+    assert main(["merge", "-o", str(tmp_path / "taken"), *wheels]) == 2
+    assert f"{tmp_path / 'taken'}" in capsys.readouterr().err
+
+
+def test_a_bug_has_an_exit_code_of_its_own(
+    good: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("barrow_wheel.cli.check.check", broken)
+    assert main(["check", good]) == 70
+    error = capsys.readouterr().err
+    assert "Traceback" in error and error.endswith("failed with KeyError; please report this\n")

@@ -84,7 +84,8 @@ def _deliver(place: str | None, text: str) -> None:
         sys.stdout.write(text)
     elif place is not None:
         try:
-            Path(place).write_text(text, encoding="utf-8")
+            # A file name in a folder need not be UTF-8.
+            Path(place).write_text(text, encoding="utf-8", errors="replace")
         except OSError as error:
             raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from barrow_wheel import __version__
 from barrow_wheel.cli import build_ext, check, cmake_dir, doctor, merge, pythons
-from barrow_wheel.errors import EXIT_INTERNAL, BarrowWheelError
+from barrow_wheel.errors import EXIT_INTERNAL, BarrowWheelError, UsageError
 
 _COMMANDS = (check, pythons, build_ext, merge, doctor, cmake_dir)
 _EPILOG = (
@@ -31,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Marks and file names that the terminal's encoding lacks are no reason to fail.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code: int = options.run(options)
     except BarrowWheelError as error:
@@ -40,9 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`| head`); Python would complain again while closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (MemoryError, RecursionError) as error:
-        sys.stderr.write(
-            f"barrow-wheel {options.command}: ran out of resources ({type(error).__name__}); please report this\n"
-        )
+    except OSError as error:
+        sys.stderr.write(f"barrow-wheel {options.command}: {error}; give another path or correct this one\n")
+        return UsageError.exit_code
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.write(f"barrow-wheel {options.command}: failed with {type(error).__name__}; please report this\n")
         return EXIT_INTERNAL
     return code

@@ -101,7 +101,7 @@ def to_json(report: Report) -> str:
         "wheels": [_wheel_json(wheel, report) for wheel in report.wheels],
         "findings": [finding_json(found) for found in report.general],
     }
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=2) + "\n"
 
 
 def to_sarif(report: Report) -> str:
@@ -125,7 +125,7 @@ def to_sarif(report: Report) -> str:
             "message": {"text": _sarif_message(found)},
             "locations": [
                 {
-                    "physicalLocation": {"artifactLocation": {"uri": quote(found.wheel)}},
+                    "physicalLocation": {"artifactLocation": {"uri": quote(found.wheel, errors="surrogateescape")}},
                     "logicalLocations": [{"fullyQualifiedName": f"{found.wheel}!{found.file}", "kind": "member"}],
                 }
             ],
@@ -138,7 +138,7 @@ def to_sarif(report: Report) -> str:
         "columnKind": "unicodeCodePoints",
     }
     document = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def _sarif_message(found: Finding) -> str:
