@@ -97,6 +97,25 @@ def test_other_flags_and_a_lost_output_rebuild(project: Path, interpreters: tupl
     assert result.compiled == 0 and result.path.exists()
 
 
+@pytest.mark.parametrize("by_path", [False, True])
+def test_a_changed_library_links_again(project: Path, interpreters: tuple[Interpreter, ...], by_path: bool) -> None:
+    one = interpreters[:1]
+    (project / "binding.cpp").write_text(
+        PLAIN.replace("PyMODINIT", "int kernel();\nPyMODINIT").replace("ANSWER", "kernel()")
+    )
+    flags = {"link_flags": (f"-Wl,{project / 'libk.a'}",)}
+    if not by_path:
+        flags = {"link_flags": ("-L", str(project)), "libraries": ("k",)}
+    for answer in ("1", "2"):
+        (project / "k.cpp").write_text(f"int kernel() {{ return {answer}; }}")
+        subprocess.run(["g++", "-fPIC", "-c", "k.cpp"], cwd=project, check=True)
+        subprocess.run(["ar", "rcs", "libk.a", "k.o"], cwd=project, check=True)
+        build(plan_for(project, one, **flags), jobs=1)
+        assert imported(one[0], project / "out") == answer
+    (again,) = build(plan_for(project, one, **flags), jobs=1)
+    assert again.seconds == 0
+
+
 def test_compiler_errors_are_shown_and_leave_nothing(project: Path, interpreters: tuple[Interpreter, ...]) -> None:
     (project / "binding.cpp").write_text("#error this is what the author must see\n")
     with pytest.raises(BuildError, match="this is what the author must see"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,8 +130,26 @@ def _target(
         steps.append(Step(command, output, depfile, (source,)))
     objects = tuple(step.output for step in steps)
     output = out_dir / f"{extension.name}{interpreter.ext_suffix}"
-    link = [*toolchain.cxx, "-shared", *map(str, objects), *toolchain.link_flags, *extension.link_flags]
-    link += [f"-l{library}" for library in extension.libraries]
+    linked = [*toolchain.link_flags, *extension.link_flags]
+    linked += [f"-l{library}" for library in extension.libraries]
     if torch is not None:
-        link += [f"-L{torch.library_folder}", *(f"-l{library}" for library in torch.libraries)]
-    return Target(interpreter, tuple(steps), Step((*link, "-o", str(output)), output, None, objects))
+        linked += [f"-L{torch.library_folder}", *(f"-l{library}" for library in torch.libraries)]
+    link = (*toolchain.cxx, "-shared", *map(str, objects), *linked, "-o", str(output))
+    return Target(interpreter, tuple(steps), Step(link, output, None, (*objects, *_files_linked(linked))))
+
+
+def _files_linked(flags: Sequence[str]) -> tuple[Path, ...]:
+    """The files that link flags name, by path or as -lNAME in a -L folder.
+
+    What lies in the linker's own folders is the system's: no build changes it.
+    """
+    text = "\0".join(flags)
+    folders = re.findall(r"(?:^|\0)-L\0?([^\0]+)", text)
+    names = re.findall(r"(?:^|\0)-l\0?([^\0]+)", text)
+    found = []
+    for name in names:
+        files = (name[1:],) if name.startswith(":") else (f"lib{name}.so", f"lib{name}.a")
+        found += [Path(folder, file) for folder in folders for file in files]
+    # -Wl,--whole-archive,libx.a and -Wl,--version-script=x.map name files too.
+    found += [Path(part) for flag in flags for part in (flag, *re.split("[,=]", flag))]
+    return tuple(path for path in dict.fromkeys(found) if path.is_file())
