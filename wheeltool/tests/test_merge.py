@@ -63,6 +63,17 @@ def test_a_gap_becomes_an_exclusion(library: bytes, tmp_path: Path) -> None:
     assert plan.requires_python == ">=3.10,!=3.11.*,<3.13"
 
 
+@pytest.mark.parametrize(
+    ("minors", "spec_text", "expected"),
+    [((9, 10, 11), None, ">=3.9,<3.12"), ((8, 9, 11), ">=3.5", ">=3.5,>=3.8,!=3.10.*,<3.12")],
+)
+def test_cpythons_past_their_end_are_not_locked_out(
+    minors: tuple[int, ...], spec_text: str | None, expected: str, library: bytes, tmp_path: Path
+) -> None:
+    plan = plan_merge([spec(minor, library, requires_python=spec_text).write(tmp_path) for minor in minors])
+    assert plan.requires_python == expected
+
+
 def test_abi3_keeps_the_upper_end_open(library: bytes, compile_so: Callable[[CSource], bytes], tmp_path: Path) -> None:
     stable = compile_so(CSource(exports=("PyInit__C",), calls=("PyVectorcall_Call",)))
     abi3 = WheelSpec(
@@ -94,6 +105,8 @@ def test_every_conflict_is_listed(library: bytes, tmp_path: Path) -> None:
         ({"tag": "cp311-cp311-manylinux_2_28_aarch64"}, "different platforms"),
         ({"requires_dist": ["torch"]}, "METADATA differs"),
         ({"record_edit": lambda record: record.replace("sha256=", "sha256=A", 1)}, "RECORD"),
+        ({"record_edit": lambda record: record.split("\n", 1)[1]}, "_C.*: 1 file.s. not in RECORD"),
+        ({"record_edit": lambda record: f"demo/gone.py,,\n{record}"}, "demo/gone.py: .* but absent"),
     ],
 )
 def test_what_cannot_be_merged(changes: dict[str, object], words: str, library: bytes, tmp_path: Path) -> None:

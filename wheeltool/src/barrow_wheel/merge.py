@@ -10,7 +10,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -19,8 +19,9 @@ from packaging.utils import canonicalize_name
 from barrow_wheel import __version__
 from barrow_wheel.check import read_archive
 from barrow_wheel.checks.matrix import installable_pythons
+from barrow_wheel.checks.package import check_members, check_record
 from barrow_wheel.errors import InputError, MergeError
-from barrow_wheel.facts.cpython import NEWEST_MINOR
+from barrow_wheel.facts.cpython import NEWEST_MINOR, OLDEST_MINOR
 from barrow_wheel.readers import limits
 from barrow_wheel.readers.metadata import parse_file_name
 from barrow_wheel.readers.wheel import Wheel
@@ -101,18 +102,11 @@ def _identity_problems(wheels: Sequence[Wheel]) -> list[str]:
 
 def _broken(wheels: Sequence[Wheel]) -> list[str]:
     """Files that were not read cannot be merged, and a broken RECORD must not be laundered into a good one."""
-    problems = [f"{w.name}: {path}: {reason}" for w in wheels for path, reason in w.distrusted]
-    problems += [f"{w.name}: {u.path}: {u.reason}" for w in wheels for u in w.unreadable]
-    problems += [f"{w.name}: {path}: occurs more than once" for w in wheels for path in w.duplicates]
-    for wheel in wheels:
-        if wheel.record is None:
-            problems.append(f"{wheel.name}: {wheel.record_error}")
-            continue
-        for file in wheel.files:
-            entry = wheel.record.get(file.path)
-            if entry is not None and entry.algorithm == "sha256" and entry.digest != file.sha256:
-                problems.append(f"{wheel.name}: {file.path}: differs from RECORD")
-    return problems
+    return [
+        f"{wheel.name}: {', '.join(found.evidence) or found.file}: {found.message}"
+        for wheel in wheels
+        for found in (*check_members(wheel), *check_record(wheel))
+    ]
 
 
 def _union(paths: Sequence[Path], wheels: Sequence[Wheel]) -> tuple[tuple[Member, ...], list[str]]:
@@ -143,7 +137,7 @@ def _tag_parts(wheels: Sequence[Wheel]) -> tuple[list[str], list[str], list[str]
 
 def requires_python(wheels: Sequence[Wheel]) -> str:
     """What the merged wheel covers: the CPythons of its parts, with the clauses that all parts have in common."""
-    minors = sorted({python.minor for wheel in wheels for python in installable_pythons(wheel)})
+    minors = sorted(set().union(*map(_minors, wheels)))
     if not minors:
         raise MergeError(
             "no CPython can install any of these wheels; their tags and Requires-Python exclude each other"
@@ -154,6 +148,13 @@ def requires_python(wheels: Sequence[Wheel]) -> str:
     if minors[-1] < NEWEST_MINOR or not any(tag.abi in ("abi3", "none") for wheel in wheels for tag in wheel.tags):
         clauses.add(f"<3.{minors[-1] + 1}")
     return ",".join(sorted(clauses, key=_clause_order))
+
+
+def _minors(wheel: Wheel) -> set[int]:
+    """The minors of every CPython that the wheel serves, those that nobody maintains any more among them."""
+    spec = (wheel.metadata.requires_python or SpecifierSet()) & SpecifierSet(f">=3.{OLDEST_MINOR}")
+    bounded = replace(wheel, metadata=replace(wheel.metadata, requires_python=spec))
+    return {python.minor for python in installable_pythons(bounded)}
 
 
 def _clause_order(clause: str) -> tuple[int, str]:
