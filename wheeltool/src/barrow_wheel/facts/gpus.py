@@ -29,6 +29,9 @@ USUAL_GPUS = ("t4", "a100", "rtx4090", "h100", "b200", "rtx5090")
 # Family-specific code (suffix f) runs on these and nowhere else. 101 is what CUDA 12 called 110.
 _FAMILIES = {100: (100, 103), 103: (103,), 101: (101, 110), 110: (110,), 120: (120, 121), 121: (121,)}
 
+# Jetson and Drive: their binaries run on no other architecture, and no other's on them.
+_TEGRA = (53, 62, 72, 87)
+
 # PTX version -> the CUDA release whose driver first takes it.
 _PTX_CUDA = {
     (6, 0): "9.0", (6, 1): "9.1", (6, 2): "9.2", (6, 3): "10.0", (6, 4): "10.1", (6, 5): "10.2", (7, 0): "11.0",
@@ -79,8 +82,8 @@ def gpu(name: str) -> Gpu:
 def runs_natively(code: DeviceCode, arch: int) -> bool:
     """Whether a cubin runs on `arch` as it is.
 
-    Plain code: same major version, equal or higher minor. `a`: exactly that one. `f`: its family. From "Binary
-    Compatibility" of the CUDA programming guide.
+    Plain code: same major version, equal or higher minor, but for and of Tegra exactly that one. `a`: exactly that one.
+    `f`: its family. From "Binary Compatibility" of the CUDA programming guide.
     """
     if code.kind != "cubin":
         return False
@@ -88,6 +91,8 @@ def runs_natively(code: DeviceCode, arch: int) -> bool:
         return code.arch == arch
     if code.variant == "f":
         return arch in _FAMILIES.get(code.arch, (code.arch,))
+    if code.arch in _TEGRA or arch in _TEGRA:
+        return code.arch == arch
     return code.arch // 10 == arch // 10 and code.arch <= arch
 
 
