@@ -65,6 +65,15 @@ def test_what_stops_a_cuda_build(change: dict[str, object], words: str) -> None:
     assert words in errors(diagnose(replace(CUDA_BOX, **change), "cuda", ["b200"]))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["CUDA_HOME", "CUDA_PATH"])
+def test_a_stated_toolkit_without_nvcc(name: str) -> None:
+    diagnosis = diagnose(replace(CUDA_BOX, environment={name: "/nonexistent"}), "cuda", ["h100"])
+    assert f"{name} is /nonexistent, which has no bin/nvcc" in errors(diagnosis)
+    assert variables(diagnosis)["CUDA_HOME"] == "/opt/cuda"
+    right = diagnose(replace(CUDA_BOX, environment={"CUDA_HOME": "/opt/cuda/", name: "/opt/cuda/"}), "cuda", ["h100"])
+    assert right.healthy and "CUDA_HOME" not in variables(right)
+
+
 def test_cuda13_dropped_old_gpus() -> None:
     assert "no longer compiles for 7.0" in errors(diagnose(CUDA_BOX, "cuda", ["v100"]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from barrow_wheel.doctor.probe import Machine, Tool
 from barrow_wheel.errors import UsageError
@@ -163,12 +164,24 @@ def _toolchain(machine: Machine, target: str, archs: Sequence[tuple[str, str]]) 
             yield Advice(Severity.ERROR, f"{name} not found", remedy)
         else:
             yield Advice(None, f"{name} {tool.version_text} at {tool.path}")
+    wrong = _wrong_home(machine) if target == "cuda" else ""
+    if wrong:
+        text = f"{wrong} is {machine.environment[wrong]}, which has no bin/nvcc, and torch looks nowhere else"
+        yield Advice(Severity.ERROR, text, f"point {wrong} at the toolkit, or unset it")
     if machine.cxx is None:
         yield Advice(Severity.ERROR, "no C++ compiler found", "install g++ or clang++, or set CXX")
     else:
         yield Advice(None, f"C++ compiler {machine.cxx.version_text} at {machine.cxx.path}")
     if target == "cuda" and machine.nvcc is not None and machine.nvcc.version != (0,):
         yield from _nvcc_limits(machine.nvcc.version, machine.cxx, archs)
+
+
+def _wrong_home(machine: Machine) -> str:
+    """The variable that torch takes for the CUDA toolkit, when nvcc was found elsewhere; "" when all is well."""
+    stated = next((name for name in ("CUDA_HOME", "CUDA_PATH") if machine.environment.get(name)), "")
+    if not stated or machine.nvcc is None:
+        return ""
+    return "" if Path(machine.nvcc.path) == Path(machine.environment[stated], "bin/nvcc") else stated
 
 
 def _nvcc_limits(nvcc: tuple[int, ...], cxx: Tool | None, archs: Sequence[tuple[str, str]]) -> Iterator[Advice]:
@@ -230,7 +243,9 @@ def _cache_used(machine: Machine) -> str:
 
 
 def _places(machine: Machine, target: str) -> Iterator[Variable]:
-    if target == "cuda" and machine.cuda_home and not machine.environment.get("CUDA_HOME"):
+    stated = machine.environment.get("CUDA_HOME", "")
+    better = machine.cuda_home != stated and (not stated or _wrong_home(machine))
+    if target == "cuda" and machine.cuda_home and better:
         yield Variable("CUDA_HOME", machine.cuda_home, "its headers were found there, and torch looks here first")
     if target == "rocm" and machine.hipcc is not None and not machine.environment.get("ROCM_PATH"):
         yield Variable("ROCM_PATH", machine.hipcc.path.rpartition("/bin/")[0], "hipcc was found there")
