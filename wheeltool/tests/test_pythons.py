@@ -14,7 +14,7 @@ from conftest import WheelSpec
 from barrow_wheel.cli.main import main
 from barrow_wheel.errors import MissingToolError, UsageError
 from barrow_wheel.facts.cpython import CPython
-from barrow_wheel.pythons import ask, find_pythons, parse_python, resolve, wanted_pythons
+from barrow_wheel.pythons import ask, find_pythons, parse_python, resolve, resolve_all, wanted_pythons
 
 HERE = CPython(sys.version_info.minor)
 
@@ -135,3 +135,11 @@ def test_requests_for_builds(tmp_path: Path) -> None:
         resolve([str(tmp_path / "absent")])
     with pytest.raises(MissingToolError, match=r"headers of CPython 3\.11"):
         resolve([str(fake_python(tmp_path / "p11", 11, headers=False))])
+
+
+def test_a_range_needs_headers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [("PATH", fake_python(tmp_path / f"p{minor}", minor, headers=minor == 10)) for minor in (10, 11)]
+    monkeypatch.setattr("barrow_wheel.pythons.candidates", lambda wanted: iter(places))
+    assert [i.python for i in resolve_all("==3.10.*")] == [CPython(10)]
+    with pytest.raises(MissingToolError, match=r"CPython 3\.12, headers of CPython 3\.11"):
+        resolve_all(">=3.10,<3.13")

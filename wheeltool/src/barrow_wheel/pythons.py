@@ -224,21 +224,20 @@ def resolve(requests: Sequence[str]) -> tuple[Interpreter, ...]:
                 problems.append(f"{request} (not a CPython 3 that runs)")
             else:
                 found.append(interpreter)
-    problems += [f"headers of CPython {i.python} ({i.include})" for i in found if not i.headers]
-    if problems:
-        raise MissingToolError(
-            f"missing: {', '.join(problems)}; install them (`barrow-wheel pythons SPEC --install`, a -dev package) "
-            "or give paths of interpreters"
-        )
-    return tuple(found)
+    remedy = "install them (`barrow-wheel pythons SPEC --install`, a -dev package) or give paths of interpreters"
+    return _complete(found, problems, remedy)
 
 
 def resolve_all(source: str) -> tuple[Interpreter, ...]:
     """Interpreters for every CPython that `source` covers. Raises MissingToolError naming those not on this machine."""
     search = find_pythons(wanted_pythons(source))
-    if search.missing:
-        raise MissingToolError(
-            f"not on this machine: CPython {', '.join(map(str, search.missing))}; "
-            f"install them (`barrow-wheel pythons '{source}' --install`) or choose with --python"
-        )
-    return search.found
+    remedy = f"install them (`barrow-wheel pythons '{source}' --install`, a -dev package) or choose with --python"
+    return _complete(search.found, [f"CPython {python}" for python in search.missing], remedy)
+
+
+def _complete(found: Sequence[Interpreter], missing: Sequence[str], remedy: str) -> tuple[Interpreter, ...]:
+    """`found`, where nothing is missing, headers included."""
+    problems = [*missing, *(f"headers of CPython {i.python} ({i.include})" for i in found if not i.headers)]
+    if problems:
+        raise MissingToolError(f"missing: {', '.join(problems)}; {remedy}")
+    return tuple(found)
