@@ -43,6 +43,16 @@ def test_what_the_loader_sees(image: bytes) -> None:
     assert not elf.executable and not elf.executable_stack
 
 
+def test_a_file_that_says_nothing_of_the_stack(image: bytes) -> None:
+    """Assembly without a .note.GNU-stack section makes such files; only x86 then makes the stack executable."""
+    stack = struct.pack("<I", 0x6474E551)
+    start = struct.unpack_from("<Q", image, 0x20)[0]
+    silent = image[:start] + image[start:].replace(stack, bytes(4), 1)
+    assert read(silent).executable_stack
+    arm = silent[:18] + struct.pack("<H", 183) + silent[20:]
+    assert not read(arm).executable_stack
+
+
 def test_agrees_with_pyelftools(image: bytes) -> None:
     oracle = ELFFile(io.BytesIO(image))
     symbols = list(oracle.get_section_by_name(".dynsym").iter_symbols())

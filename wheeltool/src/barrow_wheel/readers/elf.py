@@ -156,8 +156,15 @@ def read_elf(blob: Blob) -> Elf:
         **loader_view,  # type: ignore[arg-type]
         sections=sections,
         executable=any(s.type == _PT_INTERP for s in segments),
-        executable_stack=any(s.type == _PT_GNU_STACK and s.flags & 1 for s in segments),
+        executable_stack=_wants_executable_stack(machine, segments),
     )
+
+
+def _wants_executable_stack(machine: int, segments: tuple[_Segment, ...]) -> bool:
+    """What the header says of the stack; a loader on x86 takes a file without one for old code that needs it."""
+    stated = [s.flags & 1 == 1 for s in segments if s.type == _PT_GNU_STACK]
+    loaded = any(s.type == _PT_DYNAMIC for s in segments)
+    return any(stated) if stated else loaded and machine in (EM_386, EM_X86_64)
 
 
 def _read_segments(blob: Blob, layout: _Layout, offset: int, entry_size: int, count: int) -> tuple[_Segment, ...]:
