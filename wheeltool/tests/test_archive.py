@@ -157,3 +157,15 @@ def test_device_code_of_a_windows_module_is_read(tmp_path: Path) -> None:
     path = str(spec.write(tmp_path))
     assert {f.rule for f in check([path], [gpu("h100")]).findings} == {"binary-not-read"}
     assert "sm_90" in next(f for f in check([path], [gpu("b200")]).findings if f.rule == "gpu-not-covered").evidence
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), [("", "Wheel-Version is missing"), ("Wheel-Version: 2.0", "Wheel-Version: 2.0")]
+)
+def test_a_format_that_installers_refuse(line: str, words: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(WheelSpec({"demo/x.py": b""}).write(tmp_path)) as archive:
+        archive.extractall(tmp_path / "tree")
+    stated = tmp_path / "tree/demo-1.0.dist-info/WHEEL"
+    stated.write_text(stated.read_text().replace("Wheel-Version: 1.0", line))
+    found = next(f for f in check([str(tmp_path / "tree")]).findings if f.rule == "metadata-invalid")
+    assert found.file.endswith("/WHEEL") and words in found.message

@@ -78,7 +78,7 @@ def test_text_formats(data: bytes) -> None:
 
 def test_a_tag_set_that_explodes_is_refused() -> None:
     parts = ".".join(f"cp{n}" for n in range(400))
-    tags, invalid = parse_wheel_tags(f"Tag: py3-none-any\nTag: {parts}-{parts}-{parts}\n".encode())
+    tags, invalid = parse_wheel_tags(f"Wheel-Version: 1.0\nTag: py3-none-any\nTag: {parts}-{parts}-{parts}\n".encode())
     assert [str(tag) for tag in tags] == ["py3-none-any"] and len(invalid) == 1
 
 

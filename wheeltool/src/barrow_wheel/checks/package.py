@@ -43,10 +43,10 @@ def check_names(wheel: Wheel) -> Iterator[Finding]:
             "name or version differ between the places that state them",
             evidence=tuple(sorted(f"{where}: {name} {version}" for where, name, version in stated)),
         )
-    for text in wheel.metadata.invalid:
-        yield finding(
-            "metadata-invalid", wheel.name, f"{wheel.dist_info}/METADATA", f"does not parse: {text}", evidence=(text,)
-        )
+    for file, invalid in (("METADATA", wheel.metadata.invalid), ("WHEEL", wheel.wheel_invalid)):
+        for text in invalid:
+            place = f"{wheel.dist_info}/{file}"
+            yield finding("metadata-invalid", wheel.name, place, f"does not parse: {text}", evidence=(text,))
     if not wheel.wheel_tags:
         yield finding("metadata-invalid", wheel.name, f"{wheel.dist_info}/WHEEL", "states no tag")
     elif wheel.name_tags is not None and wheel.name_tags != wheel.wheel_tags:

@@ -7,6 +7,7 @@ import binascii
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass, field
 
 from packaging.metadata import parse_email
@@ -97,20 +98,25 @@ def parse_metadata(data: bytes) -> Metadata:
 
 
 def parse_wheel_tags(data: bytes) -> tuple[frozenset[Tag], tuple[str, ...]]:
-    """The Tag lines of the file WHEEL, and those that are no tags."""
+    """The Tag lines of the file WHEEL, and what installers refuse in it: lines that are no tags, another format."""
     tags: set[Tag] = set()
     invalid: list[str] = []
+    format_version = ""
     for line in data.decode("utf-8", "replace").splitlines()[: limits.METADATA_LINES]:
         key, _, value = line.partition(":")
+        text = value.strip()
+        if key.strip().lower() == "wheel-version":
+            format_version = text
         if key.strip().lower() != "tag":
             continue
-        text = value.strip()
         try:
             if math.prod(part.count(".") + 1 for part in text.split("-")) > limits.TAGS_OF_ONE_LINE:
                 raise ValueError
             tags |= parse_tag(text)
         except ValueError:
             invalid.append(f"Tag: {text[:100]}")
+    if not re.fullmatch(r"[01](\.\d+)*", format_version):
+        invalid.append(f"Wheel-Version: {format_version[:100]}" if format_version else "Wheel-Version is missing")
     return frozenset(tags), tuple(invalid)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from packaging.tags import Tag
 
@@ -85,6 +85,7 @@ class Wheel:
     dist_info: str
     metadata: Metadata
     wheel_tags: frozenset[Tag]
+    wheel_invalid: tuple[str, ...]
     name_tags: frozenset[Tag] | None
     files: tuple[FileRecord, ...]
     binaries: tuple[Binary, ...]
@@ -131,14 +132,15 @@ class WheelReader:
         if f"{dist_info}/METADATA" not in self._kept:
             raise InputError(f"{self._source.name}: {dist_info}/METADATA cannot be read; this is not a wheel")
         metadata = parse_metadata(self._kept[f"{dist_info}/METADATA"])
-        wheel_tags, invalid_tags = parse_wheel_tags(self._kept.get(f"{dist_info}/WHEEL", b""))
+        wheel_tags, wheel_invalid = parse_wheel_tags(self._kept.get(f"{dist_info}/WHEEL", b""))
         return Wheel(
             name=self._source.name,
             packed=self._source.packed,
             size=self._size or sum(member.size for member in members),
             dist_info=dist_info,
-            metadata=replace(metadata, invalid=metadata.invalid + invalid_tags),
+            metadata=metadata,
             wheel_tags=wheel_tags,
+            wheel_invalid=wheel_invalid,
             name_tags=self._name_tags,
             files=tuple(self._files),
             binaries=tuple(self._binaries),
