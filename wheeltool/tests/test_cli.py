@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,6 +99,20 @@ def test_installed_distribution(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever is installed here is read without being imported."""
     assert main(["check", "packaging"]) == 0
     assert "(installed)" in capsys.readouterr().out
+
+
+def test_an_editable_installation_has_nothing_to_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(WheelSpec({"demo.pth": b"/src"}, name="demo_editable").write(tmp_path)) as archive:
+        archive.extractall(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    origin = tmp_path / "site/demo_editable-1.0.dist-info/direct_url.json"
+    origin.write_text('{"url": "file:///src", "dir_info": {}}')
+    assert main(["check", "demo_editable"]) == 0
+    origin.write_text('{"url": "file:///src", "dir_info": {"editable": true}}')
+    assert main(["check", "demo_editable"]) == 3
+    assert "editable mode" in capsys.readouterr().err
 
 
 def test_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

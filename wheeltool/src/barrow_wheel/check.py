@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -105,6 +106,8 @@ def read_installed(name: str) -> Wheel:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
         raise InputError(f"{name}: no such file, and no such distribution in this environment") from error
+    if _is_editable(distribution):
+        raise InputError(f"{name}: is installed in editable mode, so its modules are not here; check a wheel of it")
     files = distribution.files
     root = Path(str(distribution.locate_file("")))
     folder = next(
@@ -116,6 +119,14 @@ def read_installed(name: str) -> Wheel:
     listed = [f.as_posix() for f in files if "__pycache__" not in f.parts]
     label = f"{canonicalize_name(distribution.name)} {distribution.version} (installed)"
     return read_wheel(TreeSource(label, root, listed), dist_info=folder)
+
+
+def _is_editable(distribution: importlib.metadata.Distribution) -> bool:
+    """Whether only links to a source tree were installed, as PEP 610 records it."""
+    try:
+        return json.loads(distribution.read_text("direct_url.json") or "{}")["dir_info"]["editable"] is True
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def findings_of(wheel: Wheel, gpus: Sequence[Gpu] = ()) -> tuple[Finding, ...]:
