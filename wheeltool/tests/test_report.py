@@ -111,3 +111,14 @@ def test_a_wheel_for_every_cpython_fits_no_narrow_terminal(
     spec = WheelSpec({"demo/_C.so": module}, tag="py3-none-manylinux_2_28_x86_64", requires_python=None)
     text = TerminalView(colour=False, width=60).render(check([str(spec.write(tmp_path))]))
     assert "demo._C " in text and "3.15t" in text
+
+
+def test_control_characters_do_not_reach_the_terminal(compile_so: Callable[[CSource], bytes], tmp_path: Path) -> None:
+    escape = "\x1b[2J"
+    image = fatbin(fatbin_entry(2, 90))
+    library = compile_so(cuda_source(tmp_path, image, CSource(flags=("-Wl,-rpath,/else\x1b[2Jwhere",))))
+    spec = WheelSpec({f"demo/{escape}/lib{escape}.so": library, f"demo/{escape}.so": b"", f"{escape}.bin": image})
+    report = check([str(spec.write(tmp_path))], [gpu("b200")])
+    assert {"rpath-outside", "unreadable-file", "gpu-not-covered"} <= {f.rule for f in report.findings}
+    for verbose in (False, True):
+        assert "\x1b" not in TerminalView(colour=False, verbose=verbose).render(report)

@@ -17,6 +17,11 @@ class Severity(enum.IntEnum):
         return self.name.lower()
 
 
+def printable(text: str) -> str:
+    """A text fit for a terminal: control characters, which file names may hold, are spelled out."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One violation of one rule.

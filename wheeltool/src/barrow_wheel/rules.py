@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from barrow_wheel.findings import Finding, Severity
+from barrow_wheel.findings import Finding, Severity, printable
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
@@ -333,14 +333,14 @@ def finding(
     remedy: str = "",
     severity: Severity | None = None,
 ) -> Finding:
-    """A finding with the rule's severity and remedy unless a sharper one is given."""
+    """A finding with the rule's severity and remedy unless a sharper one is given; all of it printable."""
     known = RULES[rule]
     return Finding(
         rule=rule,
         severity=known.severity if severity is None else severity,
         wheel=wheel,
-        file=file,
-        message=message,
+        file=printable(file),
+        message=printable(message),
         remedy=remedy or known.remedy,
-        evidence=evidence,
+        evidence=tuple(map(printable, evidence)),
     )

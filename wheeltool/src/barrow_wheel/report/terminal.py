@@ -9,7 +9,7 @@ from itertools import groupby
 from barrow_wheel.check import Report, WheelReport
 from barrow_wheel.checks.matrix import Cell
 from barrow_wheel.facts.gpus import Support
-from barrow_wheel.findings import Finding, Severity
+from barrow_wheel.findings import Finding, Severity, printable
 from barrow_wheel.report import summary
 
 _RESET, _BOLD, _DIM, _RED, _GREEN, _YELLOW, _BLUE = (
@@ -55,7 +55,7 @@ class TerminalView:
         python = (
             f"Python {wheel.metadata.requires_python}" if wheel.metadata.requires_python is not None else "any Python"
         )
-        yield self._paint(wheel.name, _BOLD)
+        yield self._paint(printable(wheel.name), _BOLD)
         yield self._paint(
             f"{summary.size_text(wheel.size)}, {summary.plural(len(wheel.files), 'file')}, {python}", _DIM
         )
@@ -77,12 +77,13 @@ class TerminalView:
         cell_width = max([len(c) for c in columns] or [0]) + 1
         # A wheel for every CPython has more columns than a narrow terminal: then the lines get longer.
         room = max(self._width - len(columns) * cell_width - 18, _SHORTEST_NAME)
-        name_width = min(max(len(m.name) for m in shown), room)
+        names = [printable(module.name) for module in shown]
+        name_width = min(max(map(len, names)), room)
         yield self._paint(
             f"{'module':{name_width}}  {'loaded by':15}" + "".join(f"{c:>{cell_width}}" for c in columns), _DIM
         )
-        for module in shown:
-            name = module.name if len(module.name) <= name_width else "…" + module.name[-(name_width - 1) :]
+        for module, whole in zip(shown, names, strict=True):
+            name = whole if len(whole) <= name_width else "…" + whole[-(name_width - 1) :]
             cells = "".join(self._paint(f"{summary.SYMBOLS[cell]:>{cell_width}}", _CELL[cell]) for cell in module.cells)
             yield f"{name:{name_width}}  {module.loader.value:15}{cells}"
         if rest:
@@ -159,5 +160,5 @@ class TerminalView:
 
 
 def _label(row: summary.GpuRow) -> str:
-    name = row.files[0].rpartition("/")[2]
+    name = printable(row.files[0].rpartition("/")[2])
     return name if len(row.files) == 1 else f"{name} +{len(row.files) - 1}"
