@@ -79,6 +79,13 @@ def test_tensors_that_do_not_fit(tmp_path: Path, change: Callable[[Tensors], Non
     assert_refused(save(tmp_path, tensors), message)
 
 
+def test_a_string_is_no_list_of_patterns(tmp_path: Path) -> None:
+    """Character by character, its * would match every tensor."""
+    save(tmp_path, {**published(Model()), "mtp.weight": torch.ones(3)})
+    with pytest.raises(ValueError, match=r"ignore is the string 'x\.\*'; pass a list of patterns: \['x\.\*'\]"):
+        checkpoint.load_(Model(), tmp_path, ignore="x.*")
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert_refused(
         save(tmp_path, {"x": torch.ones(1)}), r"(?s)up\.weight is missing.*down\.weight is missing.*x has no"

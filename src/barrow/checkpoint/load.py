@@ -151,8 +151,13 @@ def load_(
 
     Raises:
         CheckpointError: naming the file, key or tensor that is wrong; the model is then unchanged.
+        ValueError: if `ignore` is a string, whose characters would each be a pattern.
         ImportError: if safetensors is not installed.
     """
+    if isinstance(ignore, str):
+        raise ValueError(
+            f"barrow.checkpoint.load_: ignore is the string {ignore!r}; pass a list of patterns: [{ignore!r}]"
+        )
     folder = Path(folder)
     config = folder / "config.json"
     form = read_format(read_config(config), str(config))
