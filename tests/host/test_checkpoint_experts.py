@@ -92,6 +92,17 @@ def test_plain_experts_are_quantized_on_the_way(tmp_path: Path) -> None:
     assert (layer.use_ue8m0, layer.backends, layer.training) == (True, ("torch",), False)
 
 
+@pytest.mark.parametrize("tensors", [plain(), fp8()], ids=["plain", "fp8"])
+def test_experts_that_are_filled_keep_settings_that_nothing_else_says(tmp_path: Path, tensors: Tensors) -> None:
+    save(tmp_path, tensors)
+    model: Any = make()
+    model.model.layers[3]["mlp"].experts = Fp8Experts(EXPERTS, HIDDEN, INNER, use_ue8m0=True, backends=["torch"])
+    checkpoint.load_(model, tmp_path)
+    assert (experts_of(model).use_ue8m0, experts_of(model).backends) == (True, ("torch",))
+    checkpoint.load_(model, tmp_path, use_ue8m0=False, backends=["cpu"])
+    assert (experts_of(model).use_ue8m0, experts_of(model).backends) == (False, ("cpu",))
+
+
 @pytest.mark.parametrize("local", [range(1, 3), range(1), range(4, 4)], ids=str)
 def test_a_process_reads_its_own_experts(tmp_path: Path, local: range, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path, fp8())

@@ -196,6 +196,35 @@ def test_scale_format_and_backends_reach_the_layers(tmp_path: Path) -> None:
     assert model.o_proj.backends == ("torch",)
 
 
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize(
+    ("scale_fmt", "options", "ue8m0", "backends"),
+    [
+        (None, {}, True, ("torch",)),
+        ("float", {}, False, ("torch",)),
+        (None, {"use_ue8m0": False, "backends": ["cpu", "torch"]}, False, ("cpu", "torch")),
+    ],
+)
+def test_layers_that_are_filled_keep_settings_that_nothing_else_says(
+    tmp_path: Path,
+    plain: bool,
+    scale_fmt: str | None,
+    options: dict[str, Any],
+    ue8m0: bool,
+    backends: tuple[str, ...],
+) -> None:
+    said = {} if scale_fmt is None else {"scale_fmt": scale_fmt}
+    source = nn.ModuleDict({"up_proj": nn.Linear(192, 200), "gate_proj": nn.Linear(192, 200)})
+    save(tmp_path, published(source, keep=lambda name: plain), {**DEEPSEEK, **said})
+    model: Any = nn.Module()
+    model.gate_up_proj = Fp8Linear(192, 400, use_ue8m0=True, backends=["torch"])
+    assert checkpoint.load_(model, tmp_path, **options) == ["gate_up_proj"]
+    assert (model.gate_up_proj.use_ue8m0, model.gate_up_proj.backends) == (ue8m0, backends)
+    # What is quantized on the way is quantized by the same setting.
+    powers = model.gate_up_proj.weight_scale_inv.log2().frac() == 0
+    assert powers.all() == (plain and ue8m0)
+
+
 def test_progress_is_a_line_on_a_terminal_and_nothing_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,11 +29,11 @@ class Format:
     """Block-scaled FP8: e4m3 weights, a `weight_scale_inv` per 128 x 128 block, inputs quantized at run time.
 
     Attributes:
-        use_ue8m0: scales are powers of two, the input's too.
+        use_ue8m0: whether scales are powers of two, the input's too; None where nothing is said.
         ignored: names of modules that stay as they are; whatever lies below one as well.
     """
 
-    use_ue8m0: bool = False
+    use_ue8m0: bool | None = None
     ignored: tuple[str, ...] = ()
 
     def ignores(self, module: str) -> bool:
@@ -76,7 +76,7 @@ class Format:
                     f"barrow.checkpoint: {where}: quantization_config.{key} is {names!r}, not a list of names"
                 )
             ignored += names
-        return cls(scale_fmt == "ue8m0", tuple(ignored))
+        return cls(None if scale_fmt is None else scale_fmt == "ue8m0", tuple(ignored))
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -33,24 +33,23 @@ class _Loader:
         model: nn.Module,
         checkpoint: Checkpoint,
         device: torch.device,
-        ue8m0: bool,
+        ue8m0: bool | None,
         backends: Sequence[str] | None,
     ) -> None:
         self.model, self.checkpoint, self.device = model, checkpoint, device
         self.ue8m0, self.backends = ue8m0, backends
 
+    def _settings(self, like: nn.Linear | Fp8Linear | Fp8Experts) -> tuple[bool, Sequence[str] | None]:
+        """use_ue8m0 and backends of a layer: its own where it has some and nothing else is said."""
+        own = (False, None) if isinstance(like, nn.Linear) else (like.use_ue8m0, like.backends)
+        return own[0] if self.ue8m0 is None else self.ue8m0, own[1] if self.backends is None else self.backends
+
     def _part(self, step: LayerStep, source: str, like: nn.Linear | Fp8Linear) -> Fp8Linear:
         weight = self.checkpoint.read(f"{source}.weight", self.device)
-        layer = Fp8Linear(
-            like.in_features,
-            weight.shape[0],
-            False,
-            use_ue8m0=self.ue8m0,
-            device="meta",
-            backends=self.backends,
-        )
+        ue8m0, backends = self._settings(like)
+        layer = Fp8Linear(like.in_features, weight.shape[0], False, use_ue8m0=ue8m0, device="meta", backends=backends)
         if step.quantize:
-            layer.weight, layer.weight_scale_inv = quantize_weight(weight, self.ue8m0)
+            layer.weight, layer.weight_scale_inv = quantize_weight(weight, ue8m0)
         else:
             layer.weight = weight
             layer.weight_scale_inv = self.checkpoint.read(f"{source}.weight_scale_inv", self.device).float()
@@ -65,14 +64,15 @@ class _Loader:
 
     def experts(self, step: ExpertsStep) -> Fp8Experts:
         like = cast(Fp8Experts, self.model.get_submodule(step.name))
+        ue8m0, backends = self._settings(like)
         layer = Fp8Experts(
             like.num_experts,
             like.hidden,
             like.intermediate,
             local=like.local,
-            use_ue8m0=self.ue8m0,
+            use_ue8m0=ue8m0,
             device=self.device,
-            backends=self.backends,
+            backends=backends,
         )
         for expert, projection in product(like.local, PROJECTIONS):
             weight = f"{step.name}.{expert}.{projection}.weight"
@@ -142,8 +142,9 @@ def load_(
         fused: layers of the model by the last part of their name, and the parts they are made of; see
             `barrow.linear.fuse` for how their scales stay exact.
         ignore: patterns (fnmatch) of tensors that the model has no place for: `model.layers.61.*`.
-        use_ue8m0: whether scales are powers of two; None for what quantization_config says.
-        backends: preference of the layers, see `Fp8Linear`.
+        use_ue8m0: whether scales are powers of two; None for what quantization_config says. Where it says nothing,
+            layers that have this setting already keep it, and the others do without.
+        backends: preference of the layers, see `Fp8Linear`; None for what layers that have one already prefer.
         progress: called with layers done, all layers, and a name; by default a line on a terminal.
 
     Returns:
@@ -164,8 +165,9 @@ def load_(
     checkpoint = Checkpoint(folder)
     plan = make_plan(model, checkpoint, form, fused=fused, quantize=quantize, ignore=ignore)
     where = _place(model, device)
-    ue8m0 = use_ue8m0 if use_ue8m0 is not None else form is not None and form.use_ue8m0
-    loader = _Loader(model, checkpoint, where, ue8m0, backends)
+    if use_ue8m0 is None and form is not None:
+        use_ue8m0 = form.use_ue8m0
+    loader = _Loader(model, checkpoint, where, use_ue8m0, backends)
 
     state = model.state_dict(keep_vars=True)
     total = len(plan.layers) + len(plan.experts) + len(plan.tensors)
