@@ -104,6 +104,32 @@ def test_a_machine_with_two_gpus(gpus: Callable[..., None], capsys: pytest.Captu
     assert second["backend"] == "torch"
 
 
+@pytest.mark.parametrize(
+    ("preference", "reason"),
+    [
+        ("triton", "no backend can run a layer with N = 4096, K = 4096 on {}: "),
+        ("barow", "BARROW_BACKENDS names 'barow'; pass names out of barrow, "),
+    ],
+)
+def test_a_preference_that_leaves_nothing_is_told(
+    preference: str,
+    reason: str,
+    gpus: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BARROW_BACKENDS", preference)
+    gpus((9, 0))
+    assert cli.main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert f"132 SMs; no kernels: {reason.format('cuda:0')}" in out
+    assert f"CPU      nothing runs: {reason.format('cpu')}" in out
+    assert cli.main(["info", "--json"]) == 0
+    (device,) = json.loads(capsys.readouterr().out)["devices"]
+    assert device["backend"] is None
+    assert device["why_not_barrow"].startswith(reason.format("cuda:0"))
+
+
 def truncate(folder: Path) -> None:
     pack = folder / "kernels.pack"
     pack.write_bytes(pack.read_bytes()[:-100])

@@ -28,8 +28,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.set_defaults(run=run)
 
 
+def _choice(device: torch.device) -> backends.Choice | str:
+    """What runs on a device, or why nothing does: BARROW_BACKENDS may name only what cannot, or nothing that is."""
+    try:
+        return backends.on_device(device)
+    except (RuntimeError, ValueError) as error:
+        return str(error).removeprefix("barrow: ")
+
+
 def _device(device: launcher.Device) -> dict[str, Any]:
-    choice = backends.on_device(torch.device("cuda", device["index"]))
+    choice = _choice(torch.device("cuda", device["index"]))
+    if isinstance(choice, str):
+        return {**device, "backend": None, "why_not_barrow": choice}
     return {**device, "backend": choice.backend.name, "why_not_barrow": choice.others.get("barrow")}
 
 
@@ -75,14 +85,14 @@ def _kernels_line(kernels: list[dict[str, Any]]) -> str:
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     cuda = facts["torch"]["cuda"]
-    chosen = backends.on_device(torch.device("cpu")).backend
+    cpu = _choice(torch.device("cpu"))
     lines = [
         ("barrow", f"{facts['barrow']}, Python {facts['python']}"),
         ("torch", f"{facts['torch']['version']}, " + (f"CUDA {cuda}" if cuda else "a build without CUDA")),
         ("driver", _driver_line(facts["driver"])),
     ]
     lines += [("GPU", _device_line(device)) for device in facts["devices"]] or [("GPU", "none")]
-    lines.append(("CPU", f"runs {chosen.summary}"))
+    lines.append(("CPU", f"nothing runs: {cpu}" if isinstance(cpu, str) else f"runs {cpu.backend.summary}"))
     lines.append(("kernels", _kernels_line(facts["kernels"])))
     if facts["kernels"] or facts["pack"]["error"]:
         state = facts["pack"]["error"] or f"intact, compiled by {facts['pack']['toolchain']}"
