@@ -43,8 +43,10 @@ from barrow.cli import bench, bench_mixture
         (["bench", "--seed", "1", "--experts"], "--seed needs --shapes unseen"),
         (["bench", "--config", "none.json"], "--config none.json: [Errno 2] No such file"),
         (["bench", "--out", "none/x.json"], "argument --out: there is no folder none"),
+        (["bench", "--out", "."], "argument --out: . is a folder; name a file"),
         (["tune"], "the following arguments are required: --out"),
         (["tune", "--out", "none/x.json"], "argument --out: there is no folder none"),
+        (["tune", "--out", "."], "argument --out: . is a folder; name a file"),
         (["tune", "--out", "x.json", "--tp", "2"], "--tp needs --config"),
         (["tune", "--out", "x.json", "--nk", "1y1"], "argument --nk: '1y1' is no N x K"),
         (["tune", "--out", "x.json", "--dtype", "f16"], "argument --dtype: invalid choice"),
@@ -55,6 +57,25 @@ def test_wrong_arguments_are_told(arguments: list[str], told: str, capsys: pytes
     with pytest.raises(SystemExit, match="2"):
         cli.main(arguments)
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["bench", "tune"])
+@pytest.mark.parametrize("locked", ["folder", "folder/x.json"])
+def test_a_file_that_cannot_be_written_is_refused_at_once(
+    command: str,
+    locked: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "folder" / "x.json"
+    out.parent.mkdir()
+    out.touch()
+    # Where tests run as root, no mode would lock it.
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path / locked)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([command, "--out", str(out)])
+    assert f"argument --out: {tmp_path / locked} cannot be written; name a file elsewhere" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -234,6 +255,26 @@ def test_a_layer_of_experts_is_measured(
     assert data["settings"] == {"cold": True, "quantise": True, "rounds": 7}
     assert [(row["m"], row["us"]) for row in data["rows"]] == [(1, {"barrow": 2.0}), (6, {"barrow": 2.0})]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run-time.svg", "run.json"]
+
+
+@pytest.mark.parametrize("what", ["run.json", "run-time.svg"])
+def test_what_cannot_be_written_after_all_is_told_below_the_table(
+    what: str, on_cpu: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The numbers are no less measured; plots are an extra, and their lack no failure."""
+    report = bench_mixture.report
+
+    def meanwhile(*arguments: Any) -> Row:
+        (tmp_path / what).mkdir()
+        return report(*arguments)
+
+    monkeypatch.setattr(bench, "report", meanwhile)
+    out = tmp_path / "run.json"
+    assert cli.main(["bench", "--nk", "40x256", "--m", "1", "--out", str(out)]) == (what == "run.json")
+    captured = capsys.readouterr()
+    assert "M 1..1: " in captured.out
+    said = f"{out} cannot be written" if what == "run.json" else "no plots"
+    assert captured.err.startswith(f"barrow bench: {said}: [Errno 21] Is a directory: ")
 
 
 def test_without_matplotlib_the_numbers_are_still_written(

@@ -136,11 +136,16 @@ def _measure(options: argparse.Namespace, problems: list[Problem]) -> Row:
 def _draw(data: Row, path: Path) -> int:
     try:
         from barrow.bench.plot import draw
+
+        plots = draw(data, path)
     except ImportError as error:
         print(f"barrow bench: no plots: {error}; pip install 'barrow[bench]'", file=sys.stderr)
         return FAILED
-    for written in draw(data, path):
-        say(str(written))
+    except OSError as error:
+        print(f"barrow bench: no plots: {error}", file=sys.stderr)
+        return FAILED
+    for plot in plots:
+        say(str(plot))
     return 0
 
 
@@ -163,7 +168,11 @@ def run(options: argparse.Namespace) -> int:
         print("\nbarrow bench: interrupted before anything was measured", file=sys.stderr)
         return INTERRUPTED
     if options.out:
-        options.out.write_text(json.dumps(data, indent=1) + "\n")
+        try:
+            options.out.write_text(json.dumps(data, indent=1) + "\n")
+        except OSError as error:
+            print(f"barrow bench: {options.out} cannot be written: {error}", file=sys.stderr)
+            return FAILED
         # The numbers are there; that they could not be drawn is said and no failure.
         _draw(data, options.out)
     return 0 if data["complete"] else INTERRUPTED

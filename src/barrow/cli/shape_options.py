@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from barrow.bench.models import linears
@@ -25,10 +26,15 @@ def nk(text: str) -> tuple[int, int]:
 
 
 def writable(text: str) -> Path:
-    """A file in a folder that is there, found out before anything is measured; for argparse's `type`."""
+    """A file that can be written, with others beside it, found out before measuring; for argparse's `type`."""
     path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise argparse.ArgumentTypeError(f"{place} cannot be written; name a file elsewhere")
     return path
 
 
