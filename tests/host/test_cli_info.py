@@ -1,6 +1,7 @@
 """`barrow info`: its output here, on pretended machines, and with damaged kernels."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,19 @@ def test_kernels_lists_every_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     table = capsys.readouterr().out.split("\n\n")[1].splitlines()
     assert table[0].split() == ["name", "registers", "spill_bytes", "smem_bytes", "threads", "size"]
     assert {row.split()[0] for row in table[1:]} == {kernel["name"] for kernel in launcher.kernels()}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["info", "--kernels"], ["explain", "--m", "8", "--n", "64", "--k", "64"]], ids=str
+)
+def test_a_reader_that_has_enough_is_no_error(arguments: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run([*COMMAND, *arguments], stdout=write, stderr=subprocess.PIPE, timeout=120, check=False)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
