@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from barrow.checkpoint.architecture import decoder_layers
+from barrow.checkpoint.errors import CheckpointError
 from barrow.checkpoint.shapes import LayerShape, divide
 
 Config = Mapping[str, Any]
@@ -16,9 +17,13 @@ def linears(config: Config, tp: int = 1) -> list[LayerShape]:
     there.
 
     Raises:
-        CheckpointError: naming the key that is missing, or the layer that `tp` does not divide.
+        CheckpointError: naming the key that is missing or wrong, or the layer that `tp` does not divide.
     """
-    layers = decoder_layers(config.get("text_config", config), "config", tp)
+    if (text := config.get("text_config")) is None:
+        text = config
+    if not isinstance(text, Mapping):
+        raise CheckpointError(f"barrow.checkpoint: config: text_config is {text!r}, not an object")
+    layers = decoder_layers(text, "config", tp)
     return [divide(layer, tp, 1) for layer in layers if not layer.experts]
 
 
