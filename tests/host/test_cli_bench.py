@@ -23,8 +23,8 @@ from barrow.cli import bench, bench_mixture
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["bench", "--m", "0"], "argument --m: 0 is not from 1 to 2^31 - 1"),
-        (["bench", "--m", "x"], "argument --m: invalid positive value: 'x'"),
+        (["bench", "--m", "0"], "argument --m: 0 is no whole number from 1 to 2^31 - 1"),
+        (["bench", "--m", "x"], "argument --m: x is no whole number from 1 to 2^31 - 1"),
         (["bench", "--nk", "12"], "argument --nk: '12' is no N x K such as 2112x7168"),
         (["bench", "--shapes", "none"], "argument --shapes: invalid choice"),
         (["bench", "--against", "nobody"], "argument --against: invalid choice"),
@@ -84,6 +84,9 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(
         ("{", "Expecting property name"),
         ("[]", "it holds no JSON object"),
         ("{}", "barrow.checkpoint: config has no hidden_size"),
+        ('{"text_config": null, "hidden_size": 1024}', "barrow.checkpoint: config has no num_hidden_layers"),
+        ('{"text_config": [1]}', "barrow.checkpoint: config: text_config is [1], not an object"),
+        ("[" * 100_000, "maximum recursion depth exceeded"),
     ],
 )
 def test_a_config_that_is_none(text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,7 +300,11 @@ def test_without_matplotlib_the_numbers_are_still_written(
     assert cli.main(["bench", "--plot", str(out)]) == 1
 
 
-@pytest.mark.parametrize("text", [None, "{", "{}", '{"rows": []}'])
+@pytest.mark.parametrize(
+    "text",
+    [None, "{", "{}", '{"rows": []}', "[]", "null", '{"rows": [1]}', '{"rows": [{"load": 1}]}', "[" * 100_000],
+    ids=lambda text: str(text)[:20],
+)
 def test_a_file_that_cannot_be_drawn_is_told(
     text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -258,6 +258,13 @@ def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str
     assert "usage: barrow explain" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("size", ["abc", "1.5", "0", "2147483648"])
+def test_a_size_that_is_none(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["explain", "--m", size, "--n", "1", "--k", "1"])
+    assert f"argument --m: {size} is no whole number from 1 to 2^31 - 1" in capsys.readouterr().err
+
+
 def test_tp_of_one_product(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(["explain", "--m", "1", "--n", "1", "--k", "1", "--tp", "2"])

@@ -155,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             data = json.loads(options.plot.read_text())
             return _draw(data, options.plot)
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             print(f"barrow bench: {options.plot} is not what --out wrote: {error!r}", file=sys.stderr)
             return FAILED
     problems = _problems(options)

@@ -13,6 +13,7 @@ from barrow.checkpoint.architecture import layers_of_config
 from barrow.checkpoint.files import Checkpoint
 from barrow.checkpoint.format import read_config, read_format
 from barrow.checkpoint.shapes import LayerShape, divide, layers_of_headers
+from barrow.cli.shape_options import positive
 from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import Explanation, explain
 from barrow.linear.target import NAMED, Target, here, named
@@ -33,20 +34,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     parser.add_argument("model", nargs="?", type=Path, help="config.json, or a folder with it and safetensors")
     for name, what in (("m", "rows of the input"), ("n", "rows of the weight"), ("k", "columns of both")):
-        parser.add_argument(f"--{name}", type=_positive, help=f"{what}, instead of a model")
+        parser.add_argument(f"--{name}", type=positive, help=f"{what}, instead of a model")
     parser.add_argument("--gpu", help=f"one of {', '.join(NAMED)}; by default the GPU that is here, or an H100")
-    parser.add_argument("--tp", type=_positive, default=1, help="GPUs that layers are split over")
-    parser.add_argument("--ep", type=_positive, default=1, help="GPUs that experts are dealt out to")
+    parser.add_argument("--tp", type=positive, default=1, help="GPUs that layers are split over")
+    parser.add_argument("--ep", type=positive, default=1, help="GPUs that experts are dealt out to")
     parser.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="of the input")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run, parser=parser)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if not 1 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 2147483647")
-    return value
 
 
 def _target(name: str | None) -> Target:

@@ -11,10 +11,12 @@ from barrow.bench.shapes import parse_nk
 
 def positive(text: str) -> int:
     """An int from 1 to what a dimension may be; for argparse's `type`."""
-    value = int(text)
-    if not 1 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 2^31 - 1")
-    return value
+    try:
+        if 1 <= (value := int(text)) < 2**31:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text} is no whole number from 1 to 2^31 - 1")
 
 
 def nk(text: str) -> tuple[int, int]:
@@ -45,7 +47,7 @@ def config_nk(parser: argparse.ArgumentParser, path: Path, tp: int) -> list[tupl
         if not isinstance(config, dict):
             raise ValueError("it holds no JSON object")
         layers = linears(config, tp)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         parser.error(f"--config {path}: {error}")
     for layer in layers:
         print(f"{layer.name}: N = {layer.n}, K = {layer.k}")
