@@ -126,6 +126,9 @@ def test_no_quantization_config(tmp_path: Path, quantization: Any, message: str)
     assert_refused(save(tmp_path, published(Model()), quantization), message)
 
 
+DEEP = "[" * 100_000
+
+
 def truncate(folder: Path) -> None:
     path = folder / "model-00002-of-00002.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
@@ -149,6 +152,8 @@ def lie(folder: Path) -> None:
             lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": {"up.weight": 1}}'),
             "weight_map does not name a file for every tensor",
         ),
+        (lambda folder: (folder / "model.safetensors.index.json").write_text(DEEP), "cannot be read: RecursionError"),
+        (lambda folder: (folder / "config.json").write_text(DEEP), "config.json cannot be read: maximum recursion"),
         (lie, "index.json lists ghost, which its file lacks"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json is not a JSON object"),
         (lambda folder: (folder / "config.json").unlink(), "config.json cannot be read"),

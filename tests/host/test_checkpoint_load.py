@@ -62,6 +62,11 @@ def test_fp8_weights_are_taken_as_they_lie(tmp_path: Path, files: int, scale_dty
     assert torch.equal(model.norm.weight, tensors["norm.weight"])
 
 
+def test_a_folder_by_its_name(tmp_path: Path) -> None:
+    save(tmp_path, {"x": torch.ones(3)}, files=2)
+    assert set(checkpoint.Checkpoint(str(tmp_path)).tensors) == {"x"}
+
+
 class Widest(TorchDispatchMode):
     """Elements of the largest tensor that any operator makes in more than 8 bits."""
 

@@ -39,7 +39,7 @@ def _listed(folder: Path) -> dict[str, str] | None:
         return None
     try:
         weights = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise CheckpointError(f"barrow.checkpoint: {index} cannot be read: {error!r}") from error
     if not isinstance(weights, dict) or not all(isinstance(file, str) for file in weights.values()):
         raise CheckpointError(f"barrow.checkpoint: {index}: weight_map does not name a file for every tensor")
@@ -58,8 +58,8 @@ class Checkpoint:
         ImportError: if safetensors is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = folder = Path(folder)
         self._open: dict[tuple[str, str], Any] = {}
         listed = _listed(folder)
         names = sorted(set(listed.values())) if listed else sorted(path.name for path in folder.glob("*.safetensors"))

@@ -87,7 +87,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"barrow.checkpoint: {path} cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"barrow.checkpoint: {path} is not a JSON object")
