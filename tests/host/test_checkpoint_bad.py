@@ -10,8 +10,9 @@ import torch
 from checkpoints import DEEPSEEK, published, save
 from torch import Tensor, nn
 
-from barrow import checkpoint
+from barrow import Fp8Experts, Fp8Linear, checkpoint
 from barrow.checkpoint import CheckpointError, Format
+from barrow.linear import FusedFp8Linear
 
 Tensors = dict[str, Tensor]
 
@@ -209,6 +210,24 @@ def test_buffers_that_no_checkpoint_has(tmp_path: Path) -> None:
     model.weight = nn.Parameter(torch.empty(3, device="meta"))
     model.register_buffer("frequencies", torch.empty(3, device="meta"), persistent=False)
     with pytest.raises(CheckpointError, match="frequencies is on meta and in no checkpoint; build the model"):
+        checkpoint.load_(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Linear(200, 300, bias=False), "the model itself is of type Linear and cannot .*; pass an Fp8Linear"),
+        (FusedFp8Linear(200, [44, 256], False), "the model itself is of type FusedFp8Linear and cannot"),
+        (Fp8Linear(201, 300, False), r"weight has shape \[300, 200\] but needs \[\*, 201\] for the model"),
+        (Fp8Linear(200, 301, False), "weight has 300 rows, but the model has 301 features"),
+        (Fp8Linear(200, 300), "bias is missing"),
+        (Fp8Experts(1, 200, 300), r" 0\.gate_proj\.weight is missing, one of the 3 weights of the model"),
+    ],
+    ids=str,
+)
+def test_a_model_that_is_itself_a_layer(tmp_path: Path, model: nn.Module, message: str) -> None:
+    save(tmp_path, published(nn.Linear(200, 300, bias=False)))
+    with pytest.raises(CheckpointError, match=message):
         checkpoint.load_(model, tmp_path)
 
 

@@ -103,6 +103,19 @@ def test_experts_that_are_filled_keep_settings_that_nothing_else_says(tmp_path: 
     assert (experts_of(model).use_ue8m0, experts_of(model).backends) == (False, ("cpu",))
 
 
+def test_a_model_that_is_itself_experts_is_filled(tmp_path: Path) -> None:
+    tensors = fp8()
+    save(tmp_path, tensors)
+    model, layer = make(), Fp8Experts(EXPERTS, HIDDEN, INNER, device="meta")
+    checkpoint.load_(model, tmp_path)
+    (tmp_path / "apart").mkdir()
+    apart = {name.removeprefix(f"{AT}."): tensor for name, tensor in tensors.items() if name.startswith(AT)}
+    save(tmp_path / "apart", apart)
+    assert checkpoint.load_(layer, tmp_path / "apart") == [""]
+    for name, buffer in layer.named_buffers():
+        assert reference.same_bits(buffer, experts_of(model).get_buffer(name))
+
+
 @pytest.mark.parametrize("local", [range(1, 3), range(1), range(4, 4)], ids=str)
 def test_a_process_reads_its_own_experts(tmp_path: Path, local: range, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path, fp8())

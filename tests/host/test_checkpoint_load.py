@@ -193,6 +193,20 @@ def test_a_model_that_is_fp8_already_is_filled(tmp_path: Path) -> None:
     assert reference.same_bits(model.o_proj.weight, tensors["o_proj.weight"])
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_model_that_is_itself_a_layer_is_filled(tmp_path: Path, plain: bool, bias: bool) -> None:
+    source = nn.Linear(200, 300, bias=bias).requires_grad_(False)
+    save(tmp_path, source.state_dict() if plain else published(source), {**DEEPSEEK, "scale_fmt": "float"})
+    model = Fp8Linear(200, 300, bias, use_ue8m0=True, backends=["torch"]).eval()
+    assert checkpoint.load_(model, tmp_path) == [""]
+    wanted = Fp8Linear.from_linear(source)
+    assert set(model.state_dict()) == set(wanted.state_dict())
+    for name, buffer in model.named_buffers():
+        assert reference.same_bits(buffer, wanted.get_buffer(name))
+    assert (model.use_ue8m0, model.backends, model.training) == (False, ("torch",), False)
+
+
 def test_scale_format_and_backends_reach_the_layers(tmp_path: Path) -> None:
     save(tmp_path, published(make(fused=True)), {**DEEPSEEK, "scale_fmt": "ue8m0"})
     model: Any = make(fused=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from barrow.checkpoint.files import Checkpoint
 from barrow.checkpoint.format import read_config, read_format
-from barrow.checkpoint.plan import FUSED, ExpertsStep, Filter, LayerStep, TensorStep, make_plan
+from barrow.checkpoint.plan import FUSED, ExpertsStep, Filter, LayerStep, TensorStep, make_plan, qualified
 from barrow.experts import PROJECTIONS, Fp8Experts
 from barrow.linear import Fp8Linear
 from barrow.linear.backends import quantize_weight
@@ -45,16 +45,17 @@ class _Loader:
         return own[0] if self.ue8m0 is None else self.ue8m0, own[1] if self.backends is None else self.backends
 
     def _part(self, step: LayerStep, source: str, like: nn.Linear | Fp8Linear) -> Fp8Linear:
-        weight = self.checkpoint.read(f"{source}.weight", self.device)
+        weight = self.checkpoint.read(qualified(source, "weight"), self.device)
         ue8m0, backends = self._settings(like)
         layer = Fp8Linear(like.in_features, weight.shape[0], False, use_ue8m0=ue8m0, device="meta", backends=backends)
         if step.quantize:
             layer.weight, layer.weight_scale_inv = quantize_weight(weight, ue8m0)
         else:
             layer.weight = weight
-            layer.weight_scale_inv = self.checkpoint.read(f"{source}.weight_scale_inv", self.device).float()
+            layer.weight_scale_inv = self.checkpoint.read(qualified(source, "weight_scale_inv"), self.device).float()
         if step.bias:
-            layer.bias = self.checkpoint.read(f"{source}.bias", self.device).to(cast(Tensor, like.bias).dtype)
+            bias = self.checkpoint.read(qualified(source, "bias"), self.device)
+            layer.bias = bias.to(cast(Tensor, like.bias).dtype)
         return layer
 
     def layer(self, step: LayerStep) -> Fp8Linear:
@@ -75,7 +76,7 @@ class _Loader:
             backends=backends,
         )
         for expert, projection in product(like.local, PROJECTIONS):
-            weight = f"{step.name}.{expert}.{projection}.weight"
+            weight = qualified(step.name, f"{expert}.{projection}.weight")
             scale = None if step.quantize else self.checkpoint.read(f"{weight}_scale_inv", self.device)
             layer.fill(expert, projection, self.checkpoint.read(weight, self.device), scale)
         return layer.train(like.training)
@@ -86,6 +87,10 @@ class _Loader:
 
 
 def _put_layer(model: nn.Module, name: str, layer: Fp8Linear | Fp8Experts) -> None:
+    if not name:
+        # Nothing here holds the model itself, so it takes over all that the layer has.
+        vars(model).update(vars(layer))
+        return
     parent, _, attribute = name.rpartition(".")
     setattr(model.get_submodule(parent), attribute, layer)
 
@@ -148,7 +153,7 @@ def load_(
         progress: called with layers done, all layers, and a name; by default a line on a terminal.
 
     Returns:
-        Names of the layers that are `Fp8Linear` now, then those of `Fp8Experts`.
+        Names of the layers that are `Fp8Linear` now, then those of `Fp8Experts`; "" for the model itself.
 
     Raises:
         CheckpointError: naming the file, key or tensor that is wrong; the model is then unchanged.

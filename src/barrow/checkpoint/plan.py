@@ -71,12 +71,17 @@ def _shape(shape: Sequence[int]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
+def qualified(module: str, name: str) -> str:
+    """Name of what a module holds; the model itself has no name."""
+    return f"{module}.{name}" if module else name
+
+
 def _sources(name: str, tensors: Mapping[str, TensorInfo], fused: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The checkpoint's layers that a layer of the model is made of; itself where it is there or nothing is."""
-    if f"{name}.weight" in tensors:
+    if qualified(name, "weight") in tensors:
         return (name,)
     parent, _, last = name.rpartition(".")
-    parts = tuple(f"{parent}.{part}".lstrip(".") for part in fused.get(last, ()))
+    parts = tuple(qualified(parent, part) for part in fused.get(last, ()))
     return parts if parts and any(f"{part}.weight" in tensors for part in parts) else (name,)
 
 
@@ -105,7 +110,7 @@ class _Planner:
     def layer(self, name: str, module: nn.Linear | Fp8Linear, wanted: bool) -> bool:
         """Plan a layer as FP8, or return False: it is left to `tensor`."""
         sources = _sources(name, self.tensors, self.fused)
-        weights = [self.tensors.get(f"{source}.weight") for source in sources]
+        weights = [self.tensors.get(qualified(source, "weight")) for source in sources]
         found = [weight for weight in weights if weight is not None]
         kinds = {weight.dtype for weight in found}
         quantize = FP8 not in kinds
@@ -118,7 +123,10 @@ class _Planner:
         if len(kinds) > 1:
             self.problem(f"{name} is made of parts of different dtypes: {', '.join(sorted(kinds))}")
             return True
-        self._check_weights(name, module, found, quantize)
+        if not name and type(module) is not Fp8Linear:
+            kind = type(module).__name__
+            self.problem(f"the model itself is of type {kind} and cannot be replaced in place; pass an Fp8Linear")
+        self._check_weights(name or "the model", module, found, quantize)
         bias = module.bias is not None
         for source in sources:
             self._check_bias(source, bias)
@@ -166,8 +174,9 @@ class _Planner:
         """Plan the experts of a mixture, of which a process may hold some; the others' tensors are let be."""
         found: dict[str, tuple[TensorInfo, Sequence[int]]] = {}
         missing: list[str] = []
+        called = name or "the model"
         for expert, projection in product(range(module.num_experts), PROJECTIONS):
-            weight = f"{name}.{expert}.{projection}.weight"
+            weight = qualified(name, f"{expert}.{projection}.weight")
             self._use(weight)
             if expert not in module.local:
                 continue
@@ -176,27 +185,27 @@ class _Planner:
             else:
                 missing.append(weight)
         for weight in missing if found else missing[:1]:
-            self.problem(f"{weight} is missing, one of the {len(found) + len(missing)} weights of {name}")
+            self.problem(f"{weight} is missing, one of the {len(found) + len(missing)} weights of {called}")
         kinds = {info.dtype for info, _ in found.values()}
         quantize = FP8 not in kinds
         if len(kinds) > 1:
-            self.problem(f"{name} is made of parts of different dtypes: {', '.join(sorted(kinds))}")
+            self.problem(f"{called} is made of parts of different dtypes: {', '.join(sorted(kinds))}")
             return
         for info, shape in found.values():
             if info.shape != tuple(shape):
-                self.problem(f"{info.name} has shape {_shape(info.shape)} but needs {_shape(shape)} for {name}")
+                self.problem(f"{info.name} has shape {_shape(info.shape)} but needs {_shape(shape)} for {called}")
             else:
                 self._check_format(info, quantize)
         self.plan.experts.append(ExpertsStep(name, quantize))
 
     def _check_bias(self, source: str, bias: bool) -> None:
-        name = f"{source}.bias"
+        name = qualified(source, "bias")
         found = self.tensors.get(name)
         if bias and found is None:
             self.problem(f"{name} is missing")
         elif bias and found is not None:
             self.plan.used.add(name)
-            rows = self.tensors[f"{source}.weight"].shape[:1]
+            rows = self.tensors[qualified(source, "weight")].shape[:1]
             if found.shape != rows or found.dtype not in PLAIN:
                 self.problem(f"{name} is {found.dtype} of shape {_shape(found.shape)} but needs {_shape(rows)}")
 
@@ -206,7 +215,7 @@ class _Planner:
         layer, _, last = name.rpartition(".")
         sources: tuple[str, ...] = (name,)
         if name not in self.tensors:
-            sources = tuple(f"{part}.{last}".lstrip(".") for part in _sources(layer, self.tensors, self.fused))
+            sources = tuple(qualified(part, last) for part in _sources(layer, self.tensors, self.fused))
         found = [info for source in sources if (info := self.tensors.get(source)) is not None]
         self.plan.used.update(each for each in names if each in self.tensors)
         if len(found) < len(sources):
