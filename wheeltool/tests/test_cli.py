@@ -177,14 +177,19 @@ def test_file_names_that_are_not_utf8(compile_so: Make, tmp_path: Path) -> None:
     assert "un%FFpacked" in (tmp_path / "sarif").read_text() and "un?packed" in (tmp_path / "html").read_text()
 
 
-def test_a_file_where_a_folder_is_needed(compile_so: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wheels = [
-        str(WheelSpec({f"demo/x{minor}.py": b""}, f"cp{minor}-cp{minor}-manylinux_2_28_x86_64").write(tmp_path))
-        for minor in (311, 312)
-    ]
+def test_a_file_where_a_folder_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "taken").write_text("")
-    assert main(["merge", "-o", str(tmp_path / "taken"), *wheels]) == 2
-    assert f"{tmp_path / 'taken'}" in capsys.readouterr().err
+    for command in (["merge", "a.whl"], ["build-ext", "--name", "_C", "a.cpp"]):
+        with pytest.raises(SystemExit) as usage:
+            main([*command, "--out", str(tmp_path / "taken")])
+        assert usage.value.code == 2
+        assert f"--out: {tmp_path / 'taken'} is a file" in capsys.readouterr().err
+
+
+def test_a_path_that_the_system_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", f"{'x' * 300}.whl"]) == 2
+    error = capsys.readouterr().err
+    assert "too long" in error and len(error.splitlines()) == 1
 
 
 def test_a_bug_has_an_exit_code_of_its_own(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from barrow_wheel.build.plan import Extension, make_plan
 from barrow_wheel.build.run import build
 from barrow_wheel.build.toolchain import cuda_include, environment, find_pybind11, find_toolchain, find_torch
+from barrow_wheel.cli.arguments import folder
 from barrow_wheel.errors import EXIT_CLEAN, UsageError
 from barrow_wheel.machine import PLAIN_JOB_BYTES, TORCH_JOB_BYTES, capacity, jobs_within
 from barrow_wheel.pythons import Interpreter, resolve, resolve_all
@@ -27,7 +28,7 @@ def register(commands: Subparsers) -> None:
     )
     command.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="C++ sources")
     command.add_argument("--name", required=True, help="last part of the module's name, such as _C")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the modules go")
+    command.add_argument("--out", type=folder, required=True, metavar="DIR", help="where the modules go")
     command.add_argument(
         "--python", action="append", default=[], metavar="X.Y|PATH", help="a CPython to build for (repeatable)"
     )
@@ -43,7 +44,7 @@ def register(commands: Subparsers) -> None:
     command.add_argument("--link-flag", action="append", default=[], metavar="FLAG", help="as --link-flag=-s")
     command.add_argument("--std", default="c++17", help="C++ standard (default: c++17)")
     command.add_argument(
-        "--build-dir", type=Path, metavar="DIR", help="where objects are kept (default: OUT/../build-ext)"
+        "--build-dir", type=folder, metavar="DIR", help="where objects are kept (default: OUT/../build-ext)"
     )
     command.add_argument(
         "-j", "--jobs", type=int, metavar="N", help="compilers at once (default: from cpus and memory)"

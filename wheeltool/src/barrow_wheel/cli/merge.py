@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from barrow_wheel.cli.arguments import folder
 from barrow_wheel.errors import EXIT_CLEAN
 from barrow_wheel.merge import plan_merge, write_merge
 
@@ -20,7 +21,7 @@ def register(commands: Subparsers) -> None:
         description="Merges per-Python wheels of one release into one wheel that serves all of them.",
     )
     command.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
-    command.add_argument("-o", "--out", type=Path, default=Path("merged"), metavar="DIR", help="default: merged/")
+    command.add_argument("-o", "--out", type=folder, default=Path("merged"), metavar="DIR", help="default: merged/")
     command.set_defaults(run=run)
 
 
