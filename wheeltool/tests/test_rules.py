@@ -199,6 +199,21 @@ def test_namespaces_of_the_same_name_are_not_torch(compile_so: Make, link_stub: 
     assert [f.rule for f in check([str(used.write(tmp_path))]).findings] == ["torch-requirement-missing"]
 
 
+@pytest.mark.parametrize("minors", [(10, 11), (10, 11, 12)])
+def test_one_module_for_several_cpythons_is_no_choice_between_torches(
+    minors: tuple[int, ...], compile_so: Make, tmp_path: Path
+) -> None:
+    files = {f"demo/_C.cpython-3{minor}-x86_64-linux-gnu.so": compile_so(SHIM) for minor in minors}
+    spec = WheelSpec(files, requires_dist=["torch>=2.4"])
+    assert {f.rule for f in check([str(spec.write(tmp_path))]).findings} == {"torch-floor-too-low"}
+
+
+def test_one_library_per_torch_is_a_choice(compile_so: Make, tmp_path: Path) -> None:
+    files = {f"demo/lib_torch2{minor}.so": compile_so(SHIM) for minor in (8, 9, 10)}
+    spec = WheelSpec(files, requires_dist=["torch>=2.4"])
+    assert check([str(spec.write(tmp_path))]).findings == ()
+
+
 def test_hexadecimal_hashes_are_named_as_such(tmp_path: Path) -> None:
     hexadecimal = hashlib.sha256(b"x").hexdigest()
     spec = WheelSpec(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 
+from barrow_wheel.facts.cpython import extension_name
 from barrow_wheel.facts.libraries import cuda_library
 from barrow_wheel.facts.torch_abi import NEWEST_TORCH_MINOR, TorchUse, allowed_minors, is_torch_library, torch_use
 from barrow_wheel.findings import Finding
@@ -36,14 +37,22 @@ def torch_files(wheel: Wheel) -> tuple[TorchFile, ...]:
 def without_choices(files: tuple[TorchFile, ...]) -> tuple[TorchFile, ...]:
     """The files without those of which there is one per torch version, told apart by digits in their names.
 
-    A package that ships libaddon_torch28.so beside libaddon_torch29.so picks the right one when it runs.
+    A package that ships libaddon_torch28.so beside libaddon_torch29.so picks the right one when it runs. The files of
+    one module for several CPythons are no such choice.
     """
+    families = Counter(_family(module) for module in {_module(file.path) for file in files})
+    return tuple(file for file in files if families[_family(_module(file.path))] < 3)
 
-    def pattern(file: TorchFile) -> str:
-        return re.sub(r"[\d._]+", "#", file.path.removesuffix(".so"))
 
-    families = Counter(pattern(file) for file in files)
-    return tuple(file for file in files if families[pattern(file)] < 3)
+def _module(path: str) -> str:
+    """The path without the suffix that says for which CPython a file is."""
+    folder, _, file_name = path.rpartition("/")
+    name = extension_name(file_name)
+    return f"{folder}/{name.stem if name is not None else file_name.removesuffix('.so')}"
+
+
+def _family(module: str) -> str:
+    return re.sub(r"[\d._]+", "#", module)
 
 
 def minimum_torch(files: tuple[TorchFile, ...]) -> tuple[int, int] | None:
