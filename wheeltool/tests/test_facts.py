@@ -121,12 +121,39 @@ def test_tags(tag: Tag, python: CPython, accepted: bool) -> None:
         ("_C.so", [CPython(12), CPython(13), CPython(13, True)]),
         ("_C.cp312-win_amd64.pyd", [CPython(12)]),
         ("_C.pypy310-pp73-x86_64-linux-gnu.so", []),
+        ("_C.cpython-312d-x86_64-linux-gnu.so", []),
     ],
 )
 def test_extension_names(name: str, loads: list[CPython]) -> None:
     parsed = extension_name(name)
     assert parsed is not None and parsed.stem == "_C"
     assert [p for p in (CPython(12), CPython(13), CPython(13, True)) if parsed.loads_on(p)] == loads
+
+
+@pytest.mark.parametrize(
+    ("name", "platform", "fits"),
+    [
+        ("_C.cpython-312-x86_64-linux-gnu.so", "manylinux_2_28_x86_64", True),
+        ("_C.cpython-312-aarch64-linux-gnu.so", "manylinux_2_28_x86_64", False),
+        ("_C.cpython-312-x86_64-linux-musl.so", "manylinux_2_28_x86_64", False),
+        ("_C.cpython-312-x86_64-linux-gnu.so", "musllinux_1_2_x86_64", False),
+        ("_C.cpython-310-x86_64-linux-gnu.so", "musllinux_1_2_x86_64", True),
+        ("_C.cpython-312-x86_64-linux-musl.so", "linux_x86_64", True),
+        ("_C.cpython-311-i386-linux-gnu.so", "manylinux2014_i686", True),
+        ("_C.cpython-311-arm-linux-musleabihf.so", "musllinux_1_1_armv7l", True),
+        ("_C.cpython-311-powerpc64le-linux-gnu.so", "manylinux2014_ppc64le", True),
+        ("_C.cpython-312-darwin.so", "manylinux_2_28_x86_64", False),
+        ("_C.cpython-312-darwin.so", "macosx_11_0_arm64", True),
+        ("_C.cpython-312-x86_64-linux-gnu.so", "macosx_11_0_arm64", False),
+        ("_C.cp312-win_amd64.pyd", "manylinux_2_28_x86_64", False),
+        ("_C.cp312-win_amd64.pyd", "win_amd64", True),
+        ("_C.cpython-312-x86_64-linux-gnu.so", "any", True),
+        ("_C.abi3.so", "manylinux_2_28_aarch64", True),
+    ],
+)
+def test_suffixes_and_platform_tags(name: str, platform: str, fits: bool) -> None:
+    parsed = extension_name(name)
+    assert parsed is not None and parsed.fits(platform) is fits
 
 
 def test_suffixes_agree_with_this_interpreter() -> None:

@@ -123,6 +123,26 @@ def test_an_abi3_file_that_is_too_new_is_a_risk(compile_so: Make, tmp_path: Path
     assert cells(spec, tmp_path)["demo._C"][1] == [RISK, ABI3]
 
 
+@pytest.mark.parametrize(
+    "suffix",
+    ["cpython-312-aarch64-linux-gnu.so", "cpython-312-x86_64-linux-musl.so", "cpython-312d-x86_64-linux-gnu.so"],
+)
+def test_a_suffix_of_another_platform_or_a_debug_build_fills_no_cell(
+    suffix: str, compile_so: Make, tmp_path: Path
+) -> None:
+    spec = WheelSpec(
+        {f"demo/_C.{suffix}": compile_so(STABLE)}, tag="cp312-cp312-manylinux_2_28_x86_64", requires_python="==3.12.*"
+    )
+    assert cells(spec, tmp_path)["demo._C"][1] == [MISSING]
+    assert rules(spec, tmp_path) == ["matrix-missing-cell"]
+
+
+@pytest.mark.parametrize(("name", "head"), [("_C.cp312-win_amd64.pyd", b"MZ\0\0"), ("_C.abi3.so", b"\xcf\xfa\xed\xfe")])
+def test_files_of_windows_and_macos_do_not_load_on_linux(name: str, head: bytes, tmp_path: Path) -> None:
+    spec = WheelSpec({f"demo/{name}": head + bytes(100)}, tag="cp312-cp312-manylinux_2_28_x86_64")
+    assert cells(spec, tmp_path)["demo._C"][1] == [MISSING]
+
+
 @pytest.mark.parametrize("folder", ["demo/", "", "demo-1.0.data/platlib/demo/"])
 def test_module_names(folder: str, compile_so: Make, tmp_path: Path) -> None:
     found = cells(WheelSpec({f"{folder}_C.abi3.so": compile_so(STABLE)}), tmp_path)

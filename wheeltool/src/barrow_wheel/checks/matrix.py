@@ -102,11 +102,15 @@ def installable_pythons(wheel: Wheel) -> tuple[CPython, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A file that could be a module. `binary` is None where only the name is known (PE, Mach-O)."""
+    """A file that could be a module. `binary` is None where only the name is known (PE, Mach-O).
+
+    `fits` says whether the platform of the wheel loads such files at all.
+    """
 
     name: ExtensionName
     path: str
     binary: Binary | None
+    fits: bool
 
 
 def _importable(wheel: Wheel) -> dict[str, list[_Candidate]]:
@@ -115,12 +119,15 @@ def _importable(wheel: Wheel) -> dict[str, list[_Candidate]]:
     for binary in _shared_objects(wheel):
         name = extension_name(binary.path.rpartition("/")[2])
         if name is not None and loader_of(binary) is Loader.IMPORT:
-            modules[_dotted(binary.path, name.stem)].append(_Candidate(name, binary.path, binary))
+            modules[_dotted(binary.path, name.stem)].append(
+                _Candidate(name, binary.path, binary, any(name.fits(tag.platform) for tag in wheel.tags))
+            )
     for path, _ in wheel.foreign:
         name = extension_name(path.rpartition("/")[2])
         # Without symbols a suffix of CPython's own is the only sign of a module.
         if name is not None and (name.build is not None or name.abi3 or name.windows):
-            modules[_dotted(path, name.stem)].append(_Candidate(name, path, None))
+            fits = any(name.fits(tag.platform) and "linux" not in tag.platform for tag in wheel.tags)
+            modules[_dotted(path, name.stem)].append(_Candidate(name, path, None, fits))
     return {module: files for module, files in modules.items() if any(not c.name.foreign for c in files)}
 
 
@@ -165,7 +172,7 @@ def _is_vendored(path: str) -> bool:
 
 def _chosen(python: CPython, files: list[_Candidate]) -> _Candidate | None:
     """The file that the import system takes: the first suffix that exists, in its order of suffixes."""
-    return min((c for c in files if c.name.loads_on(python)), key=lambda c: c.name.rank, default=None)
+    return min((c for c in files if c.fits and c.name.loads_on(python)), key=lambda c: c.name.rank, default=None)
 
 
 def _cell(wheel: Wheel, python: CPython, files: list[_Candidate]) -> Cell:

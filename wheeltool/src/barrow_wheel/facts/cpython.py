@@ -10,6 +10,8 @@ from abi3info import DATAS, FUNCTIONS
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
+from barrow_wheel.facts.manylinux import machine_of_platform
+
 # 3.15.0 came out in October 2026; 3.10 got its last fix in the same month.
 NEWEST_MINOR = 15
 OLDEST_MAINTAINED_MINOR = 10
@@ -23,6 +25,11 @@ _PATCH_RELEASES = 40
 _EXTENSION = re.compile(r"^(?P<stem>[^.]+)\.(?:(?P<tag>[^/]*)\.)?(?P<end>so|pyd|dylib)$")
 _PYTHON_NAME = re.compile(r"_?Py[A-Z_]")
 _CPYTHON_TAG = re.compile(r"^(?:cpython-3|cp3)(?P<minor>\d+)(?P<flags>[dmut]*)(?:-(?P<platform>.+))?$")
+_LINUX_TRIPLE = re.compile(r"^(?P<machine>\w+)-linux-(?P<libc>gnu|musl)")
+# Machines that a suffix names otherwise than a platform tag does.
+_TRIPLE_MACHINES = {"i686": "i386", "armv6l": "arm", "armv7l": "arm", "ppc64le": "powerpc64le"}
+# Older ones call themselves linux-gnu on musl too.
+_FIRST_MUSL_MINOR = 11
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,8 +87,9 @@ def _meets(spec: SpecifierSet, minor: int) -> bool:
 class ExtensionName:
     """A file name as the import system reads it.
 
-    `stem` is the module's last name. `build` is the one CPython the file is for (None: any), `abi3` whether the name
-    says abi3 or abi3t (`free_threaded_abi`), `windows` whether it is a .pyd.
+    `stem` is the module's last name. `build` is the one CPython the file is for (None: any), with its `platform`
+    (x86_64-linux-gnu) and whether it is a `debug` build; `abi3` whether the name says abi3 or abi3t
+    (`free_threaded_abi`), `windows` whether it is a .pyd.
     """
 
     stem: str
@@ -90,16 +98,31 @@ class ExtensionName:
     free_threaded_abi: bool = False
     foreign: bool = False
     windows: bool = False
+    platform: str = ""
+    debug: bool = False
 
     def loads_on(self, python: CPython) -> bool:
         """Whether `python` has this file's suffix among its importlib.machinery.EXTENSION_SUFFIXES."""
-        if self.foreign:
+        if self.foreign or self.debug:
             return False
         if self.build is not None:
             return self.build == python
         if self.abi3:
             return (not python.free_threaded) if not self.free_threaded_abi else python.minor >= 15
         return True
+
+    def fits(self, platform: str) -> bool:
+        """Whether CPythons of this platform tag may have the suffix; what is not known of a platform passes."""
+        triple = _LINUX_TRIPLE.match(self.platform)
+        if "linux" not in platform:
+            return triple is None or platform == "any"
+        if triple is None:
+            return not self.windows and self.platform != "darwin"
+        says_musl = self.build is not None and self.build.minor >= _FIRST_MUSL_MINOR
+        libc = "musl" if platform.startswith("musllinux") and says_musl else "gnu"
+        machine = machine_of_platform(platform)
+        known = platform.startswith("linux_") or triple["libc"] == libc
+        return known and triple["machine"] == _TRIPLE_MACHINES.get(machine, machine)
 
     @property
     def rank(self) -> int:
@@ -119,7 +142,13 @@ def extension_name(file_name: str) -> ExtensionName | None:
         return ExtensionName(stem, abi3=True, free_threaded_abi=tag == "abi3t", windows=windows)
     cpython = _CPYTHON_TAG.match(tag)
     if cpython:
-        return ExtensionName(stem, CPython(int(cpython["minor"]), "t" in cpython["flags"]), windows=windows)
+        return ExtensionName(
+            stem,
+            CPython(int(cpython["minor"]), "t" in cpython["flags"]),
+            windows=windows,
+            platform=cpython["platform"] or "",
+            debug="d" in cpython["flags"],
+        )
     if tag.startswith(("pypy", "graalpy", "cpython-2", "cp2")):
         return ExtensionName(stem, foreign=True, windows=windows)
     return None
