@@ -10,6 +10,7 @@ from conftest import CSource, WheelSpec
 
 from barrow_wheel.check import check, read_archive
 from barrow_wheel.checks.matrix import Cell, Loader, build_matrix
+from barrow_wheel.findings import Severity
 
 Make = Callable[[CSource], bytes]
 STABLE = CSource(exports=("PyInit__C",), calls=("PyLong_FromLong",))
@@ -135,6 +136,16 @@ def test_a_suffix_of_another_platform_or_a_debug_build_fills_no_cell(
     )
     assert cells(spec, tmp_path)["demo._C"][1] == [MISSING]
     assert rules(spec, tmp_path) == ["matrix-missing-cell"]
+
+
+def test_libraries_for_another_machine(compile_so: Make, tmp_path: Path) -> None:
+    native = compile_so(CSource(exports=("run",)))
+    other = native[:18] + (183).to_bytes(2, "little") + native[20:]
+    wrong = WheelSpec({"demo/libdemo.so": other}, tag="py3-none-manylinux_2_28_x86_64")
+    (finding,) = check([str(wrong.write(tmp_path))]).findings
+    assert finding.rule == "matrix-wrong-machine" and finding.severity is Severity.WARNING
+    choice = WheelSpec({"demo/lib_arm.so": other, "demo/lib_x86.so": native}, tag="py3-none-manylinux_2_28_x86_64")
+    assert rules(choice, tmp_path) == []
 
 
 @pytest.mark.parametrize(("name", "head"), [("_C.cp312-win_amd64.pyd", b"MZ\0\0"), ("_C.abi3.so", b"\xcf\xfa\xed\xfe")])

@@ -118,11 +118,15 @@ def cases(make: Make, link: Link, tmp: Path) -> dict[str, Any]:
         "jit-at-run-time": WheelSpec({"demo/kernels.py": b"import triton\n\n\n@triton.jit\ndef kernel(x): ...\n"}),
         "library-not-provided": WheelSpec({so: make(linked(MODULE, link("libnuma.so.1")))}),
         "glibc-above-tag": WheelSpec({so: versioned(make, tmp, "libc.so.6", "GLIBC_2.34")}),
+        "glibc-on-musl": WheelSpec(
+            {so: versioned(make, tmp, "libc.so.6", "GLIBC_2.17")}, tag="cp310-abi3-musllinux_1_2_x86_64"
+        ),
         "libstdcxx-above-tag": WheelSpec({so: versioned(make, tmp, "libstdc++.so.6", "GLIBCXX_3.4.30")}),
         "rpath-outside": WheelSpec({so: make(linked(MODULE, ("-Wl,-rpath,/home/somebody/lib",)))}),
         "executable-stack": WheelSpec({so: make(linked(MODULE, ("-Wl,-z,execstack",)))}),
         "tag-mismatch": WheelSpec({so: make(MODULE)}, wheel_tags=["cp310-abi3-linux_x86_64"]),
         "platform-tag-linux": WheelSpec({so: make(MODULE)}, tag="cp310-abi3-linux_x86_64"),
+        "platform-tag-any": WheelSpec({"demo/lib.so": make(CSource())}, tag="py3-none-any"),
         "name-mismatch": WheelSpec({so: make(MODULE)}, metadata_version_line="Version: 2.0"),
         "metadata-invalid": WheelSpec({so: make(MODULE)}, requires_python="newer than 3.9"),
         "record-mismatch": WheelSpec(
@@ -206,6 +210,25 @@ def test_one_module_for_several_cpythons_is_no_choice_between_torches(
     files = {f"demo/_C.cpython-3{minor}-x86_64-linux-gnu.so": compile_so(SHIM) for minor in minors}
     spec = WheelSpec(files, requires_dist=["torch>=2.4"])
     assert {f.rule for f in check([str(spec.write(tmp_path))]).findings} == {"torch-floor-too-low"}
+
+
+def test_a_wheel_for_any_platform_with_files_for_several(compile_so: Make, tmp_path: Path) -> None:
+    """debugpy: a library each for Linux, Windows and macOS, chosen when it runs."""
+    spec = WheelSpec(
+        {"demo/attach_linux.so": compile_so(CSource()), "demo/attach_windows.dll": b"MZ" + bytes(100)},
+        tag="py3-none-any",
+    )
+    assert {f.rule for f in check([str(spec.write(tmp_path))]).findings} == {"binary-not-read"}
+
+
+def test_relative_relocations_need_glibc_2_36(compile_so: Make, tmp_path: Path) -> None:
+    so = versioned(compile_so, tmp_path, "libc.so.6", "GLIBC_ABI_DT_RELR")
+    older, newer = (
+        WheelSpec({"demo/_C.abi3.so": so}, tag=f"cp310-abi3-manylinux_2_{minor}_x86_64") for minor in (35, 36)
+    )
+    (finding,) = check([str(older.write(tmp_path))]).findings
+    assert finding.rule == "glibc-above-tag" and "GLIBC_ABI_DT_RELR" in finding.message
+    assert check([str(newer.write(tmp_path))]).findings == ()
 
 
 def test_one_library_per_torch_is_a_choice(compile_so: Make, tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ _TABLE = (
     Rule(
         "matrix-wrong-machine",
         _E,
-        "a module was built for another processor than the platform tag says",
-        "The import fails on every machine that installs the wheel.",
+        "a file was built for another processor than the platform tag says",
+        "It does not load on any machine that installs the wheel.",
         "Rebuild the file, or correct the platform tag.",
     ),
     # abi3.
@@ -198,6 +198,13 @@ _TABLE = (
         "Build in the tag's manylinux image, or raise the tag (auditwheel repair does it).",
     ),
     Rule(
+        "glibc-on-musl",
+        _E,
+        "a file of a musllinux wheel needs glibc",
+        "Systems with musl have no libc.so.6, so the load fails.",
+        "Build in the tag's musllinux image, or give the wheel a manylinux tag.",
+    ),
+    Rule(
         "libstdcxx-above-tag",
         _E,
         "a file needs a newer libstdc++ than systems of the platform tag have",
@@ -232,6 +239,13 @@ _TABLE = (
         "the platform tag is plain linux",
         "Package indexes refuse it, because it promises nothing about glibc.",
         "Run auditwheel repair.",
+    ),
+    Rule(
+        "platform-tag-any",
+        _E,
+        "a wheel for any platform holds a Linux library",
+        "Installers put it on every system and processor, and there the library does not load.",
+        "Give the wheel its platform tag (setuptools: has_ext_modules; `wheel tags --platform-tag`).",
     ),
     Rule(
         "name-mismatch",

@@ -19,7 +19,7 @@ from barrow_wheel.facts.cpython import (
 )
 from barrow_wheel.facts.manylinux import machine_of_platform
 from barrow_wheel.facts.torch_abi import torch_use
-from barrow_wheel.findings import Finding
+from barrow_wheel.findings import Finding, Severity
 from barrow_wheel.readers.elf import MACHINES
 from barrow_wheel.readers.wheel import Binary, Wheel
 from barrow_wheel.rules import finding
@@ -285,16 +285,31 @@ def _unversioned(wheel: Wheel, matrix: Matrix) -> Iterator[Finding]:
 
 def _wrong_machine(wheel: Wheel, matrix: Matrix) -> Iterator[Finding]:
     claimed = {machine_of_platform(tag.platform) for tag in wheel.tags} - {""}
+    if not claimed:
+        return
     imported = {path for module in matrix.modules if module.loader is Loader.IMPORT for path in module.files}
-    for binary in wheel.binaries:
-        if not claimed or binary.path not in imported or binary.elf is None:
-            continue
-        own = MACHINES.get(binary.elf.machine, (f"machine {binary.elf.machine}",))
-        if not claimed.intersection(own):
-            yield finding(
-                "matrix-wrong-machine",
-                wheel.name,
-                binary.path,
-                f"is for {own[0]}, the wheel for {', '.join(sorted(claimed))}",
-                evidence=(f"ELF e_machine {binary.elf.machine}",),
-            )
+    modules = [binary for binary in _shared_objects(wheel) if binary.path in imported]
+    others = [b for b in _shared_objects(wheel) if b.path not in imported and _machine(b) in MACHINES]
+    wrong = [(binary, Severity.ERROR) for binary in modules if not claimed.intersection(_names(_machine(binary)))]
+    # Libraries for several processors are a choice, as long as one is for the right one.
+    if not any(claimed.intersection(_names(_machine(binary))) for binary in others):
+        wrong += [(binary, Severity.WARNING) for binary in others]
+    for binary, severity in wrong:
+        yield finding(
+            "matrix-wrong-machine",
+            wheel.name,
+            binary.path,
+            f"is for {_names(_machine(binary))[0]}, the wheel for {', '.join(sorted(claimed))}",
+            evidence=(f"ELF e_machine {_machine(binary)}",),
+            severity=severity,
+        )
+
+
+def _machine(binary: Binary) -> int:
+    assert binary.elf is not None
+    return binary.elf.machine
+
+
+def _names(machine: int) -> tuple[str, ...]:
+    """What platform tags call a processor."""
+    return MACHINES.get(machine, (f"machine {machine}",))

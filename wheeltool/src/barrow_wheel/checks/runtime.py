@@ -79,21 +79,74 @@ def _searches_other_packages(wheel: Wheel, binary: Binary, elf: Elf) -> bool:
 
 
 def check_platform(wheel: Wheel) -> Iterator[Finding]:
-    """glibc and libstdc++ against the oldest system that the platform tags admit."""
-    floors = {glibc for tag in wheel.tags if (glibc := manylinux.glibc_of_platform(tag.platform)) is not None}
-    if not floors:
+    """The C and C++ libraries that the files need against the systems that the platform tags admit."""
+    platforms = {tag.platform for tag in wheel.tags}
+    if platforms == {"any"}:
+        yield from _any_platform(wheel)
+    if any(platform.startswith("musllinux") for platform in platforms):
+        yield from _glibc_on_musl(wheel)
+    floors = {glibc for platform in platforms if (glibc := manylinux.glibc_of_platform(platform)) is not None}
+    if floors:
+        yield from _newer_than_tag(wheel, min(floors))
+
+
+def _any_platform(wheel: Wheel) -> Iterator[Finding]:
+    machines = {b.path: elf.machine for b, elf in host_binaries(wheel) if ".so" in b.path.rpartition("/")[2]}
+    # A wheel that holds files for several systems or processors picks one when it runs (debugpy does).
+    if wheel.foreign or len(set(machines.values())) != 1:
         return
-    floor = min(floors)
+    first = next(iter(machines))
+    more = f" (and {len(machines) - 1} more files)" if len(machines) > 1 else ""
+    yield finding(
+        "platform-tag-any",
+        wheel.name,
+        first,
+        f"is for Linux only, and the tag admits any platform{more}",
+        evidence=tuple(machines)[:10],
+    )
+
+
+def _glibc_on_musl(wheel: Wheel) -> Iterator[Finding]:
+    needs: dict[bool, list[tuple[str, str]]] = {}
+    optional_files = _optional(wheel)
+    for binary, elf in host_binaries(wheel):
+        versions = {name for _, name in elf.version_needs if name.startswith("GLIBC_")}
+        signs = sorted(versions | {"libc.so.6"}.intersection(elf.needed))
+        if signs:
+            needs.setdefault(binary.path in optional_files, []).append((binary.path, ", ".join(signs)))
+    for optional, files in needs.items():
+        more = f" (and {len(files) - 1} more files)" if len(files) > 1 else ""
+        yield finding(
+            "glibc-on-musl",
+            wheel.name,
+            files[0][0],
+            f"needs glibc{more}, and the tag admits systems with musl",
+            evidence=tuple(f"{path}: {signs}" for path, signs in files[:10]),
+            severity=Severity.WARNING if optional else None,
+        )
+
+
+def _optional(wheel: Wheel) -> frozenset[str]:
+    """Libraries that nothing links and nobody imports: each is one of several to choose from."""
+    linked = {soname for _, elf in host_binaries(wheel) for soname in elf.needed}
+    return frozenset(
+        binary.path
+        for binary, elf in host_binaries(wheel)
+        if loader_of(binary) is Loader.LIBRARY and not linked & {elf.soname, binary.path.rpartition("/")[2]}
+    )
+
+
+def _newer_than_tag(wheel: Wheel, floor: tuple[int, int]) -> Iterator[Finding]:
     bundled = {path.rpartition("/")[2] for path in wheel.paths}
     own_runtime = any(name.startswith("libstdc++") for name in bundled)
-    # (rule, optional) -> needs. A library that nothing links and nobody imports is one of several to choose from.
+    optional_files = _optional(wheel)
+    # (rule, optional) -> needs.
     needs: dict[tuple[str, bool], list[tuple[manylinux.Version, str, str]]] = {}
-    linked = {soname for _, elf in host_binaries(wheel) for soname in elf.needed}
     for binary, elf in host_binaries(wheel):
-        optional = loader_of(binary) is Loader.LIBRARY and not linked & {elf.soname, binary.path.rpartition("/")[2]}
         for rule, version, name in _above(elf, floor):
             if rule == "glibc-above-tag" or not own_runtime:
-                needs.setdefault((rule, optional), []).append((version, name, binary.path))
+                entry = (version, name, binary.path)
+                needs.setdefault((rule, binary.path in optional_files), []).append(entry)
     for (rule, optional), entries in needs.items():
         _, newest, path = max(entries)
         more = f" (and {len(entries) - 1} more files)" if len(entries) > 1 else ""

@@ -17,6 +17,8 @@ _CXXABI = (
     ((2, 5), (1, 3, 1)), ((2, 12), (1, 3, 3)), ((2, 17), (1, 3, 7)), ((2, 24), (1, 3, 10)), ((2, 27), (1, 3, 11)),
     ((2, 31), (1, 3, 12)), ((2, 34), (1, 3, 13)), ((2, 39), (1, 3, 15)),
 )  # fmt: skip
+# Symbol versions that name a feature and no number, and the glibc that first had them.
+_FEATURES = {"GLIBC_ABI_DT_RELR": (2, 36)}
 
 Version = tuple[int, ...]
 
@@ -36,7 +38,9 @@ def machine_of_platform(platform: str) -> str:
 
 
 def symbol_version(name: str) -> tuple[str, Version] | None:
-    """("GLIBC", (2, 34)) for GLIBC_2.34; None for names that carry no number."""
+    """("GLIBC", (2, 34)) for GLIBC_2.34; None for names that stand for no number."""
+    if name in _FEATURES:
+        return "GLIBC", _FEATURES[name]
     match = _VERSION.match(name)
     return (match[1], tuple(int(part) for part in match[2].split("."))) if match else None
 
