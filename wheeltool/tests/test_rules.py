@@ -251,6 +251,16 @@ def test_an_empty_search_path_is_none(compile_so: Make, tmp_path: Path) -> None:
     assert check([str(spec.write(tmp_path))]).findings == ()
 
 
+def test_a_search_path_to_another_package_brings_no_library_of_the_distribution(
+    compile_so: Make, link_stub: Link, tmp_path: Path
+) -> None:
+    flags = link_stub("libnuma.so.1") + link_stub("libtheirs.so") + link_stub("libnvinfer.so.10")
+    module = compile_so(linked(MODULE, (*flags, "-Wl,-rpath,$ORIGIN/../torch/lib")))
+    (finding,) = check([str(WheelSpec({"demo/_C.abi3.so": module}).write(tmp_path))]).findings
+    assert finding.rule == "library-not-provided" and finding.severity is Severity.WARNING
+    assert "links libnuma.so.1;" in finding.message
+
+
 def test_allowlist_excuses_and_goes_stale(all_cases: dict[str, Any], tmp_path: Path) -> None:
     path = str(all_cases["rpath-outside"].write(tmp_path))
     allow = Allowlist(

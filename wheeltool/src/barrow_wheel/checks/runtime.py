@@ -31,13 +31,15 @@ def check_libraries(wheel: Wheel) -> Iterator[Finding]:
     requires_others = any(r.marker is None or "extra" not in str(r.marker) for r in wheel.metadata.requirements)
     missing: dict[Severity, dict[str, list[str]]] = {Severity.WARNING: {}, Severity.NOTE: {}}
     for binary, elf in host_binaries(wheel):
-        if _searches_other_packages(wheel, binary, elf):
-            continue
+        elsewhere = _searches_other_packages(wheel, binary, elf)
         for soname in elf.needed:
             if soname.rpartition("/")[2] in bundled or has_own_rule(soname) or libraries.stack(soname):
                 continue
             # A requirement may bring a library of its own; one of the distribution's it will not.
-            sure = libraries.DISTRIBUTION.match(soname) or not requires_others
+            distribution = libraries.DISTRIBUTION.match(soname) is not None
+            if elsewhere and (not distribution or libraries.IN_PACKAGES.match(soname)):
+                continue
+            sure = distribution or not requires_others
             severity = Severity.WARNING if sure else Severity.NOTE
             missing[severity].setdefault(soname, []).append(binary.path)
     for severity, users in missing.items():

@@ -56,6 +56,8 @@ DISTRIBUTION = re.compile(
     r"xkbcommon\S*|wayland\S*|xcb\S*|dbus-1|fontconfig|freetype|EGL|GLX|OpenGL|GLESv2|drm|gbm|udev|usb-1\.0|elf|dw|unwind|"
     r"stdc\+\+fs|tcmalloc\w*|jemalloc|protobuf|etcd\w*|cutensor\w*|nvinfer\w*|nvonnxparser)\.so"
 )
+# Those of them that there are packages of too; a search path that leads to another package may find them.
+IN_PACKAGES = re.compile(r"^lib(?:cutensor\w*|nvinfer\w*|nvonnxparser)\.so")
 # ROCm, oneAPI and similar stacks are installed as a whole by their users; a wheel for them names no package.
 _STACKS = (
     (re.compile(r"^lib(?:amdhip64|hip\w*|roc\w*|rccl|MIOpen|hsa-runtime64|amd_comgr|magma)\.so"), "ROCm"),
