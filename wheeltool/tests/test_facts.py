@@ -87,7 +87,16 @@ def test_manylinux_tables_agree_with_auditwheel() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "first", "last"),
-    [(">=3.10,<3.13", 10, 12), ("==3.11.*", 11, 11), (">=3.9.2,<3.11", 9, 10), ("<3.12", 10, 11), ("", 10, 15)],
+    [
+        (">=3.10,<3.13", 10, 12),
+        ("==3.11.*", 11, 11),
+        (">=3.9.2,<3.11", 9, 10),
+        ("<3.12", 10, 11),
+        ("", 10, 15),
+        (">=3.5", 6, 15),
+        (">=3", 10, 15),
+        (">=2.7,!=3.0.*,!=3.1.*", 10, 15),
+    ],
 )
 def test_covered(spec: str, first: int, last: int) -> None:
     pythons = covered(SpecifierSet(spec), free_threaded=False)

@@ -124,6 +124,32 @@ def test_an_abi3_file_that_is_too_new_is_a_risk(compile_so: Make, tmp_path: Path
     assert cells(spec, tmp_path)["demo._C"][1] == [RISK, ABI3]
 
 
+def test_a_tag_for_an_old_cpython_is_taken_at_its_word(compile_so: Make, tmp_path: Path) -> None:
+    spec = WheelSpec(
+        {"demo/_C." + SUFFIX.format(8): compile_so(PRIVATE)},
+        tag="cp39-cp39-manylinux_2_28_x86_64",
+        requires_python=None,
+    )
+    assert cells(spec, tmp_path)["demo._C"][1] == [MISSING]
+    assert rules(spec, tmp_path) == ["matrix-missing-cell"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "requires_python"), [("cp38-abi3", "<3.10"), ("cp316-cp316", ">=3.16"), ("py3-none", ">=3.16")]
+)
+def test_what_installs_somewhere(tag: str, requires_python: str, tmp_path: Path) -> None:
+    spec = WheelSpec({}, tag=f"{tag}-manylinux_2_28_x86_64", requires_python=requires_python)
+    assert rules(spec, tmp_path) == []
+
+
+def test_a_lower_bound_before_the_oldest_cpython_known_is_one(compile_so: Make, tmp_path: Path) -> None:
+    newer = CSource(exports=("PyInit__C",), calls=("PyObject_CallNoArgs",))  # since 3.10
+    spec = WheelSpec(
+        {"demo/_C.abi3.so": compile_so(newer)}, tag="cp38-abi3-manylinux_2_28_x86_64", requires_python=">=3.5"
+    )
+    assert rules(spec, tmp_path) == ["abi3-floor-above-requires-python"]
+
+
 @pytest.mark.parametrize(
     "suffix",
     ["cpython-312-aarch64-linux-gnu.so", "cpython-312-x86_64-linux-musl.so", "cpython-312d-x86_64-linux-gnu.so"],

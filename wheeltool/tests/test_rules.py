@@ -85,6 +85,7 @@ def cases(make: Make, link: Link, tmp: Path) -> dict[str, Any]:
         "matrix-missing-cell": WheelSpec({"demo/_C.cpython-312-x86_64-linux-gnu.so": make(PRIVATE)}),
         "matrix-missing-free-threaded": WheelSpec({so: make(MODULE)}, tag="py3-none-manylinux_2_28_x86_64"),
         "matrix-unversioned-module": WheelSpec({"demo/_C.so": make(PRIVATE)}, tag="py3-none-manylinux_2_28_x86_64"),
+        "installs-nowhere": WheelSpec({}, tag="cp312-cp312-manylinux_2_28_x86_64", requires_python=">=3.10,<3.12"),
         "matrix-wrong-machine": WheelSpec({so: make(MODULE)}, tag="cp310-abi3-manylinux_2_28_aarch64"),
         "abi3-unstable-symbol": WheelSpec({so: make(PRIVATE)}),
         "abi3-floor-above-requires-python": WheelSpec({so: make(NEW)}),

@@ -46,6 +46,13 @@ _TABLE = (
         "Name the file with the EXT_SUFFIX of its CPython, or build it against the limited API.",
     ),
     Rule(
+        "installs-nowhere",
+        _E,
+        "Requires-Python excludes every CPython that the tags admit",
+        "No installer ever takes the wheel, so whatever is in it was for nothing.",
+        "Correct Requires-Python or the tag.",
+    ),
+    Rule(
         "matrix-wrong-machine",
         _E,
         "a file was built for another processor than the platform tag says",

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from barrow_wheel.facts.cpython import (
     FIRST_SUPPORTED_FREE_THREADED_MINOR,
+    OLDEST_MINOR,
     CPython,
     ExtensionName,
     covered,
     extension_name,
     is_python_symbol,
     stable_since,
+    tag_minor,
 )
 from barrow_wheel.facts.manylinux import machine_of_platform
 from barrow_wheel.facts.torch_abi import torch_use
@@ -95,9 +97,9 @@ def loader_of(binary: Binary) -> Loader:
 
 def installable_pythons(wheel: Wheel) -> tuple[CPython, ...]:
     """The CPythons that both Requires-Python and the tags admit."""
-    return tuple(
-        python for python in covered(wheel.metadata.requires_python) if any(python.accepts(tag) for tag in wheel.tags)
-    )
+    minors = (tag_minor(tag) for tag in wheel.tags if tag.abi.startswith("cp3"))
+    pythons = covered(wheel.metadata.requires_python, named=[minor for minor in minors if minor is not None])
+    return tuple(python for python in pythons if any(python.accepts(tag) for tag in wheel.tags))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +238,27 @@ def check_matrix(wheel: Wheel) -> Iterator[Finding]:
                 f"{module.name} cannot be imported on free-threaded CPython {_list(threaded)}",
                 evidence=_file_evidence(module.files),
             )
+    yield from _installs_nowhere(wheel)
     yield from _unversioned(wheel, matrix)
     yield from _wrong_machine(wheel, matrix)
     for path, kind in wheel.foreign[:1]:
         count = len(wheel.foreign)
         yield finding(
             "binary-not-read", wheel.name, path, f"{count} {kind} file{'s' * (count > 1)} judged by name only"
+        )
+
+
+def _installs_nowhere(wheel: Wheel) -> Iterator[Finding]:
+    """Only of tags that name a CPython, and one that is known here."""
+    tags = [tag for tag in wheel.tags if tag_minor(tag) is not None]
+    tagged = [p for p in covered(None, named=[OLDEST_MINOR]) if any(p.accepts(tag) for tag in tags)]
+    if tagged and not set(tagged).intersection(covered(wheel.metadata.requires_python, named=[OLDEST_MINOR])):
+        yield finding(
+            "installs-nowhere",
+            wheel.name,
+            "",
+            f"the tags are for CPython {_list(tagged)}, none of which Requires-Python allows",
+            evidence=(f"Requires-Python: {wheel.metadata.requires_python}",),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from abi3info import DATAS, FUNCTIONS
@@ -64,14 +65,16 @@ def tag_minor(tag: Tag) -> int | None:
     return int(match[1]) if match else None
 
 
-def covered(spec: SpecifierSet | None, free_threaded: bool = True) -> tuple[CPython, ...]:
+def covered(spec: SpecifierSet | None, free_threaded: bool = True, named: Iterable[int] = ()) -> tuple[CPython, ...]:
     """The CPythons that a Requires-Python covers, ascending.
 
-    One without a lower bound means "whatever is maintained", not the last twenty years.
+    One without a lower bound means "whatever is maintained", not the last twenty years, unless older minor versions are
+    `named` by something else, such as a tag cp39-cp39.
     """
     spec = spec if spec is not None else SpecifierSet()
-    unbounded = _meets(spec, OLDEST_MINOR - 1)
-    first = OLDEST_MAINTAINED_MINOR if unbounded else OLDEST_MINOR
+    unbounded = spec.contains("2.7.18") or _meets(spec, 0)
+    oldest = min([OLDEST_MAINTAINED_MINOR, *named]) if unbounded else OLDEST_MINOR
+    first = max(oldest, OLDEST_MINOR)
     minors = [minor for minor in range(first, NEWEST_MINOR + 1) if _meets(spec, minor)]
     builds = [CPython(minor) for minor in minors]
     if free_threaded:
