@@ -262,6 +262,38 @@ def test_a_search_path_to_another_package_brings_no_library_of_the_distribution(
     assert "links libnuma.so.1;" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("requirement", "rule"),
+    [
+        ("nvidia-cuda-runtime-cu12", ""),
+        ('nvidia-cuda-runtime-cu12; platform_system == "Linux" and platform_machine == "x86_64"', ""),
+        ('nvidia-cuda-runtime-cu12; python_version >= "3.12"', ""),
+        ('nvidia-cuda-runtime-cu12; extra == "cuda"', "cuda-library-undeclared"),
+        ('nvidia-cuda-runtime-cu12; platform_system == "Windows"', "cuda-library-undeclared"),
+        ('nvidia-cuda-runtime-cu12; python_version < "3.8"', "cuda-library-undeclared"),
+        ('nvidia-cuda-runtime-cu13; extra == "cu13"', "cuda-library-undeclared"),
+        ("nvidia-cuda-runtime-cu13", "cuda-major-conflict"),
+        ("nvidia-cuda-runtime>=13", "cuda-major-conflict"),
+        ("cuda-toolkit[cudart]==13.*", "cuda-library-undeclared"),
+        ("cuda-toolkit[cudart]==12.9.1", ""),
+        ("cuda-toolkit[cudart]", ""),
+        ('torch==2.9.*; sys_platform == "win32"', "cuda-library-undeclared"),
+    ],
+)
+def test_which_requirements_bring_a_cuda_library(
+    requirement: str, rule: str, compile_so: Make, link_stub: Link, tmp_path: Path
+) -> None:
+    module = compile_so(linked(MODULE, link_stub("libcudart.so.12")))
+    spec = WheelSpec({"demo/_C.abi3.so": module}, requires_dist=[requirement])
+    assert "".join(f.rule for f in check([str(spec.write(tmp_path))]).findings) == rule
+
+
+def test_a_marker_that_makes_no_sense_is_no_failure(compile_so: Make, link_stub: Link, tmp_path: Path) -> None:
+    module = compile_so(linked(MODULE, link_stub("libcudart.so.12")))
+    spec = WheelSpec({"demo/_C.abi3.so": module}, requires_dist=['nvidia-cuda-runtime-cu12; python_version ~= "linux"'])
+    assert check([str(spec.write(tmp_path))]).findings == ()
+
+
 def test_allowlist_excuses_and_goes_stale(all_cases: dict[str, Any], tmp_path: Path) -> None:
     path = str(all_cases["rpath-outside"].write(tmp_path))
     allow = Allowlist(

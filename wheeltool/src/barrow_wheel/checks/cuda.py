@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from barrow_wheel.checks.matrix import Loader, loader_of
+from barrow_wheel.checks.requirements import followed
 from barrow_wheel.checks.torch import torch_files, torch_spec
 from barrow_wheel.facts.gpus import Gpu, Support, driver_floor, runs_by_jit, support
-from barrow_wheel.facts.libraries import TORCH_BRINGS, CudaLibrary, cuda_library
+from barrow_wheel.facts.libraries import CUDA_MAJORS, TORCH_BRINGS, CudaLibrary, cuda_library
 from barrow_wheel.facts.torch_abi import allowed_minors, default_cuda
 from barrow_wheel.findings import Finding
 from barrow_wheel.readers.device_code import DeviceCode
@@ -70,7 +72,9 @@ def linked_cuda(binary: Binary) -> tuple[CudaLibrary, ...]:
 
 def check_cuda_libraries(wheel: Wheel) -> Iterator[Finding]:
     bundled = {b.path.rpartition("/")[2] for b in wheel.binaries} | {b.elf.soname for b in wheel.binaries if b.elf}
-    required = frozenset(canonicalize_name(r.name) for r in wheel.metadata.requirements)
+    requirements = followed(wheel, wheel.metadata.requirements)
+    required = frozenset(canonicalize_name(r.name) for r in requirements)
+    toolkits = _toolkit_majors(requirements)
     majors_of_files: dict[str, set[int]] = {}
     undeclared: dict[str, list[CudaLibrary]] = {}
     for binary in wheel.binaries:
@@ -85,7 +89,7 @@ def check_cuda_libraries(wheel: Wheel) -> Iterator[Finding]:
                 f"links libraries of CUDA {' and '.join(map(str, sorted(majors)))}",
                 evidence=tuple(lib.soname for lib in libraries if lib.major),
             )
-        missing = [lib for lib in libraries if not _brought(wheel, lib, required)]
+        missing = [lib for lib in libraries if lib.major not in toolkits and not _brought(wheel, lib, required)]
         if missing:
             undeclared[binary.path] = missing
     if not undeclared or _is_choice(wheel, majors_of_files):
@@ -112,7 +116,7 @@ def _group(wheel: Wheel, undeclared: dict[str, list[CudaLibrary]], required: fro
                 evidence=tuple(conflicts),
             )
             continue
-        because = _torch_reason(wheel, majors)
+        because = _why_missing(wheel, group, majors)
         suffix = f"-cu{min(majors)}" if majors and min(majors) < 13 else ""
         packages = sorted({lib.package + suffix for lib in group})
         yield finding(
@@ -131,9 +135,20 @@ def _group(wheel: Wheel, undeclared: dict[str, list[CudaLibrary]], required: fro
         )
 
 
+def _toolkit_majors(requirements: Sequence[Requirement]) -> frozenset[int]:
+    """The CUDA majors that a requirement of cuda-toolkit may bring, 0 for libraries that serve several."""
+    specs = [r.specifier for r in requirements if canonicalize_name(r.name) == "cuda-toolkit"]
+    majors = set()
+    for major in CUDA_MAJORS:
+        releases = [f"{major}.{minor}.{patch}" for minor in range(10) for patch in range(10)]
+        if any(spec.contains(release) for spec in specs for release in releases):
+            majors |= {major, 0}
+    return frozenset(majors)
+
+
 def _brought(wheel: Wheel, library: CudaLibrary, required: frozenset[str]) -> bool:
     """Whether Requires-Dist brings the library for sure."""
-    if any(library.provided_by(name) for name in required) or "cuda-toolkit" in required:
+    if any(library.provided_by(name) for name in required):
         return True
     # A package for one CUDA major (jax-cuda12-plugin, rmm-cu12) brings that major's run time along.
     if library.major and any(
@@ -151,20 +166,23 @@ def _brought(wheel: Wheel, library: CudaLibrary, required: frozenset[str]) -> bo
 
 
 def _other_major(libraries: Sequence[CudaLibrary], required: frozenset[str]) -> list[str]:
-    found = set()
-    for library in libraries:
-        for other in {11, 12, 13} - {library.major}:
-            if library.major and f"{library.package}-cu{other}" in required:
-                found.add(f"{library.package}-cu{other}")
-    return sorted(found)
+    others = {
+        name
+        for library in libraries
+        for major in CUDA_MAJORS
+        if library.major not in (0, major)
+        for name in library.packages(major)
+    }
+    return sorted(others & required)
 
 
-def _torch_reason(wheel: Wheel, majors: set[int]) -> str:
+def _why_missing(wheel: Wheel, libraries: Sequence[CudaLibrary], majors: set[int]) -> str:
     spec = torch_spec(wheel)
-    if spec is None or not majors:
-        return "nothing in Requires-Dist brings it"
-    other = [minor for minor in allowed_minors(spec) if default_cuda(minor) not in majors]
+    other = [m for m in allowed_minors(spec) if default_cuda(m) not in majors] if spec is not None and majors else []
     if not other:
+        names = {canonicalize_name(r.name) for r in wheel.metadata.requirements}
+        if any(library.provided_by(name) for library in libraries for name in names):
+            return "Requires-Dist brings it for extras or other platforms only"
         return "nothing in Requires-Dist brings it"
     return f"torch 2.{other[-1]}, which Requires-Dist allows, brings CUDA {default_cuda(other[-1])}"
 

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterator
 
 from barrow_wheel.checks.matrix import Loader, loader_of
+from barrow_wheel.checks.requirements import followed
 from barrow_wheel.facts import libraries, manylinux
 from barrow_wheel.facts.torch_abi import is_torch_library
 from barrow_wheel.findings import Finding, Severity
@@ -28,7 +29,7 @@ def check_libraries(wheel: Wheel) -> Iterator[Finding]:
     """NEEDED entries that nothing provides. CUDA's libraries have checks of their own."""
     bundled = {b.path.rpartition("/")[2] for b in wheel.binaries} | {elf.soname for _, elf in host_binaries(wheel)}
     bundled |= {path.rpartition("/")[2] for path in wheel.paths if ".so" in path}
-    requires_others = any(r.marker is None or "extra" not in str(r.marker) for r in wheel.metadata.requirements)
+    requires_others = bool(followed(wheel, wheel.metadata.requirements))
     missing: dict[Severity, dict[str, list[str]]] = {Severity.WARNING: {}, Severity.NOTE: {}}
     for binary, elf in host_binaries(wheel):
         elsewhere = _searches_other_packages(wheel, binary, elf)
@@ -278,7 +279,7 @@ def nvrtc_brought(wheel: Wheel) -> bool:
     bundled = any("libnvrtc.so" in path for path in wheel.paths)
     return bundled or any(
         r.name.startswith("nvidia-cuda-nvrtc") or r.name in ("torch", "cuda-toolkit")
-        for r in wheel.metadata.requirements
+        for r in followed(wheel, wheel.metadata.requirements)
     )
 
 

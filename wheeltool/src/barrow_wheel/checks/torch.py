@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 
+from barrow_wheel.checks.requirements import followed
 from barrow_wheel.facts.cpython import extension_name
 from barrow_wheel.facts.libraries import cuda_library
 from barrow_wheel.facts.torch_abi import NEWEST_TORCH_MINOR, TorchUse, allowed_minors, is_torch_library, torch_use
@@ -61,8 +62,8 @@ def minimum_torch(files: tuple[TorchFile, ...]) -> tuple[int, int] | None:
 
 
 def torch_spec(wheel: Wheel) -> SpecifierSet | None:
-    """What Requires-Dist allows; requirements of extras do not count, because nobody has to install them."""
-    plain = [r for r in wheel.metadata.requires("torch") if r.marker is None or "extra" not in str(r.marker)]
+    """What Requires-Dist allows."""
+    plain = followed(wheel, wheel.metadata.requires("torch"))
     if not plain:
         return None
     # Several lines differ by marker: the widest is what some user gets.
@@ -107,7 +108,7 @@ def _floor(wheel: Wheel, files: tuple[TorchFile, ...], spec: SpecifierSet | None
             wheel.name,
             newest.path,
             f"needs {needs}{exactly}{cuda}, and Requires-Dist "
-            + ("names it for extras only" if optional else "does not name torch"),
+            + ("names it for extras or other platforms only" if optional else "does not name torch"),
             evidence=newest.use.newest_functions or newest.use.unstable[:3] or ("links libtorch",),
             remedy=f"Declare {needs.replace(' ', '')} in the project's dependencies."
             if not unstable

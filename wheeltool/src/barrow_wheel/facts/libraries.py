@@ -17,6 +17,7 @@ _LOADER = re.compile(r"^(?:ld-linux[\w.-]*|ld64|ld-musl-\w+|linux-vdso|libc\.mus
 # Installed by the driver; no package can bring them.
 _DRIVER = re.compile(r"^lib(?:cuda|nvidia-[\w-]+|nvcuvid|nvidia-ml|nvoptix|vdpau_nvidia|cudadebugger)\.so(?:\.\d+)*$")
 
+CUDA_MAJORS = (11, 12, 13)
 # soname -> CUDA major (0 when one file serves several) and the package that brings it, {} standing for the suffix.
 _CUDA_LIBRARIES: tuple[tuple[str, int, str], ...] = (
     ("libcudart.so.11.0", 11, "nvidia-cuda-runtime"), ("libcudart.so.12", 12, "nvidia-cuda-runtime"),
@@ -78,13 +79,14 @@ class CudaLibrary:
     major: int
     package: str
 
+    def packages(self, major: int) -> tuple[str, ...]:
+        """What the package is called for one CUDA major; since 13 it has no suffix."""
+        return (f"{self.package}-cu{major}", *([self.package] if major >= 13 else []))
+
     def provided_by(self, requirement: str) -> bool:
         """Whether a package of this (canonical) name brings the library."""
-        if requirement == self.package:
-            # Since CUDA 13 the toolkit's packages have no suffix.
-            return self.major in (0, 13)
-        suffixes = [f"-cu{self.major}"] if self.major else ["-cu11", "-cu12", "-cu13"]
-        return requirement in [self.package + suffix for suffix in suffixes]
+        majors = (self.major,) if self.major else CUDA_MAJORS
+        return any(requirement in self.packages(major) for major in majors)
 
 
 def cuda_library(soname: str) -> CudaLibrary | None:
