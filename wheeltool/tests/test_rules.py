@@ -294,6 +294,11 @@ def test_a_marker_that_makes_no_sense_is_no_failure(compile_so: Make, link_stub:
     assert check([str(spec.write(tmp_path))]).findings == ()
 
 
+def test_a_wheel_without_binaries_lacks_code_for_no_gpu(tmp_path: Path) -> None:
+    spec = WheelSpec({"demo/__init__.py": b""}, tag="py3-none-any")
+    assert check([str(spec.write(tmp_path))], [gpu("h100")]).findings == ()
+
+
 def test_allowlist_excuses_and_goes_stale(all_cases: dict[str, Any], tmp_path: Path) -> None:
     path = str(all_cases["rpath-outside"].write(tmp_path))
     allow = Allowlist(
