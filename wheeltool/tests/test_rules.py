@@ -299,6 +299,13 @@ def test_a_wheel_without_binaries_lacks_code_for_no_gpu(tmp_path: Path) -> None:
     assert check([str(spec.write(tmp_path))], [gpu("h100")]).findings == ()
 
 
+def test_evidence_of_torch_names_functions_before_links(compile_so: Make, link_stub: Link, tmp_path: Path) -> None:
+    shim = CSource(calls=("aoti_torch_empty_strided",))
+    for source, evidence in ((shim, shim.calls), (CSource(flags=link_stub("libtorch.so")), ("links libtorch",))):
+        (finding,) = check([str(WheelSpec({"demo/lib.so": compile_so(source)}).write(tmp_path))]).findings
+        assert finding.rule == "torch-requirement-missing" and finding.evidence == evidence
+
+
 def test_allowlist_excuses_and_goes_stale(all_cases: dict[str, Any], tmp_path: Path) -> None:
     path = str(all_cases["rpath-outside"].write(tmp_path))
     allow = Allowlist(

@@ -109,7 +109,10 @@ def _floor(wheel: Wheel, files: tuple[TorchFile, ...], spec: SpecifierSet | None
             newest.path,
             f"needs {needs}{exactly}{cuda}, and Requires-Dist "
             + ("names it for extras or other platforms only" if optional else "does not name torch"),
-            evidence=newest.use.newest_functions or newest.use.unstable[:3] or ("links libtorch",),
+            evidence=newest.use.newest_functions
+            or newest.use.unstable[:3]
+            or (newest.use.shim + newest.use.unknown)[:3]
+            or ("links libtorch",),
             remedy=f"Declare {needs.replace(' ', '')} in the project's dependencies."
             if not unstable
             else "Declare torch==2.X.* with the version of the build.",
