@@ -13,6 +13,7 @@ from barrow_wheel.checks.matrix import Cell, Loader, build_matrix
 from barrow_wheel.findings import Severity
 
 Make = Callable[[CSource], bytes]
+Link = Callable[[str], tuple[str, ...]]
 STABLE = CSource(exports=("PyInit__C",), calls=("PyLong_FromLong",))
 PRIVATE = CSource(exports=("PyInit__C",), calls=("_PyObject_GetDictPtr",))
 OPERATORS = CSource(calls=("aoti_torch_library_init_def",))
@@ -96,15 +97,16 @@ def test_a_claim_of_free_threading_makes_gaps_errors(compile_so: Make, tmp_path:
     assert rules(spec, tmp_path) == ["matrix-missing-cell"]
 
 
-def test_names_like_cpythons_that_the_wheel_defines_itself(compile_so: Make, tmp_path: Path) -> None:
-    """No false alarm on a project's own Py names (abi3audit issue 111)."""
-    spec = WheelSpec(
-        {
-            "demo/_C.abi3.so": compile_so(CSource(exports=("PyInit__C", "PyInit_other"), calls=("PyDemo_Helper",))),
-            "demo/libhelper.so": compile_so(CSource(exports=("PyDemo_Helper",))),
-        }
-    )
-    assert rules(spec, tmp_path) == []
+def test_names_like_cpythons_that_the_wheel_defines_itself(compile_so: Make, link_stub: Link, tmp_path: Path) -> None:
+    """No false alarm on a project's own Py names (abi3audit issue 111), in what the module links or that links."""
+    calls = CSource(exports=("PyInit__C", "PyInit_other"), calls=("PyDemo_Helper",))
+    files = {
+        "demo/libouter.so": compile_so(CSource(exports=("outer",), flags=link_stub("libhelper.so"))),
+        "demo/libhelper.so": compile_so(CSource(exports=("PyDemo_Helper",))),
+    }
+    linking = CSource(calls.exports, calls.calls, flags=link_stub("libouter.so"))
+    assert rules(WheelSpec({"demo/_C.abi3.so": compile_so(linking), **files}), tmp_path) == []
+    assert rules(WheelSpec({"demo/_C.abi3.so": compile_so(calls), **files}), tmp_path) == ["abi3-unstable-symbol"]
 
 
 def test_exact_files_excuse_a_newer_abi3_file(compile_so: Make, tmp_path: Path) -> None:

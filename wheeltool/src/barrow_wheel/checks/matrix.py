@@ -68,9 +68,20 @@ class Matrix:
 
 
 def unresolved_python_symbols(wheel: Wheel, binary: Binary) -> frozenset[str]:
-    """Symbols that CPython has to provide: those that no file of the wheel defines itself."""
+    """Symbols that CPython has to provide: neither the file nor what it links within the wheel defines them."""
     assert binary.elf is not None
-    own = frozenset().union(*(b.elf.python_exports for b in wheel.binaries if b.elf is not None))
+    libraries = {
+        name: b.elf for b in wheel.binaries if b.elf is not None for name in (b.elf.soname, b.path.rpartition("/")[2])
+    }
+    own = set(binary.elf.python_exports)
+    seen: set[str] = set()
+    pending = list(binary.elf.needed)
+    while pending:
+        soname = pending.pop()
+        if soname in libraries and soname not in seen:
+            seen.add(soname)
+            own |= libraries[soname].python_exports
+            pending += libraries[soname].needed
     return frozenset(s for s in binary.elf.imports if is_python_symbol(s) and s not in own)
 
 
