@@ -147,6 +147,7 @@ def test_extension_names(name: str, loads: list[CPython]) -> None:
         ("_C.cpython-312-x86_64-linux-musl.so", "manylinux_2_28_x86_64", False),
         ("_C.cpython-312-x86_64-linux-gnu.so", "musllinux_1_2_x86_64", False),
         ("_C.cpython-310-x86_64-linux-gnu.so", "musllinux_1_2_x86_64", True),
+        ("_C.cpython-310-x86_64-linux-musl.so", "musllinux_1_2_x86_64", True),
         ("_C.cpython-312-x86_64-linux-musl.so", "linux_x86_64", True),
         ("_C.cpython-311-i386-linux-gnu.so", "manylinux2014_i686", True),
         ("_C.cpython-311-arm-linux-musleabihf.so", "musllinux_1_1_armv7l", True),

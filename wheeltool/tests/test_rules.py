@@ -288,6 +288,16 @@ def test_which_requirements_bring_a_cuda_library(
     assert "".join(f.rule for f in check([str(spec.write(tmp_path))]).findings) == rule
 
 
+@pytest.mark.parametrize(("marker", "rules"), [("", set()), ('; extra == "jit"', {"toolkit-at-run-time"})])
+def test_an_extra_brings_no_nvrtc(marker: str, rules: set[str], compile_so: Make, tmp_path: Path) -> None:
+    files = {
+        "demo/lib.so": compile_so(CSource(calls=("nvrtcCompileProgram",))),
+        "demo/__init__.py": b"import subprocess\nsubprocess.run(['nvcc'])\n",
+    }
+    spec = WheelSpec(files, requires_dist=[f"nvidia-cuda-nvrtc-cu12{marker}"])
+    assert {f.rule for f in check([str(spec.write(tmp_path))]).findings} == rules
+
+
 def test_a_marker_that_makes_no_sense_is_no_failure(compile_so: Make, link_stub: Link, tmp_path: Path) -> None:
     module = compile_so(linked(MODULE, link_stub("libcudart.so.12")))
     spec = WheelSpec({"demo/_C.abi3.so": module}, requires_dist=['nvidia-cuda-runtime-cu12; python_version ~= "linux"'])

@@ -121,11 +121,11 @@ class ExtensionName:
             return triple is None or platform == "any"
         if triple is None:
             return not self.windows and self.platform != "darwin"
-        says_musl = self.build is not None and self.build.minor >= _FIRST_MUSL_MINOR
-        libc = "musl" if platform.startswith("musllinux") and says_musl else "gnu"
+        musl = platform.startswith("musllinux")
+        old = self.build is not None and self.build.minor < _FIRST_MUSL_MINOR
+        right_libc = triple["libc"] == ("musl" if musl else "gnu") or (musl and old) or platform.startswith("linux_")
         machine = machine_of_platform(platform)
-        known = platform.startswith("linux_") or triple["libc"] == libc
-        return known and triple["machine"] == _TRIPLE_MACHINES.get(machine, machine)
+        return right_libc and triple["machine"] == _TRIPLE_MACHINES.get(machine, machine)
 
     @property
     def rank(self) -> int:
