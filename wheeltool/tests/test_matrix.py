@@ -52,6 +52,13 @@ def test_a_file_for_each_cpython_fills_the_row(compile_so: Make, tmp_path: Path)
     assert rules(spec, tmp_path) == []
 
 
+def test_a_module_with_a_name_beyond_ascii(compile_so: Make, tmp_path: Path) -> None:
+    """PEP 489's own example."""
+    source = CSource(exports=("PyInitU_lanmt_2sa6t",), calls=("PyLong_FromLong",))
+    spec = WheelSpec({"demo/lančmít." + SUFFIX.format(12): compile_so(source)}, requires_python=">=3.12,<3.13")
+    assert cells(spec, tmp_path)["demo.lančmít"] == (Loader.IMPORT, [OK])
+
+
 def test_soabi_in_the_name_proves_no_import(compile_so: Make, tmp_path: Path) -> None:
     """torchao 0.18: named for 3.10, but without PyInit, loaded by torch.ops.load_library."""
     spec = WheelSpec({"demo/_C_ops." + SUFFIX.format(10): compile_so(OPERATORS)}, requires_dist=["torch>=2.9"])

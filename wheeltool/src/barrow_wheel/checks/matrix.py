@@ -92,7 +92,9 @@ def unstable_symbols(wheel: Wheel, binary: Binary) -> tuple[str, ...]:
 def initialiser(binary: Binary, stem: str) -> bool:
     """Whether the file is an importable module of this name, whatever its suffix says."""
     assert binary.elf is not None
-    return any(f"{prefix}{stem}" in binary.elf.python_exports for prefix in ("PyInit_", "PyModExport_"))
+    # Names beyond ASCII have a form of their own (PEP 489).
+    spelt = f"U_{stem.encode('punycode').decode('ascii').replace('-', '_')}" if not stem.isascii() else f"_{stem}"
+    return any(f"{prefix}{spelt}" in binary.elf.python_exports for prefix in ("PyInit", "PyModExport"))
 
 
 def loader_of(binary: Binary) -> Loader:

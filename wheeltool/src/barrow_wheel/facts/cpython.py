@@ -165,7 +165,9 @@ def _stable_symbols() -> dict[str, tuple[int, int]]:
 
 def is_python_symbol(name: str) -> bool:
     """Whether a symbol is named as CPython's C API names things (a project may name its own that way too)."""
-    return _PYTHON_NAME.match(name) is not None and not name.startswith(("PyInit_", "PyModExport_"))
+    return _PYTHON_NAME.match(name) is not None and not name.startswith(
+        ("PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_")
+    )
 
 
 def stable_since(name: str) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from barrow_wheel.check import WheelReport
 from barrow_wheel.checks.cuda import codes_of, cuda_files, is_loose, linked_cuda
 from barrow_wheel.checks.matrix import Cell, Loader, Module
+from barrow_wheel.checks.requirements import followed
 from barrow_wheel.checks.torch import minimum_torch, torch_files
 from barrow_wheel.facts.gpus import CUDA13_DRIVER, USUAL_GPUS, Gpu, Support, driver_floor, gpu, support
 from barrow_wheel.findings import Severity
@@ -110,8 +111,7 @@ def torch_text(report: WheelReport) -> str:
         kinds.append(f"C++ ABI in {unstable} of {len(files)} files (bound to the torch of the build)")
     if any(file.use.shim for file in files):
         kinds.append("stable shim" + (f" >= {minimum[0]}.{minimum[1]}" if minimum else ""))
-    plain = (r for r in report.wheel.metadata.requires("torch") if "extra" not in str(r.marker))
-    declared = ", ".join(f"torch{r.specifier}" for r in plain)
+    declared = ", ".join(f"torch{r.specifier}" for r in followed(report.wheel, report.wheel.metadata.requires("torch")))
     return f"{', '.join(kinds) or 'linked'}; Requires-Dist: {declared or 'nothing'}"
 
 
