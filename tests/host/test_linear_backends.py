@@ -169,7 +169,7 @@ def test_weights_on_a_gpu_without_kernels_are_quantized_by_the_cpu(
     machine(capability=capability)
     quantizer = Mock(return_value=(Mock(), Mock()))
     monkeypatch.setattr(ops, "per_block_quant_fp8", quantizer)
-    weight = Mock(device=GPU)
+    weight = Mock(device=GPU, **{"stride.return_value": 1})
     q, scale = backends.quantize_weight(weight, True)
     quantizer.assert_called_once_with(weight if capability == (9, 0) else weight.cpu(), use_ue8m0=True)
     for made, result in zip(quantizer.return_value, (q, scale), strict=True):
