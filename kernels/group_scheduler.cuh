@@ -33,6 +33,17 @@ __device__ __forceinline__ Number width_of(const GroupBands& bands, uint32_t ban
     return {min(bands.width.value, bands.across - band * bands.width.value)};
 }
 
+// The place of the set bit that has `below` others below it.
+__device__ __forceinline__ uint32_t place_of_bit(uint32_t bits, uint32_t below) {
+    uint32_t place = 0;
+#pragma unroll
+    for (uint32_t half = kWarp / 2; half > 0; half /= 2) {
+        const uint32_t lower = __popc(bits >> place & ((1u << half) - 1));
+        if (lower <= below) place += half, below -= lower;
+    }
+    return place;
+}
+
 template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kPartRows, uint32_t kClusterN>
 class GroupScheduler {
 public:
@@ -49,9 +60,10 @@ public:
     // Moves to this CTA's next tile; false when there is none. All lanes of a warp call it together.
     __device__ __forceinline__ bool next(GroupTile& tile) {
         while (true) {
-            const uint32_t later = __ballot_sync(kAllLanes, next_ < tiles_);
+            const uint32_t place = kMixes ? mixed(next_) : next_;
+            const uint32_t later = __ballot_sync(kAllLanes, place < tiles_);
             if (later != 0) {
-                take(__ffs(later) - 1, tile);
+                take(__ffs(later) - 1, place, tile);
                 advance();
                 return true;
             }
@@ -63,6 +75,12 @@ public:
 
 private:
     static constexpr uint32_t kAllLanes = 0xffffffff;
+
+    // A group of one tile keeps the memory busy longer than the tensor cores, and one of several, which share
+    // their columns of B, the tensor cores: side by side they take less time than one after the other. With
+    // lower tiles all are up to the memory. Of taller ones the walk goes along N first, and the columns that
+    // a row of tiles leaves in L2 for the next would make way for those of other groups.
+    static constexpr bool kMixes = kBlockM == 128;
 
     // A tile's rows begin at a multiple of 4, since the copy engine faults on other coordinates along the
     // inner dimension of the map of A's scales: up to three rows of the group in front are multiplied too,
@@ -81,26 +99,40 @@ private:
         }
     }
 
-    // The tile of the group in `lane` that next_ counts.
-    __device__ __forceinline__ void take(uint32_t lane, GroupTile& tile) const {
+    // The tile in `place` of the mix. While there are both, a round has `share_` tiles of groups with
+    // several, by turns in front of the others and behind them.
+    __device__ __forceinline__ uint32_t mixed(uint32_t place) const {
+        const uint32_t clusters = gridDim.x / kClusterN, others = clusters - share_;
+        const uint32_t round = place / clusters, in_round = place - round * clusters;
+        if (round >= rounds_) {
+            const uint32_t taken = rounds_ * share_, after = place - rounds_ * clusters;
+            return after < several_ - taken ? taken + after : place;
+        }
+        const bool in_front = round % 2 == 0;
+        const uint32_t index = in_front ? in_round : in_round - others;  // below zero is a large number
+        if (index < share_) return round * share_ + index;
+        return several_ + round * others + (in_front ? in_round - share_ : in_round);
+    }
+
+    // Of the tiles held the one at `place`, which is of the group in `lane`.
+    __device__ __forceinline__ void take(uint32_t lane, uint32_t place, GroupTile& tile) const {
         tile.first = __shfl_sync(kAllLanes, first_, lane);
         tile.end = __shfl_sync(kAllLanes, end_, lane);
         tile.group = __shfl_sync(kAllLanes, group_, lane);
         tile.slab = params_.kind == GroupLayout::counts ? tile.group : 0;
         const uint32_t begin = origin(tile.first), rows = ceil_div(tile.end - begin, kBlockM);
-        const uint32_t index = next_ + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
+        const uint32_t index = place + rows * columns_ - __shfl_sync(kAllLanes, tiles_, lane);
         const uint32_t across = params_.along ? columns_ : rows, onward = params_.along ? rows : columns_;
         const uint32_t width = min(params_.band, across);
-        const TilePlace place =
-            tile_place(index, GroupBands{{width * onward}, {width}, across}, params_.along);
+        const TilePlace at = tile_place(index, GroupBands{{width * onward}, {width}, across}, params_.along);
         // The last tile does not reach back, as it does where there are no groups: what of a tile is empty is
         // neither loaded nor multiplied. So tiles get about as many parts of their rows each: two of three
         // that have two take less time than a full one and one that is nearly empty.
         const uint32_t parts = ceil_div(tile.end - begin, kPartRows);
         const uint32_t each = kPartRows < kBlockM ? parts / rows : 1, more = parts - each * rows;
-        tile.m = begin + (place.row * each + min(place.row, more)) * kPartRows;
-        tile.end = min(tile.end, tile.m + (each + (place.row < more)) * kPartRows);
-        tile.n = (place.column * kClusterN + blockIdx.x % kClusterN) * kBlockN;
+        tile.m = begin + (at.row * each + min(at.row, more)) * kPartRows;
+        tile.end = min(tile.end, tile.m + (each + (at.row < more)) * kPartRows);
+        tile.n = (at.column * kClusterN + blockIdx.x % kClusterN) * kBlockN;
     }
 
     // Lets every lane have the group of one entry from `base` on, and `tiles_` count the tiles up to its
@@ -114,11 +146,37 @@ private:
         else if (entry < params_.blocks)
             read_group(entry);
         tiles_ = first_ < end_ ? ceil_div(end_ - origin(first_), kBlockM) * columns_ : 0;
+        const uint32_t several = kMixes ? __ballot_sync(kAllLanes, tiles_ > columns_) : 0;
+        if constexpr (kMixes) bring_forward(several, lane);
 #pragma unroll
         for (uint32_t step = 1; step < kWarp; step *= 2) {
             const uint32_t before = __shfl_up_sync(kAllLanes, tiles_, step);
             if (lane >= step) tiles_ += before;
         }
+        if constexpr (kMixes) share_out(__popc(several));
+    }
+
+    // Lets the first lanes have the groups of those in `lanes`.
+    __device__ __forceinline__ void bring_forward(uint32_t lanes, uint32_t lane) {
+        const uint32_t count = __popc(lanes);
+        const uint32_t from = lane < count ? place_of_bit(lanes, lane) : place_of_bit(~lanes, lane - count);
+        first_ = __shfl_sync(kAllLanes, first_, from);
+        end_ = __shfl_sync(kAllLanes, end_, from);
+        group_ = __shfl_sync(kAllLanes, group_, from);
+        tiles_ = __shfl_sync(kAllLanes, tiles_, from);
+    }
+
+    // How to mix what is held, of which the first `count` groups have several tiles.
+    __device__ __forceinline__ void share_out(uint32_t count) {
+        const uint32_t clusters = gridDim.x / kClusterN;
+        const uint32_t all = __shfl_sync(kAllLanes, tiles_, kWarp - 1);
+        const uint32_t several = __shfl_sync(kAllLanes, tiles_, (count - 1) % kWarp);
+        several_ = count > 0 ? several : 0;
+        rounds_ = 0;
+        if (several_ == 0 || several_ == all) return;
+        // Even, for neighbours to have tiles beside each other.
+        share_ = static_cast<uint32_t>(uint64_t{clusters} * several_ / all) / 2 * 2;
+        if (share_ > 0) rounds_ = min(several_ / share_, (all - several_) / (clusters - share_));
     }
 
     __device__ __forceinline__ void read_group(uint32_t group) {
@@ -162,9 +220,12 @@ private:
 
     const GroupedGemmParams& params_;
     uint32_t columns_;
-    uint32_t turn_;   // of this cluster in the round
-    uint32_t next_;   // of the tiles from the first entry held on
-    uint32_t after_;  // the first entry after those held
+    uint32_t turn_;       // of this cluster in the round
+    uint32_t next_;       // of the tiles from the first entry held on
+    uint32_t after_;      // the first entry after those held
+    uint32_t several_;    // of the tiles held, those of groups that have several
+    uint32_t share_ = 0;  // of those, what a round takes
+    uint32_t rounds_;     // that do
     // Of this lane's entry.
     uint32_t first_;
     uint32_t end_;

@@ -52,6 +52,9 @@ Walk walk(const GemmKernel& kernel, const GemmProblem& problem);
 // CTAs that are to run on SMs beside each other: a cluster's, or else two with tiles beside each other.
 int placed_together(const GemmKernel& kernel);
 
+// Whether a launch should start before the ones in front of it are done.
+bool starts_early(const GemmKernel& kernel, const GemmProblem& problem);
+
 // Whether the kernel is for the problem's GPU, output and scales, and one cluster of it fits the GPU.
 bool can_run(const GemmKernel& kernel, const GemmProblem& problem);
 

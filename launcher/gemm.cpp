@@ -63,7 +63,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     params.prefetch_b = options.prefetch_b && b.copy == nullptr;
     GemmMaps maps;
     encode(maps, kernel, params, matrices);
-    launch(scope, kernel, clusters_of(kernel, shape.m, shape.n), maps, params);
+    launch(scope, kernel, clusters_of(kernel, shape.m, shape.n), starts_early(kernel, problem), maps, params);
 }
 
 }  // namespace barrow

@@ -63,7 +63,7 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
 
     GemmMaps maps;
     encode(maps, kernel, params, matrices);
-    launch(scope, kernel, most_clusters(kernel, shape), maps, params);
+    launch(scope, kernel, most_clusters(kernel, shape), starts_early(kernel, problem), maps, params);
 }
 
 }  // namespace barrow

@@ -84,7 +84,8 @@ void run(const KGroupedArgs& args, const KGroupedShape& shape, const Group* grou
     encode(maps, kernel, params, matrices);
     for (int64_t i = 1; i < count; ++i) encode_group(maps, i, kernel, params, a[i].matrix, b[i].matrix);
 
-    launch(scope, kernel, clusters_of(kernel, shape.m, shape.n) * count, maps, params);
+    launch(scope, kernel, clusters_of(kernel, shape.m, shape.n) * count, starts_early(kernel, of_all), maps,
+           params);
 }
 
 }  // namespace

@@ -68,13 +68,13 @@ void LaunchScope::refuse(const char* op) const {
          device_.name);
 }
 
-void LaunchScope::launch(const GemmKernel& kernel, int64_t clusters, void** params) const {
+void LaunchScope::launch(const GemmKernel& kernel, int64_t clusters, bool overlap, void** params) const {
     // In its turn a launch has its CTAs beside each other anyway.
-    const int together = can_overlap() ? placed_together(kernel) : cluster_size(kernel);
+    const int together = overlap && can_overlap() ? placed_together(kernel) : cluster_size(kernel);
     // The one that this may be too many finds no tile.
     const int64_t grid = rules::ceil_div(clusters * cluster_size(kernel), together) * together;
     enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, together, kernel.smem_bytes,
-            true, stream_, params);
+            overlap, stream_, params);
 }
 
 void LaunchScope::launch(const AuxKernel& kernel, int64_t grid, int threads, bool overlap,

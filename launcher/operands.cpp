@@ -154,13 +154,13 @@ void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params,
         encode(maps.b_scale, TmaElement::f32, matrices.b_scale, 1, params.b_scale_box_rows, "b_scale");
 }
 
-void launch(const LaunchScope& scope, const GemmKernel& kernel, int64_t clusters, GemmMaps& maps,
-            GemmParams& params) {
+void launch(const LaunchScope& scope, const GemmKernel& kernel, int64_t clusters, bool overlap,
+            GemmMaps& maps, GemmParams& params) {
     // Persistent, but for clusters that split K: they have one tile each, and the GPU starts the next.
     if (kernel.cluster_k == 1)
         clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
     void* pointers[] = {maps.a, maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
-    scope.launch(kernel, clusters, pointers);
+    scope.launch(kernel, clusters, overlap, pointers);
 }
 
 }  // namespace barrow

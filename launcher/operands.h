@@ -60,7 +60,7 @@ void encode_group(GemmMaps& maps, uint32_t group, const GemmKernel& kernel, cons
 void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params, const GemmMatrices& matrices);
 
 // Enqueues a kernel whose tiles are work for so many clusters. `params` are those of its kind.
-void launch(const LaunchScope& scope, const GemmKernel& kernel, int64_t clusters, GemmMaps& maps,
-            GemmParams& params);
+void launch(const LaunchScope& scope, const GemmKernel& kernel, int64_t clusters, bool overlap,
+            GemmMaps& maps, GemmParams& params);
 
 }  // namespace barrow

@@ -3,7 +3,7 @@
 import random
 import subprocess
 from collections import Counter
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from walks import walk_program
 
 TILES = sorted({(spec.block_m, spec.block_n, spec.part_rows, spec.cluster_n) for spec in SPECS if spec.grouped})
 Tile = tuple[int, ...]
+# Rows of the tiles whose walk mixes groups of several tiles with those of one.
+MIXED = 128
 
 
 @pytest.fixture(scope="module")
@@ -65,38 +67,48 @@ def in_rounds(parts: list[list[Tile]], cluster_n: int) -> list[Tile]:
     return order
 
 
+Walk = tuple[Told, int, int, int, int, int]  # and groups, columns of tiles, band, along, CTAs
+
+
+def walk(program: Path, tile: tuple[int, int, int, int], walks: list[Walk]) -> list[list[list[Tile]]]:
+    """The tiles of every CTA of every walk."""
+    block_m, block_n, part_rows, cluster_n = tile
+    lines = [
+        f"{block_m} {block_n} {part_rows} {cluster_n} {told.rows} {columns * block_n - 3} {band} {along} "
+        f"{KINDS.index(told.kind)} {groups} {told.alignment} {ctas} {len(told.numbers)} "
+        f"{' '.join(map(str, told.numbers))}\n"
+        for told, groups, columns, band, along, ctas in walks
+    ]
+    done = subprocess.run([program], input="".join(lines), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    numbers = [list(map(int, line.split())) for line in done.stdout.splitlines()]
+    tiles = [[tuple(of_cta[i : i + 6]) for i in range(0, len(of_cta), 6)] for of_cta in numbers]
+    ends = list(accumulate(ctas for *_, ctas in walks))
+    assert len(tiles) == ends[-1]
+    return [tiles[end - ctas : end] for end, (*_, ctas) in zip(ends, walks, strict=True)]
+
+
 @pytest.mark.parametrize("tile", TILES, ids=lambda tile: "x".join(map(str, tile)))
 def test_every_row_of_a_group_is_in_one_tile_of_each_column_and_no_other_row_is(
     tile: tuple[int, int, int, int], program: Path
 ) -> None:
     block_m, block_n, part_rows, cluster_n = tile
     cases = [(told, 5) for told in TOLD.values()] + many(block_m)
-    # Columns of tiles, band, along, clusters. More than one cluster go as the one in front of them does alone.
+    # Columns of tiles, band, along, clusters. More than one cluster go as the one in front of them does alone, but
+    # where a round has its share of either kind of group.
     walks = [(1, 1, 0, 1), (3, 1, 0, 1), (3, 2, 1, 1), (3, 7, 0, 1), (3, 7, 0, 5)]
     asked = [
         (told, groups, columns, band, along, clusters * cluster_n)
         for told, groups in cases
         for columns, band, along, clusters in walks
     ]
-    lines = [
-        f"{block_m} {block_n} {part_rows} {cluster_n} {told.rows} {columns * block_n - 3} {band} {along} "
-        f"{KINDS.index(told.kind)} {groups} {told.alignment} {ctas} {len(told.numbers)} "
-        f"{' '.join(map(str, told.numbers))}\n"
-        for told, groups, columns, band, along, ctas in asked
-    ]
-    done = subprocess.run([program], input="".join(lines), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    walked = iter(done.stdout.splitlines())
+    walked = walk(program, tile, asked)
     alone: list[Tile] = []
-    for told, groups, columns, band, along, ctas in asked:
+    for (told, groups, columns, band, along, ctas), parts in zip(asked, walked, strict=True):
         case = f"{told}, {columns} columns, band {band}, along {along}"
-        parts: list[list[Tile]] = []
-        for _ in range(ctas):
-            numbers = list(map(int, next(walked).split()))
-            parts.append([tuple(numbers[i : i + 6]) for i in range(0, len(numbers), 6)])
         order = in_rounds(parts, cluster_n)
         if ctas > cluster_n:
-            assert order == alone, case
+            assert sorted(order) == sorted(alone) if block_m == MIXED else order == alone, case
         alone = order
         seen: Counter[Tile] = Counter()
         for m, n, group, slab, first, end in order:
@@ -124,4 +136,20 @@ def test_every_row_of_a_group_is_in_one_tile_of_each_column_and_no_other_row_is(
             if told.kind != "indices":
                 dealt = [shares[at] for at in of_group]
                 assert max(dealt) - min(dealt) <= 1, (case, slab, group)
-    assert next(walked, None) is None
+
+
+@pytest.mark.parametrize(
+    "tile", [tile for tile in TILES if tile[0] == MIXED], ids=lambda tile: "x".join(map(str, tile))
+)
+def test_every_round_has_its_share_of_groups_with_several_tiles(tile: tuple[int, int, int, int], program: Path) -> None:
+    block_m, *_ = tile
+    sizes = [4 * block_m, 7, 0, 5 * block_m - 1, block_m, 1, 6 * block_m] + [0] * 30 + [block_m - 1, 2]
+    told, columns, clusters = Told("counts", tuple(sizes), 6 * block_m), 8, 10
+    (parts,) = walk(program, tile, [(told, len(sizes), columns, 1, 0, clusters)])
+    several = [[sizes[part[turn][2]] > block_m for part in parts] for turn in range(8)]
+    # Of the first 32 groups, 15 of 18 tiles.
+    assert [sum(of_round) for of_round in several] == [8] * 8
+    # Neighbours in the walk, though not always the same CTAs.
+    for turn, of_round in enumerate(several):
+        placed = [of_round[(place - turn) % clusters] for place in range(clusters)]
+        assert placed == ([True] * 8 + [False] * 2 if turn % 2 == 0 else [False] * 2 + [True] * 8)

@@ -399,6 +399,24 @@ for name in {names}:
     assert [launch["grid"] for launch in launches[:2]] == ([2, 4] if overlap else [1, 3])
 
 
+def test_a_long_launch_of_tiles_that_gain_by_it_waits_for_its_turn(on_fake_gpu: Run) -> None:
+    """Then all of its CTAs have their neighbours beside them, without clusters."""
+    waits = next(k for k in GEMMS if (k["block_m"], k["block_n"], k["cluster_n"]) == (192, 128, 1))
+    never = next(k for k in GEMMS if (k["block_m"], k["block_n"]) == (256, 128))
+    code = f"""
+from barrow.launcher import kernels
+index = {{kernel["name"]: i for i, kernel in enumerate(kernels())}}
+for name in {[waits["name"], never["name"]]}:
+    for m in (400, 4_500_000):
+        args = torch.zeros(m, 8).to(FP8), torch.ones(m, 1), torch.zeros(8, 8).to(FP8), torch.ones(1, 1)
+        out = torch.empty(m, 8, dtype=torch.bfloat16)
+        on_gpu(ops.fp8_gemm_nt_with.default, *args, index[name], True, out=out)
+result = None
+"""
+    _, log = on_fake_gpu(code, FAKE_CUDA_VERSION=OVERLAPS)
+    assert [(launch["overlap"], launch["cluster"]) for launch in gemms(log)] == [(1, 2), (0, 1), (1, 2), (1, 2)]
+
+
 def test_quantizers_are_launched_as_the_kernels_expect(on_fake_gpu: Run) -> None:
     code = """
 result = []
