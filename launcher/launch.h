@@ -19,8 +19,8 @@ public:
 
     // Enqueues `kernel` with the parameters that the pointers in `params` point to, in the order of its
     // declaration. The only launch in the project. `grid` counts blocks, `clusters` those of the kernel's
-    // size. With `overlap` the kernel may start before the ones in front are done,
-    // and waits for them itself before it touches what they may write.
+    // size. With `overlap` the kernel may start before the ones in front are done, and waits for them itself
+    // before it touches what they may write.
     void launch(const GemmKernel& kernel, int64_t clusters, bool overlap, void** params) const;
     void launch(const AuxKernel& kernel, int64_t grid, int threads, bool overlap, void** params) const;
 
