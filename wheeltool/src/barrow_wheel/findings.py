@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sized
 from dataclasses import dataclass
 
 
@@ -20,6 +21,12 @@ class Severity(enum.IntEnum):
 def printable(text: str) -> str:
     """A text fit for a terminal: control characters, which file names may hold, are spelled out."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def and_more(files: Sized) -> str:
+    """What to say behind the name of the first of `files`: how many more there are, if any."""
+    more = len(files) - 1
+    return f" (and {more} more file{'s' if more > 1 else ''})" if more > 0 else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from barrow_wheel.checks.torch import torch_files, torch_spec
 from barrow_wheel.facts.gpus import Gpu, Support, driver_floor, runs_by_jit, support
 from barrow_wheel.facts.libraries import CUDA_MAJORS, TORCH_BRINGS, CudaLibrary, cuda_library
 from barrow_wheel.facts.torch_abi import allowed_minors, default_cuda
-from barrow_wheel.findings import Finding
+from barrow_wheel.findings import Finding, and_more
 from barrow_wheel.readers.device_code import DeviceCode
 from barrow_wheel.readers.wheel import Binary, Wheel
 from barrow_wheel.rules import finding
@@ -107,7 +107,7 @@ def _group(wheel: Wheel, undeclared: dict[str, list[CudaLibrary]], required: fro
     for group, paths in groups.items():
         majors = {lib.major for lib in group} - {0}
         names = ", ".join(lib.soname for lib in group)
-        more = f" (and {len(paths) - 1} more files)" if len(paths) > 1 else ""
+        more = and_more(paths)
         conflicts = _other_major(group, required)
         if conflicts:
             yield finding(

@@ -9,7 +9,7 @@ from barrow_wheel.checks.matrix import Loader, loader_of
 from barrow_wheel.checks.requirements import followed
 from barrow_wheel.facts import libraries, manylinux
 from barrow_wheel.facts.torch_abi import is_torch_library
-from barrow_wheel.findings import Finding, Severity
+from barrow_wheel.findings import Finding, Severity, and_more
 from barrow_wheel.readers.elf import EM_CUDA, Elf
 from barrow_wheel.readers.wheel import Binary, Wheel
 from barrow_wheel.rules import finding
@@ -99,7 +99,7 @@ def _any_platform(wheel: Wheel) -> Iterator[Finding]:
     if wheel.foreign or len(set(machines.values())) != 1:
         return
     first = next(iter(machines))
-    more = f" (and {len(machines) - 1} more files)" if len(machines) > 1 else ""
+    more = and_more(machines)
     yield finding(
         "platform-tag-any",
         wheel.name,
@@ -118,7 +118,7 @@ def _glibc_on_musl(wheel: Wheel) -> Iterator[Finding]:
         if signs:
             needs.setdefault(binary.path in optional_files, []).append((binary.path, ", ".join(signs)))
     for optional, files in needs.items():
-        more = f" (and {len(files) - 1} more files)" if len(files) > 1 else ""
+        more = and_more(files)
         yield finding(
             "glibc-on-musl",
             wheel.name,
@@ -152,7 +152,7 @@ def _newer_than_tag(wheel: Wheel, floor: tuple[int, int]) -> Iterator[Finding]:
                 needs.setdefault((rule, binary.path in optional_files), []).append(entry)
     for (rule, optional), entries in needs.items():
         _, newest, path = max(entries)
-        more = f" (and {len(entries) - 1} more files)" if len(entries) > 1 else ""
+        more = and_more(entries)
         yield finding(
             rule,
             wheel.name,
@@ -190,7 +190,7 @@ def check_loading(wheel: Wheel) -> Iterator[Finding]:
             stacks.append(binary.path)
     if outside:
         first = next(iter(outside))
-        more = f" (and {len(outside) - 1} more files)" if len(outside) > 1 else ""
+        more = and_more(outside)
         shown = ", ".join(path or "the current folder (empty entry)" for path in outside[first][:3])
         yield finding(
             "rpath-outside",
