@@ -91,7 +91,7 @@ protected:
     uint32_t rows_;
     uint32_t columns_;
     uint32_t last_row_;
-    uint32_t next_;  // 32 bits hold it: a tile has at least 1,024 elements, and D fits in memory
+    uint32_t next_;  // 32 bits hold it: a tile has at least 512 elements, and D fits in memory
 };
 
 // Where a role stands in the ring of stages, and the parity of the barriers' current phase there.

@@ -152,10 +152,11 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 
-// A launch that starts early saves the time between two, but its CTAs come to the SMs in the order in which
-// those are left. In its turn all neighbours are beside each other, and what they load is merged on its way
-// to them. That saves a part of the time, up to a tenth where the tiles of a group that share columns of B
-// are neighbours: so it pays from this time on. With other tiles it never did.
+// From which predicted time on a launch had better wait for its turn. One that starts early saves the time
+// between two, but its CTAs come to the SMs in the order in which those are left. In its turn all neighbours
+// are beside each other, and what they load is merged on its way to them. That saves a part of the time, up
+// to a tenth where the tiles of a group that share columns of B are neighbours. Limits and kernels are as
+// measured: docs/architecture.md, "Long launches start in their turn".
 constexpr double kNever = std::numeric_limits<double>::infinity();
 double worth_waiting_us(const GemmKernel& kernel) {
     if (kernel.grouped != 0 && kernel.block_m == kSquare) return 30;
@@ -225,6 +226,7 @@ int placed_together(const GemmKernel& kernel) {
 
 bool starts_early(const GemmKernel& kernel, const GemmProblem& problem) {
     const double long_us = worth_waiting_us(kernel);
+    // Most kernels are spared the prediction.
     return long_us == kNever || predict_us(kernel, problem, long_us) < long_us;
 }
 

@@ -15,8 +15,7 @@ constexpr int kArch = 90;
 // The largest M, N or K: tensor map coordinates are signed 32-bit.
 constexpr int64_t kMaxDim = INT32_MAX;
 
-// M, N, K from 1 to kMaxDim. With `groups`, that many groups share the M rows, about alike, and B has a
-// matrix for each.
+// M, N, K from 1 to kMaxDim. With `groups`, that many groups share the M rows, and B has a matrix for each.
 struct GemmProblem {
     int64_t m;
     int64_t n;

@@ -58,7 +58,7 @@ Device query_device(int index) {
 
 const Device& device(int index) {
     if (index < 0 || index >= kMaxDevices)
-        fail("barrow: GPU index %d is out of range; at most %d", index, kMaxDevices);
+        fail("barrow: GPU index is %d but needs to be from 0 to %d; use another GPU", index, kMaxDevices - 1);
     if (const Device* known = devices[index].load(std::memory_order_acquire)) return *known;
     std::lock_guard lock(mutex);
     const Device* known = devices[index].load(std::memory_order_relaxed);

@@ -1,5 +1,7 @@
 #include "grouped.h"
 
+#include <algorithm>
+
 #include "choice.h"
 #include "launch.h"
 #include "operands.h"
@@ -9,8 +11,10 @@ namespace barrow {
 namespace {
 
 GemmProblem problem_of(const GroupedShape& shape, const Device& device) {
-    return {shape.expected_rows, shape.n, shape.k,     Dtype::bf16, device.capability, device.num_sms,
-            device.memory_gb_s,  false,   shape.groups};
+    // Of all slabs there may be more.
+    const int64_t rows = std::min(shape.expected_rows, kMaxDim);
+    return {rows,  shape.n,     shape.k, Dtype::bf16, device.capability, device.num_sms, device.memory_gb_s,
+            false, shape.groups};
 }
 
 const GemmKernel& choose(const GemmProblem& problem, const GemmKernel* wanted, const LaunchScope& scope) {

@@ -13,7 +13,7 @@ using namespace cuda;
 
 // The first CUDA driver that records such a launch in a graph (CUDA 12.3 Release Notes).
 constexpr int kOverlapInGraphs = 12030;
-bool can_overlap() { return driver().version >= kOverlapInGraphs; }
+bool overlaps(bool allowed) { return allowed && driver().version >= kOverlapInGraphs; }
 
 const Device& supported_device(int index) {
     const Device& found = device(index);
@@ -37,7 +37,7 @@ void enqueue(CUkernel kernel, const char* name, int64_t grid, int threads, int c
         attributes[count].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
         attributes[count++].value.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
     }
-    if (overlap && can_overlap()) {
+    if (overlap) {
         attributes[count].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
         attributes[count++].value.programmaticStreamSerializationAllowed = 1;
     }
@@ -70,16 +70,18 @@ void LaunchScope::refuse(const char* op) const {
 
 void LaunchScope::launch(const GemmKernel& kernel, int64_t clusters, bool overlap, void** params) const {
     // In its turn a launch has its CTAs beside each other anyway.
-    const int together = overlap && can_overlap() ? placed_together(kernel) : cluster_size(kernel);
+    const bool early = overlaps(overlap);
+    const int together = early ? placed_together(kernel) : cluster_size(kernel);
     // The one that this may be too many finds no tile.
     const int64_t grid = rules::ceil_div(clusters * cluster_size(kernel), together) * together;
     enqueue(loaded_kernel(kernel, device_), kernel.name, grid, kernel.threads, together, kernel.smem_bytes,
-            overlap, stream_, params);
+            early, stream_, params);
 }
 
 void LaunchScope::launch(const AuxKernel& kernel, int64_t grid, int threads, bool overlap,
                          void** params) const {
-    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, threads, 1, 0, overlap, stream_, params);
+    enqueue(loaded_kernel(kernel, device_), kernel.name, grid, threads, 1, 0, overlaps(overlap), stream_,
+            params);
 }
 
 }  // namespace barrow

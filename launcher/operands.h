@@ -59,7 +59,8 @@ void encode_group(GemmMaps& maps, uint32_t group, const GemmKernel& kernel, cons
 // engine is not used, the kernel reads no map.
 void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params, const GemmMatrices& matrices);
 
-// Enqueues a kernel whose tiles are work for so many clusters. `params` are those of its kind.
+// Enqueues a kernel whose tiles are work for so many clusters. `params` are those of its kind; `overlap` is
+// LaunchScope's.
 void launch(const LaunchScope& scope, const GemmKernel& kernel, int64_t clusters, bool overlap,
             GemmMaps& maps, GemmParams& params);
 

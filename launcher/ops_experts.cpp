@@ -100,8 +100,8 @@ void register_expert_operators(TorchLibraryHandle library) {
                         "(Tensor, Tensor)",
                         "silu_mul_quant(Tensor x, Tensor? groups, bool use_ue8m0=False) -> (Tensor, Tensor)",
                         "moe_unpermute(Tensor y, Tensor positions, Tensor weights) -> Tensor",
-                        "check_moe_sort(Tensor topk_ids, int num_experts, int? max_m) -> ()",
-                        "check_moe_permute_quant(Tensor x, Tensor positions, int rows) -> ()",
+                        "check_moe_sort(Tensor topk_ids, int num_experts, SymInt? max_m) -> ()",
+                        "check_moe_permute_quant(Tensor x, Tensor positions, SymInt rows) -> ()",
                         "check_silu_mul_quant(Tensor x, Tensor? groups) -> ()",
                         "check_moe_unpermute(Tensor y, Tensor positions, Tensor weights) -> ()",
                     });

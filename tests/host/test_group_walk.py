@@ -143,13 +143,17 @@ def test_every_row_of_a_group_is_in_one_tile_of_each_column_and_no_other_row_is(
 )
 def test_every_round_has_its_share_of_groups_with_several_tiles(tile: tuple[int, int, int, int], program: Path) -> None:
     block_m, *_ = tile
-    sizes = [4 * block_m, 7, 0, 5 * block_m - 1, block_m, 1, 6 * block_m] + [0] * 30 + [block_m - 1, 2]
-    told, columns, clusters = Told("counts", tuple(sizes), 6 * block_m), 8, 10
+    # Of the first 32 groups, 13 of 18 tiles of a column are of groups with several. The others come after them.
+    sizes = [4 * block_m, 7, 0, 5 * block_m - 1, block_m, 1, 4 * block_m, 64, 90] + [0] * 30 + [block_m - 1, 2]
+    told, columns, clusters = Told("counts", tuple(sizes), 5 * block_m), 8, 10
     (parts,) = walk(program, tile, [(told, len(sizes), columns, 1, 0, clusters)])
-    several = [[sizes[part[turn][2]] > block_m for part in parts] for turn in range(8)]
-    # Of the first 32 groups, 15 of 18 tiles.
-    assert [sum(of_round) for of_round in several] == [8] * 8
-    # Neighbours in the walk, though not always the same CTAs.
-    for turn, of_round in enumerate(several):
-        placed = [of_round[(place - turn) % clusters] for place in range(clusters)]
-        assert placed == ([True] * 8 + [False] * 2 if turn % 2 == 0 else [False] * 2 + [True] * 8)
+    groups = [of_tile[2] for of_tile in in_rounds(parts, 1)]
+    # 10 * 13 / 18 is 7, and 6 are whole pairs of neighbours. After 10 rounds there is none of the others left.
+    tall, low = [True] * 6, [False] * 4
+    mixed = [*tall, *low, *low, *tall] * 5
+    assert [sizes[group] > block_m for group in groups] == [*mixed, *[True] * (13 * 8 - 60), *[False] * 16]
+    # Either kind goes on where it was.
+    first = groups[: 18 * columns]
+    for several in (True, False):
+        of_kind = [group for group in first if (sizes[group] > block_m) == several]
+        assert of_kind == sorted(of_kind)

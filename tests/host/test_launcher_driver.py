@@ -135,7 +135,7 @@ result.append(caught(lambda: call(64)))
     # One image serves all GPUs.
     assert len([line for line in log if "load" in line]) == 1
     assert "cuDeviceGet failed for GPU 2" in result[6]
-    assert "GPU index 64 is out of range" in result[7]
+    assert "GPU index is 64 but needs to be from 0 to 63" in result[7]
 
 
 def test_the_same_rules_hold_on_the_gpu(on_fake_gpu: Run) -> None:

@@ -327,27 +327,6 @@ result = exact(args, blank(args))
     assert [launch["overlap"] for launch in gemms(log)] == [overlap]
 
 
-def test_a_long_launch_with_tall_tiles_waits_for_its_turn(on_fake_gpu: Run) -> None:
-    """Then all of its CTAs have their neighbours beside them; of low tiles it would gain nothing."""
-    code = """
-rows = 6_000_000
-out = torch.empty(1, rows, 8, dtype=torch.bfloat16)
-args = [torch.zeros(1, rows, 8).to(FP8), torch.ones(1, 1, rows).mT, torch.zeros(1, 8, 8).to(FP8), torch.ones(1, 1, 1)]
-args += [torch.tensor([5], dtype=torch.int32), KINDS.index("counts"), 1]
-result = []
-for index, kernel in enumerate(kernels()):
-    for expected_m in (1, rows) if kernel["kind"] == "grouped_gemm" else ():
-        on_gpu(ops.m_grouped_fp8_gemm_nt_with.default, *args, expected_m, index, out=out)
-"""
-    _, log = on_fake_gpu(PREAMBLE + code, FAKE_CUDA_VERSION=12030)
-    waits = {kernel["name"]: kernel["block_m"] >= 128 for kernel in GROUPED}
-    assert len(set(waits.values())) == 2
-    launches = gemms(log)
-    assert [(line["kernel"], line["overlap"]) for line in launches] == [
-        (name, overlap) for name, long_waits in waits.items() for overlap in (1, 1 - long_waits)
-    ]
-
-
 def test_every_float32_kernel_adds_to_out(on_fake_gpu: Run) -> None:
     code = """
 result = []
