@@ -143,6 +143,7 @@ class WheelSpec:
     classifiers: Sequence[str] = ()
     wheel_tags: Sequence[str] | None = None
     metadata_version_line: str | None = None
+    metadata: bytes | None = None
     record_edit: Callable[[str], str] | None = None
     extra_members: Sequence[tuple[zipfile.ZipInfo, bytes]] = ()
     file_name: str | None = None
@@ -159,7 +160,7 @@ class WheelSpec:
         lines += [f"Classifier: {classifier}" for classifier in self.classifiers]
         tags = self.wheel_tags if self.wheel_tags is not None else expand(self.tag)
         contents = dict(self.files)
-        contents[f"{dist_info}/METADATA"] = ("\n".join(lines) + "\n\nA demo.\n").encode()
+        contents[f"{dist_info}/METADATA"] = self.metadata or ("\n".join(lines) + "\n\nA demo.\n").encode()
         contents[f"{dist_info}/WHEEL"] = "\n".join(
             ["Wheel-Version: 1.0", "Generator: test", "Root-Is-Purelib: false", *(f"Tag: {tag}" for tag in tags), ""]
         ).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from barrow_wheel.build.toolchain import find_pybind11, find_toolchain
 from barrow_wheel.checks.matrix import Cell, build_matrix
 from barrow_wheel.cli.main import main
 from barrow_wheel.cmake import CMAKE_DIR
+from barrow_wheel.cmake.__main__ import main as cmake_main
 from barrow_wheel.errors import BuildError, MissingToolError, UsageError
 from barrow_wheel.facts.cpython import CPython
 from barrow_wheel.machine import GIB, Capacity, jobs_within
@@ -123,6 +125,37 @@ def test_compiler_errors_are_shown_and_leave_nothing(project: Path, interpreters
     assert not (project / "out").exists()
 
 
+def test_the_first_error_is_shown_whatever_follows(project: Path, interpreters: tuple[Interpreter, ...]) -> None:
+    (project / "binding.cpp").write_text("#error the one that matters\n" + "#warning and on it goes\n" * 300)
+    with pytest.raises(BuildError, match="the one that matters"):
+        build(plan_for(project, interpreters[:1]), jobs=1)
+
+
+def test_torch_gets_the_standard_that_its_headers_need(
+    project: Path,
+    interpreters: tuple[Interpreter, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    torch = project / "site/torch"
+    for name in ("include/torch/extension.h", "__init__.py", "version.py", "share/cmake/Torch/TorchConfig.cmake"):
+        (torch / name).parent.mkdir(parents=True, exist_ok=True)
+        (torch / name).write_text("__version__ = '2.15.0'\n" if name == "version.py" else "")
+    (torch / "lib").mkdir()
+    for name in ("c10", "torch", "torch_cpu", "torch_python"):
+        subprocess.run(["gcc", "-shared", "-o", torch / f"lib/lib{name}.so", "-xc", "/dev/null"], check=True)
+    monkeypatch.syspath_prepend(torch.parent)
+    (project / "binding.cpp").write_text("#if __cplusplus < 202002L\n#error C++20\n#endif\n" + PLAIN)
+    command = ["build-ext", "--name", "_C", "--python", str(interpreters[0].path), "--out", str(project / "out")]
+    assert main([*command, "--torch", str(project / "binding.cpp")]) == 0
+    assert main([*command, str(project / "binding.cpp")]) != 0
+    assert "#error C++20" in capsys.readouterr().err
+    assert main([*command, "--std", "c++20", str(project / "binding.cpp")]) == 0
+    for more, standard in ((["--torch"], "20"), ([], "17")):
+        assert cmake_main(["--python", str(interpreters[0].path), *more]) == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["standard"] == standard
+
+
 def test_a_module_of_another_name_is_an_error(project: Path, interpreters: tuple[Interpreter, ...]) -> None:
     (project / "binding.cpp").write_text(PLAIN.replace("PyInit__C", "PyInit_other"))
     with pytest.raises(BuildError, match=r"exports no PyInit__C .has PyInit_other"):
@@ -149,7 +182,7 @@ def test_what_cannot_be_built(tmp_path: Path) -> None:
 
 
 def test_toolchain_from_the_environment(tmp_path: Path) -> None:
-    for name in ("ccache", "my-c++", "c++"):
+    for name in ("ccache", "sccache", "my-c++", "c++"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
@@ -158,15 +191,19 @@ def test_toolchain_from_the_environment(tmp_path: Path) -> None:
         found = find_toolchain({"CXX": "my-c++ -m64", "CXXFLAGS": "-O1 -g", "LDFLAGS": "-s"})
         assert found.cxx == ("my-c++", "-m64") and found.launcher == (str(tmp_path / "ccache"),)
         assert found.compile_flags == ("-O1", "-g") and found.link_flags == ("-s",)
-        assert find_toolchain({"CXX": "ccache g++"}).launcher == ()
+        behind = find_toolchain({"CXX": "sccache g++ -m64"})
+        assert behind.launcher == ("sccache",) and behind.cxx == ("g++", "-m64")
         assert find_toolchain({"CMAKE_CXX_COMPILER_LAUNCHER": "sccache;--x"}).launcher == ("sccache", "--x")
         assert find_toolchain({"CXX": "", "CMAKE_CXX_COMPILER_LAUNCHER": ""}).cxx == (str(tmp_path / "c++"),)
     finally:
         os.environ["PATH"] = os_path
     with pytest.raises(UsageError, match=r"\$CXXFLAGS is -DX=\"a"):
         find_toolchain({"CXXFLAGS": '-DX="a'})
-    with pytest.raises(MissingToolError, match=r"\$CXX names"):
-        find_toolchain({"CXX": "no-such-compiler"})
+    for cxx in ("no-such-compiler", "ccache no-such-compiler"):
+        with pytest.raises(MissingToolError, match=r"\$CXX names no-such-compiler"):
+            find_toolchain({"CXX": cxx})
+    with pytest.raises(MissingToolError, match=r"\$CMAKE_CXX_COMPILER_LAUNCHER names no-such-cache"):
+        find_toolchain({"CMAKE_CXX_COMPILER_LAUNCHER": "no-such-cache"})
 
 
 def test_jobs_follow_processors_and_memory() -> None:
@@ -191,6 +228,15 @@ def test_usage(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*common, "--python", "3.11", "--requires", ">=3.10"]) == 2
     assert main([*common, "--python", "3.99"]) == 4
     assert "CPython 3.99" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1"])
+def test_a_build_needs_a_job(
+    jobs: str, project: Path, interpreters: tuple[Interpreter, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["build-ext", "--name", "_C", "--out", str(project / "out"), "--python", str(interpreters[0].path)]
+    assert main([*command, f"-j{jobs}", str(project / "binding.cpp")]) == 2
+    assert f"--jobs {jobs}: needs at least one" in capsys.readouterr().err
 
 
 CMAKE_PROJECT = """

@@ -177,6 +177,14 @@ def test_file_names_that_are_not_utf8(compile_so: Make, tmp_path: Path) -> None:
     assert "un%FFpacked" in (tmp_path / "sarif").read_text() and "un?packed" in (tmp_path / "html").read_text()
 
 
+def test_a_folder_without_wheels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even where a folder within has some: which are meant has to be said."""
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/demo-1.0-py3-none-any.whl").touch()
+    assert main(["check", str(tmp_path)]) == 3
+    assert "holds neither a *.whl nor" in capsys.readouterr().err
+
+
 def test_a_file_where_a_folder_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "taken").write_text("")
     for command in (["merge", "a.whl"], ["build-ext", "--name", "_C", "a.cpp"]):

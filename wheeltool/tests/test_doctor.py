@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from barrow_wheel.build.toolchain import Cache, find_toolchain
 from barrow_wheel.cli.main import main
 from barrow_wheel.doctor.diagnose import Diagnosis, diagnose
-from barrow_wheel.doctor.probe import Machine, Tool, TorchFlavour, parse_torch_version
+from barrow_wheel.doctor.probe import Machine, Tool, TorchFlavour, parse_torch_version, probe
 from barrow_wheel.errors import UsageError
 from barrow_wheel.findings import Severity
 from barrow_wheel.machine import GIB, Capacity
@@ -22,7 +24,7 @@ CUDA_BOX = Machine(
     cxx=Tool("/usr/bin/c++", (13, 2)),
     ninja=Tool("/usr/bin/ninja", (1, 12)),
     cmake=Tool("/usr/bin/cmake", (3, 28)),
-    caches=(Tool("/usr/bin/ccache", (4, 9)),),
+    cache=Cache("/usr/bin/ccache", ("/usr/bin/ccache",)),
 )
 
 
@@ -55,7 +57,7 @@ def test_a_cpu_torch_for_a_cuda_build() -> None:
     [
         ({"torch": None}, "torch is not installed"),
         ({"nvcc": None}, "nvcc not found"),
-        ({"cxx": None}, "no C++ compiler"),
+        ({"cxx": None, "toolchain_error": "no C++ compiler found"}, "no C++ compiler"),
         ({"torch": TorchFlavour("2.9.0", "cuda", (12, 8))}, "two CUDA run times"),
         ({"nvcc": Tool("/x/bin/nvcc", (12, 4)), "torch": TorchFlavour("2.6", "cuda", (12, 4))}, "does not know 10.0a"),
         ({"cxx": Tool("/usr/bin/c++", (16, 1))}, "takes GCC up to 15"),
@@ -95,10 +97,61 @@ def test_memory_bounds_the_jobs() -> None:
 
 
 def test_a_cache_in_use_is_left_alone() -> None:
-    machine = replace(CUDA_BOX, environment={"CMAKE_CXX_COMPILER_LAUNCHER": "ccache"})
-    assert not any("LAUNCHER" in name for name in variables(diagnose(machine, "cuda")))
-    empty = replace(CUDA_BOX, environment={"CMAKE_CXX_COMPILER_LAUNCHER": ""})
-    assert any("LAUNCHER" in name for name in variables(diagnose(empty, "cuda")))
+    used = diagnose(replace(CUDA_BOX, cache=Cache("/usr/bin/ccache", ("ccache",), "$CXX")), "cuda")
+    assert not any("LAUNCHER" in name for name in variables(used))
+    assert any("/usr/bin/ccache, used through $CXX" in one.text for one in used.advice)
+    idle = diagnose(CUDA_BOX, "cuda")
+    assert any("/usr/bin/ccache is installed and not used" in one.text for one in idle.advice)
+    for_c = variables(diagnose(replace(CUDA_BOX, environment={"CC": "ccache gcc"}), "cuda"))
+    assert "CMAKE_CXX_COMPILER_LAUNCHER" in for_c and "CMAKE_C_COMPILER_LAUNCHER" not in for_c
+    none = diagnose(replace(CUDA_BOX, cache=None), "cuda")
+    assert any("no compiler cache" in one.text for one in none.advice)
+
+
+@pytest.mark.parametrize(
+    ("programs", "stated", "compiler", "cache", "through"),
+    [
+        ("clang++", {}, "clang++", None, ""),
+        ("c++ g++", {"CXX": "g++ -m64"}, "g++", None, ""),
+        ("c++ sccache ccache", {"CXX": "", "CMAKE_CXX_COMPILER_LAUNCHER": ""}, "c++", "ccache", ""),
+        ("c++ g++ sccache ccache", {"CXX": "sccache g++ -m64"}, "g++", "sccache", "$CXX"),
+        ("c++ other", {"CMAKE_CXX_COMPILER_LAUNCHER": "other;-x"}, "c++", "other", "$CMAKE_CXX_COMPILER_LAUNCHER"),
+    ],
+)
+def test_compiler_and_cache_are_those_of_build_ext(
+    programs: str, stated: dict[str, str], compiler: str, cache: str | None, through: str, tmp_path: Path
+) -> None:
+    for name in programs.split():
+        (tmp_path / name).write_text("#!/bin/sh\necho version 17.0.6\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": str(tmp_path), **stated}
+    machine = probe(environment)
+    assert machine.cxx == Tool(str(tmp_path / compiler), (17, 0))
+    assert machine.cache == find_toolchain(environment).cache
+    assert (machine.cache and machine.cache.path) == (cache and str(tmp_path / cache))
+    assert (machine.cache.through if machine.cache else "") == through
+
+
+def test_a_compiler_that_is_a_link_to_a_cache(tmp_path: Path) -> None:
+    (tmp_path / "ccache").write_text("#!/bin/sh\n")
+    (tmp_path / "ccache").chmod(0o755)
+    (tmp_path / "c++").symlink_to("ccache")
+    found = find_toolchain({"PATH": str(tmp_path)}).cache
+    assert found == Cache(str(tmp_path.resolve() / "ccache"), (), str(tmp_path / "c++"))
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        ({}, "no C++ compiler found"),
+        ({"CXX": "g++ -m64"}, "$CXX names g++, which is not there"),
+        ({"CXX": "'g++"}, "which no shell would split"),
+    ],
+)
+def test_an_environment_without_a_usable_compiler(stated: dict[str, str], words: str, tmp_path: Path) -> None:
+    diagnosis = diagnose(probe({"PATH": str(tmp_path), **stated}), "cpu")
+    assert words in errors(diagnosis)
+    assert not any("cache" in one.text for one in diagnosis.advice)
 
 
 def test_other_targets() -> None:

@@ -58,6 +58,46 @@ def test_record_is_regenerated_and_modes_are_kept(library: bytes, tmp_path: Path
         assert len(archive.read("demo-1.0.dist-info/RECORD").decode().splitlines()) == len(archive.namelist())
 
 
+BODY = b"\n# Demo\n\nRequires-Python: >=3.8\n is a line of METADATA.\r\n\xff"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
+        b"Metadata-Version: 2.1\nName: demo\nversion: 1.0\n",
+        b"metadata-version: 2.1\nname: demo\nversion: 1.0\nREQUIRES-PYTHON: >=3.10\n",
+        b"Metadata-Version: 2.1\r\nName: demo\r\nRequires-Python: >=3.10,\r\n\t<4\r\nVersion: 1.0\r\n",
+        b"Metadata-Version: 2.1\nRequires-Python: >=3.10,\n <4\nName: demo\nVersion: 1.0\nSummary: a\n demo\n",
+        b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nno field, and so the first line of the body\n",
+    ],
+    ids=["without", "lower case", "upper case", "folded and CRLF", "folded", "no empty line"],
+)
+@pytest.mark.parametrize("body", [BODY, b""], ids=["body", "no body"])
+def test_requires_python_is_a_field_of_the_header(header: bytes, body: bytes, library: bytes, tmp_path: Path) -> None:
+    metadata = header + body if body else header.rstrip()
+    paths = [spec(minor, library, metadata=metadata).write(tmp_path) for minor in (10, 11)]
+    wheel = read_archive(merged := merge(paths, tmp_path / "out"))
+    assert (wheel.metadata.version, wheel.metadata.invalid) == ("1.0", ())
+    clauses = str(wheel.metadata.requires_python).split(",")
+    assert {">=3.10", "<3.12"} <= set(clauses) <= {">=3.10", "<3.12", "<4"}
+    with zipfile.ZipFile(merged) as archive:
+        written = archive.read("demo-1.0.dist-info/METADATA")
+    assert written.endswith(body) and written.lower().startswith(b"metadata-version:")
+
+
+def test_the_build_number_is_kept(library: bytes, tmp_path: Path) -> None:
+    tag = "1local-cp3{0}-cp3{0}-manylinux_2_28_x86_64"
+    paths = [spec(minor, library, file_name=f"demo-1.0-{tag.format(minor)}.whl").write(tmp_path) for minor in (10, 11)]
+    merged = merge(paths, tmp_path / "out")
+    assert merged.name.startswith("demo-1.0-1local-cp310.cp311-")
+    with zipfile.ZipFile(merged) as archive:
+        assert "Build: 1local" in archive.read("demo-1.0.dist-info/WHEEL").decode().splitlines()
+    plain = merge([spec(minor, library).write(tmp_path) for minor in (10, 11)], tmp_path / "out")
+    with zipfile.ZipFile(plain) as archive:
+        assert b"Build" not in archive.read("demo-1.0.dist-info/WHEEL")
+
+
 def test_a_gap_becomes_an_exclusion(library: bytes, tmp_path: Path) -> None:
     plan = plan_merge([spec(minor, library).write(tmp_path) for minor in (10, 12)])
     assert plan.requires_python == ">=3.10,!=3.11.*,<3.13"
@@ -103,7 +143,12 @@ def test_every_conflict_is_listed(library: bytes, tmp_path: Path) -> None:
     [
         ({"version": "2.0"}, "different releases"),
         ({"tag": "cp311-cp311-manylinux_2_28_aarch64"}, "different platforms"),
+        ({"file_name": "demo-1.0-2-cp311-cp311-manylinux_2_28_x86_64.whl"}, "different builds .2; none."),
         ({"requires_dist": ["torch"]}, "METADATA differs"),
+        (
+            {"metadata": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n\nRequires-Python: >=3.9\nA demo.\n"},
+            "METADATA differs",
+        ),
         ({"record_edit": lambda record: record.replace("sha256=", "sha256=A", 1)}, "RECORD"),
         ({"record_edit": lambda record: record.split("\n", 1)[1]}, "_C.*: 1 file.s. not in RECORD"),
         ({"record_edit": lambda record: f"demo/gone.py,,\n{record}"}, "demo/gone.py: .* but absent"),

@@ -93,9 +93,18 @@ def test_what_is_no_cpython_is_passed_over(tmp_path: Path) -> None:
     assert [ask(path, "x") for path in (pypy, silent, chatty, tmp_path / "absent")] == [None] * 4
 
 
+@pytest.mark.parametrize("answer", ["{}", "[]", "3", "null", '{"implementation": "cpython", "version": []}'])
+def test_json_of_another_program_is_no_answer(answer: str, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    program.chmod(0o755)
+    assert ask(program, "x") is None
+
+
 def test_search_on_path_and_pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_python(tmp_path / "pyenv/versions/3.11.9/bin/python3", 11)
     fake_python(tmp_path / "pyenv/versions/3.11.10/bin/python3", 11)
+    (tmp_path / "pyenv/versions/3.11.²").mkdir()
     on_path = fake_python(tmp_path / "bin/python3.13", 13)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}/usr/bin:/bin")
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
@@ -107,7 +116,7 @@ def test_search_on_path_and_pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for origin, p in __import__("barrow_wheel.pythons", fromlist=["x"]).candidates([CPython(11)])
         if origin == "pyenv"
     ]
-    assert [p.parts[-3] for p in found] == ["3.11.10", "3.11.9"]
+    assert [p.parts[-3] for p in found] == ["3.11.10", "3.11.9", "3.11.²"]
 
 
 def test_formats_and_exit_code(
@@ -128,7 +137,8 @@ def test_formats_and_exit_code(
 
 
 def test_requests_for_builds(tmp_path: Path) -> None:
-    assert parse_python("3.13t") == CPython(13, True) and parse_python("2.7") is None
+    assert parse_python("3.13t") == CPython(13, True)
+    assert [parse_python(text) for text in ("2.7", "3.", "3.²", f"3.{'9' * 5000}")] == [None] * 4
     whole = fake_python(tmp_path / "p10", 10)
     assert resolve([str(whole)])[0].python == CPython(10)
     with pytest.raises(MissingToolError, match="not a CPython 3 that runs"):

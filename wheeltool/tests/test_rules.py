@@ -16,6 +16,7 @@ from conftest import CSource, WheelSpec, cuda_source, fatbin, fatbin_entry
 
 from barrow_wheel.allowlist import Allowlist, Entry
 from barrow_wheel.check import check
+from barrow_wheel.errors import UsageError
 from barrow_wheel.facts.gpus import gpu
 from barrow_wheel.findings import Finding, Severity
 from barrow_wheel.rules import RULES
@@ -314,6 +315,20 @@ def test_evidence_of_torch_names_functions_before_links(compile_so: Make, link_s
     for source, evidence in ((shim, shim.calls), (CSource(flags=link_stub("libtorch.so")), ("links libtorch",))):
         (finding,) = check([str(WheelSpec({"demo/lib.so": compile_so(source)}).write(tmp_path))]).findings
         assert finding.rule == "torch-requirement-missing" and finding.evidence == evidence
+
+
+def test_one_finding_stands_for_all_files_of_an_unpinned_torch(compile_so: Make, tmp_path: Path) -> None:
+    module = compile_so(CXX_ABI)
+    spec = WheelSpec({"demo/_A.abi3.so": module, "demo/_B.abi3.so": module}, requires_dist=["torch>=2.4"])
+    (finding,) = check([str(spec.write(tmp_path))]).findings
+    assert finding.message.startswith("2 symbols of torch's C++ ABI (and 1 more file), and Requires-Dist")
+
+
+def test_an_unknown_key_of_the_allowlist_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "allow.toml"
+    path.write_text('[[allow]]\nrule = "dead-weight"\nreason = "tests"\nfoo = 1\n')
+    with pytest.raises(UsageError, match="unknown key foo"):
+        Allowlist.load(path)
 
 
 def test_allowlist_excuses_and_goes_stale(all_cases: dict[str, Any], tmp_path: Path) -> None:

@@ -78,10 +78,10 @@ class Allowlist:
 
 def _entry(path: Path, number: int, table: object) -> Entry:
     where = f"{path}: [[allow]] number {number}"
+    if isinstance(table, dict) and (unknown := set(table) - _KEYS):
+        raise UsageError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(sorted(_KEYS))}")
     if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
         raise UsageError(f"{where}: needs strings: rule, reason, and optionally file and evidence")
-    if unknown := set(table) - _KEYS:
-        raise UsageError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(sorted(_KEYS))}")
     if table.get("rule") not in RULES:
         raise UsageError(f"{where}: unknown rule {table.get('rule')!r}; `barrow-wheel check --rules` lists them")
     if not table.get("reason"):

@@ -77,8 +77,14 @@ def read(target: str) -> tuple[Wheel, ...]:
     if path.is_file():
         return (read_archive(path),)
     if path.is_dir():
-        wheels = sorted(path.glob("*.whl"))
-        return tuple(read_archive(wheel) for wheel in wheels) if wheels else (read_tree(path),)
+        if wheels := sorted(path.glob("*.whl")):
+            return tuple(read_archive(wheel) for wheel in wheels)
+        if not any(path.glob("*.dist-info")):
+            raise InputError(
+                f"{target}: this folder holds neither a *.whl nor, as an unpacked wheel does, a *.dist-info; give one "
+                "that does"
+            )
+        return (read_tree(path),)
     if "/" not in target and not target.endswith(".whl") and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", target):
         return (read_installed(target),)
     raise InputError(

@@ -26,7 +26,8 @@ from barrow_wheel.readers import limits
 from barrow_wheel.readers.metadata import parse_file_name
 from barrow_wheel.readers.wheel import Wheel
 
-_REQUIRES_PYTHON = re.compile(rb"^Requires-Python:[^\r\n]*\r?\n", re.M | re.I)
+# A field of METADATA's header, with the lines that continue it, as Python's email parser takes it.
+_FIELD = re.compile(rb"([!-9;-~]*):[^\r\n]*(?:\r\n?|\n|\Z)(?:[ \t][^\r\n]*(?:\r\n?|\n|\Z))*")
 # Regenerated, or about one input only.
 _OWN = {"RECORD", "WHEEL", "METADATA", "RECORD.jws", "RECORD.p7s"}
 # Earliest time that a zip archive can state.
@@ -47,6 +48,7 @@ class MergePlan:
 
     file_name: str
     dist_info: str
+    build: str
     tags: tuple[str, ...]
     requires_python: str
     purelib: bool
@@ -63,7 +65,7 @@ def plan_merge(paths: Sequence[Path]) -> MergePlan:
     members, conflicts = _union(paths, wheels)
     problems += conflicts
     metadata = {
-        path: _without_requires_python(_dist_file(path, wheel, "METADATA"))
+        path: b"".join(_without_requires_python(_dist_file(path, wheel, "METADATA")))
         for path, wheel in zip(paths, wheels, strict=True)
     }
     if len(set(metadata.values())) > 1:
@@ -80,6 +82,7 @@ def plan_merge(paths: Sequence[Path]) -> MergePlan:
     return MergePlan(
         file_name=f"{stem}-{'.'.join(interpreters)}-{'.'.join(abis)}-{'.'.join(platforms)}.whl",
         dist_info=wheels[0].dist_info,
+        build=name.build,
         tags=tags,
         requires_python=requires_python(wheels),
         purelib=purelib.pop(),
@@ -93,6 +96,10 @@ def _identity_problems(wheels: Sequence[Wheel]) -> list[str]:
     identities = {(canonicalize_name(w.metadata.name), w.metadata.version, w.dist_info) for w in wheels}
     if len(identities) > 1:
         problems.append(f"different releases: {', '.join(sorted(f'{n} {v}' for n, v, _ in identities))}")
+    builds = {parse_file_name(wheel.name).build for wheel in wheels}
+    if len(builds) > 1:
+        shown = "; ".join(sorted(build or "none" for build in builds))
+        problems.append(f"different builds ({shown}); merge wheels of one build number")
     platforms = {frozenset(tag.platform for tag in wheel.tags) for wheel in wheels}
     if len(platforms) > 1:
         shown = "; ".join(sorted(" ".join(sorted(p)) for p in platforms))
@@ -128,7 +135,7 @@ def _tag_parts(wheels: Sequence[Wheel]) -> tuple[list[str], list[str], list[str]
     tags = frozenset().union(*(wheel.tags for wheel in wheels))
 
     def natural(text: str) -> list[tuple[int, str]]:
-        return [(int(t), "") if t.isdigit() else (-1, t) for t in re.findall(r"\d+|\D+", text)]
+        return [(int(t), "") if t.isdecimal() else (-1, t) for t in re.findall(r"\d+|\D+", text)]
 
     parts = ({tag.interpreter for tag in tags}, {tag.abi for tag in tags}, {tag.platform for tag in tags})
     interpreters, abis, platforms = (sorted(part, key=natural) for part in parts)
@@ -166,8 +173,14 @@ def _dist_file(path: Path, wheel: Wheel, name: str) -> bytes:
         return stream.read(limits.METADATA_BYTES)
 
 
-def _without_requires_python(metadata: bytes) -> bytes:
-    return _REQUIRES_PYTHON.sub(b"", metadata, count=1)
+def _without_requires_python(metadata: bytes) -> list[bytes]:
+    """The fields of METADATA's header but Requires-Python, then the rest from the empty line on."""
+    fields, end = [], 0
+    while field := _FIELD.match(metadata, end):
+        end = field.end()
+        if field[1].lower() != b"requires-python":
+            fields.append(field[0])
+    return [*fields, metadata[end:]]
 
 
 def _is_purelib(wheel_file: bytes) -> bool:
@@ -220,17 +233,15 @@ def _copy(plan: MergePlan, target: zipfile.ZipFile) -> list[tuple[str, str, str]
 def _generated(plan: MergePlan) -> Iterable[tuple[str, bytes]]:
     with zipfile.ZipFile(plan.metadata_from) as archive:
         metadata = archive.read(f"{plan.dist_info}/METADATA")
-    line = f"Requires-Python: {plan.requires_python}\n".encode()
-    if _REQUIRES_PYTHON.search(metadata):
-        metadata = _REQUIRES_PYTHON.sub(line, metadata, count=1)
-    else:
-        # After Version, which every METADATA has, and before the body.
-        metadata = re.sub(rb"^(Version:[^\r\n]*\r?\n)", rb"\1" + line, metadata, count=1, flags=re.M)
-    yield f"{plan.dist_info}/METADATA", metadata
+    parts = _without_requires_python(metadata)
+    # Before the last field, which alone may lack the end of its line.
+    parts.insert(-2, f"Requires-Python: {plan.requires_python}\n".encode())
+    yield f"{plan.dist_info}/METADATA", b"".join(parts)
     wheel = [
         "Wheel-Version: 1.0",
         f"Generator: barrow-wheel {__version__} (merge)",
         f"Root-Is-Purelib: {'true' if plan.purelib else 'false'}",
+        *([f"Build: {plan.build}"] if plan.build else []),
         *(f"Tag: {tag}" for tag in plan.tags),
     ]
     yield f"{plan.dist_info}/WHEEL", ("\n".join(wheel) + "\n").encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -110,11 +111,9 @@ def _of_pyproject(path: Path) -> SpecifierSet:
 
 def parse_python(text: str) -> CPython | None:
     """CPython 3.13 free-threaded of `3.13t`; None when the text is no version."""
-    body, free_threaded = (text[:-1], True) if text.endswith("t") else (text, False)
-    major, _, minor = body.partition(".")
-    if major == "3" and minor.isdigit():
-        return CPython(int(minor), free_threaded)
-    return None
+    # No more digits than int() takes.
+    version = re.fullmatch(r"3\.(\d{1,4})(t?)", text, re.ASCII)
+    return CPython(int(version[1]), bool(version[2])) if version is not None else None
 
 
 def ask(path: Path, origin: str) -> Interpreter | None:
@@ -129,20 +128,21 @@ def ask(path: Path, origin: str) -> Interpreter | None:
             stdin=subprocess.DEVNULL,
         )
         answer = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
+        if answer["implementation"] != "cpython" or answer["version"][0] != 3 or not answer["ext_suffix"]:
+            return None
+        return Interpreter(
+            python=CPython(answer["version"][1], answer["free_threaded"]),
+            version=tuple(answer["version"]),
+            path=path,
+            include=Path(answer["include"]),
+            ext_suffix=answer["ext_suffix"],
+            soabi=answer["soabi"] or "",
+            headers=answer["headers"],
+            origin=origin,
+        )
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError):
+        # Lookup and type: any other program may print JSON of another shape.
         return None
-    if answer["implementation"] != "cpython" or answer["version"][0] != 3 or not answer["ext_suffix"]:
-        return None
-    return Interpreter(
-        python=CPython(answer["version"][1], answer["free_threaded"]),
-        version=tuple(answer["version"]),
-        path=path,
-        include=Path(answer["include"]),
-        ext_suffix=answer["ext_suffix"],
-        soabi=answer["soabi"] or "",
-        headers=answer["headers"],
-        origin=origin,
-    )
 
 
 def find_pythons(wanted: Sequence[CPython], places: Iterable[tuple[str, Path]] | None = None) -> Search:
@@ -191,7 +191,7 @@ def candidates(wanted: Sequence[CPython]) -> Iterator[tuple[str, Path]]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.replace("-", ".").split(".")]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.replace("-", ".").split(".")]
 
 
 def install_pythons(missing: Sequence[CPython]) -> None:

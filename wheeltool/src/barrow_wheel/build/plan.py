@@ -15,6 +15,10 @@ from barrow_wheel.pythons import Interpreter
 _SOURCES = (".cpp", ".cc", ".cxx", ".c++")
 
 
+# The C++ that any compiler of today takes, for an extension without torch.
+PLAIN_STANDARD = 17
+
+
 @dataclass(frozen=True, slots=True)
 class Extension:
     """One extension module as its author describes it. `name` is the last part of the module's name."""
@@ -26,7 +30,7 @@ class Extension:
     compile_flags: tuple[str, ...] = ()
     link_flags: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
-    standard: str = "c++17"
+    standard: str = f"c++{PLAIN_STANDARD}"
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -41,8 +45,8 @@ class Extension:
                 )
             if not source.is_file():
                 raise UsageError(f"{source}: no such file")
-        stems = [source.name for source in self.sources]
-        if len(set(stems)) != len(stems):
+        file_names = [source.name for source in self.sources]
+        if len(set(file_names)) != len(file_names):
             raise UsageError("two sources have the same file name; their objects would collide")
 
 

@@ -19,8 +19,9 @@ from barrow_wheel.readers.blob import Blob
 from barrow_wheel.readers.elf import MAGIC, read_elf
 
 _TOKEN = re.compile(r"(?:\\.|[^\s\\])+")
-# The end of a compiler's output, where its errors are.
+# Of a compiler's output, from its first error on: pages of notes may follow.
 _SHOWN_CHARACTERS = 4000
+_ERROR = re.compile(r"^.*(?:\berror\b|\bundefined\b|\bcannot find\b)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,9 @@ def _execute(step: Step) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         partial.unlink(missing_ok=True)
-        words = (done.stderr or done.stdout).strip()[-_SHOWN_CHARACTERS:]
+        output = (done.stderr or done.stdout).strip()
+        first = _ERROR.search(output)
+        words = output[first.start() :][:_SHOWN_CHARACTERS] if first else output[-_SHOWN_CHARACTERS:]
         raise BuildError(f"this command failed with {done.returncode}:\n{shlex.join(step.command)}\n{words}")
     partial.replace(step.output)
     _stamp(step).write_text(step.fingerprint)

@@ -7,9 +7,10 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from barrow_wheel.errors import MissingToolError, UsageError
 
@@ -17,18 +18,37 @@ _CACHES = ("ccache", "sccache")
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """A compiler cache. `launcher` goes in front of the compiler, and is empty where the compiler itself starts it.
+
+    `through` is what puts it to use in any build, "" where it is only installed.
+    """
+
+    path: str
+    launcher: tuple[str, ...]
+    through: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Toolchain:
-    """`launcher` is a compiler cache in front of `cxx`, empty without one. Flags come from the environment."""
+    """The compiler, with what $CXX says behind it, and its cache. Flags come from the environment."""
 
     cxx: tuple[str, ...]
-    launcher: tuple[str, ...]
+    cache: Cache | None
     compile_flags: tuple[str, ...]
     link_flags: tuple[str, ...]
+
+    @property
+    def launcher(self) -> tuple[str, ...]:
+        return self.cache.launcher if self.cache is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Torch:
     """The torch of the driving environment: headers, libraries, and the flags it was built with."""
+
+    # What torch's own extension builder asks for; headers from torch 2.15 on take nothing older.
+    STANDARD: ClassVar[int] = 20
 
     root: Path
     version: str
@@ -54,19 +74,19 @@ def find_toolchain(environment: Mapping[str, str]) -> Toolchain:
 
     An empty variable means unset. $CMAKE_CXX_COMPILER_LAUNCHER names another cache.
     """
-    stated = _words(environment, "CXX")
-    if stated:
-        cxx = stated
-        if shutil.which(cxx[0]) is None:
-            raise MissingToolError(f"$CXX names {cxx[0]}, which is not there; correct or unset CXX")
+    cxx = _words(environment, "CXX")
+    # In "ccache g++" the compiler is what follows.
+    in_front = [cxx.pop(0)] if len(cxx) > 1 and Path(cxx[0]).name in _CACHES else []
+    if cxx:
+        compiler = _stated_program(environment, "CXX", cxx)
     else:
-        found = next((path for name in ("c++", "g++", "clang++") if (path := shutil.which(name))), None)
+        found = _first_installed(environment, ("c++", "g++", "clang++"))
         if found is None:
             raise MissingToolError("no C++ compiler found (c++, g++, clang++); install one or set CXX")
-        cxx = [found]
+        compiler, cxx = found, [found]
     return Toolchain(
         cxx=tuple(cxx),
-        launcher=_launcher(cxx, environment),
+        cache=_find_cache(environment, in_front, compiler),
         compile_flags=(*_words(environment, "CPPFLAGS"), *_words(environment, "CXXFLAGS")),
         link_flags=tuple(_words(environment, "LDFLAGS")),
     )
@@ -80,15 +100,29 @@ def _words(environment: Mapping[str, str], name: str) -> list[str]:
         raise UsageError(f"${name} is {environment[name]}, which no shell would split ({error}); correct it") from error
 
 
-def _launcher(cxx: list[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+def _stated_program(environment: Mapping[str, str], variable: str, words: Sequence[str]) -> str:
+    """Where the program is that a variable names."""
+    found = _first_installed(environment, words[:1])
+    if found is None:
+        raise MissingToolError(f"${variable} names {words[0]}, which is not there; correct or unset {variable}")
+    return found
+
+
+def _first_installed(environment: Mapping[str, str], names: Sequence[str]) -> str | None:
+    return next((path for name in names if (path := shutil.which(name, path=environment.get("PATH")))), None)
+
+
+def _find_cache(environment: Mapping[str, str], in_front: Sequence[str], compiler: str) -> Cache | None:
     stated = environment.get("CMAKE_CXX_COMPILER_LAUNCHER", "").replace(";", " ").split()
-    if stated:
-        return tuple(stated)
-    # "ccache g++" in CXX, or a compiler that is a link to ccache, is cached already.
-    resolved = shutil.which(cxx[0])
-    if Path(cxx[0]).name in _CACHES or (resolved and Path(resolved).resolve().name in _CACHES):
-        return ()
-    return next(((path,) for name in _CACHES if (path := shutil.which(name))), ())
+    for variable, words in (("CMAKE_CXX_COMPILER_LAUNCHER", stated), ("CXX", in_front)):
+        if words:
+            return Cache(_stated_program(environment, variable, words), tuple(words), f"${variable}")
+    # A compiler that is a link to ccache.
+    behind = Path(compiler).resolve()
+    if behind.name in _CACHES:
+        return Cache(str(behind), (), compiler)
+    installed = _first_installed(environment, _CACHES)
+    return Cache(installed, (installed,)) if installed is not None else None
 
 
 def package_root(name: str) -> Path | None:

@@ -13,7 +13,7 @@ from barrow_wheel.checks.requirements import followed
 from barrow_wheel.facts.cpython import extension_name
 from barrow_wheel.facts.libraries import cuda_library
 from barrow_wheel.facts.torch_abi import NEWEST_TORCH_MINOR, TorchUse, allowed_minors, is_torch_library, torch_use
-from barrow_wheel.findings import Finding
+from barrow_wheel.findings import Finding, and_more
 from barrow_wheel.readers.wheel import Wheel
 from barrow_wheel.rules import finding
 
@@ -146,12 +146,11 @@ def _unstable(wheel: Wheel, files: tuple[TorchFile, ...], spec: SpecifierSet | N
     if spec is None or len(minors) <= 1 or not affected:
         return
     worst = max(affected, key=lambda file: len(file.use.unstable))
-    others = f" (and {len(affected) - 1} more)" if len(affected) > 1 else ""
     yield finding(
         "torch-unstable-abi-unpinned",
         wheel.name,
         worst.path,
-        f"{len(worst.use.unstable)} symbols of torch's C++ ABI{others}, and Requires-Dist allows torch "
+        f"{len(worst.use.unstable)} symbols of torch's C++ ABI{and_more(affected)}, and Requires-Dist allows torch "
         f"2.{minors[0]} to 2.{minors[-1]}{' and later' if minors[-1] == NEWEST_TORCH_MINOR else ''}",
         evidence=worst.use.unstable[:5] + tuple(f"also: {file.path}" for file in affected if file is not worst)[:10],
     )

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from barrow_wheel.build.plan import Extension, make_plan
+from barrow_wheel.build.plan import PLAIN_STANDARD, Extension, make_plan
 from barrow_wheel.build.run import build
-from barrow_wheel.build.toolchain import cuda_include, environment, find_pybind11, find_toolchain, find_torch
+from barrow_wheel.build.toolchain import Torch, cuda_include, environment, find_pybind11, find_toolchain, find_torch
 from barrow_wheel.cli.arguments import folder
 from barrow_wheel.errors import EXIT_CLEAN, UsageError
 from barrow_wheel.machine import PLAIN_JOB_BYTES, TORCH_JOB_BYTES, capacity, jobs_within
@@ -42,7 +42,11 @@ def register(commands: Subparsers) -> None:
     command.add_argument("-l", "--library", action="append", default=[], metavar="NAME")
     command.add_argument("--cxx-flag", action="append", default=[], metavar="FLAG", help="as --cxx-flag=-Wall")
     command.add_argument("--link-flag", action="append", default=[], metavar="FLAG", help="as --link-flag=-s")
-    command.add_argument("--std", default="c++17", help="C++ standard (default: c++17)")
+    command.add_argument(
+        "--std",
+        metavar="STANDARD",
+        help=f"of C++ (default: c++{PLAIN_STANDARD}, with --torch c++{Torch.STANDARD} as torch's own builder has it)",
+    )
     command.add_argument(
         "--build-dir", type=folder, metavar="DIR", help="where objects are kept (default: OUT/../build-ext)"
     )
@@ -62,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         compile_flags=tuple(options.cxx_flag),
         link_flags=tuple(options.link_flag),
         libraries=tuple(options.library),
-        standard=options.std,
+        standard=options.std or f"c++{Torch.STANDARD if options.torch else PLAIN_STANDARD}",
     )
     variables = environment()
     torch = find_torch() if options.torch else None
@@ -77,7 +81,9 @@ def run(options: argparse.Namespace) -> int:
         torch,
         system_includes,
     )
-    jobs = options.jobs or jobs_within(capacity(), TORCH_JOB_BYTES if torch is not None else PLAIN_JOB_BYTES)
+    jobs = options.jobs
+    if jobs is None:
+        jobs = jobs_within(capacity(), TORCH_JOB_BYTES if torch is not None else PLAIN_JOB_BYTES)
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: needs at least one")
     started = time.monotonic()

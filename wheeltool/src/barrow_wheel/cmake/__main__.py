@@ -10,7 +10,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from barrow_wheel.build.toolchain import cuda_include, environment, find_pybind11, find_torch
+from barrow_wheel.build.plan import PLAIN_STANDARD
+from barrow_wheel.build.toolchain import Torch, cuda_include, environment, find_pybind11, find_torch
 from barrow_wheel.errors import BarrowWheelError
 from barrow_wheel.pythons import resolve, resolve_all
 
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         "includes": [path.as_posix() for path in includes],
         "flags": ["-DTORCH_API_INCLUDE_EXTENSION_H", *torch.cxx_flags] if torch is not None else [],
         "libraries": libraries,
+        "standard": str(Torch.STANDARD if options.torch else PLAIN_STANDARD),
     }
     print(json.dumps(answer))
     return 0

@@ -66,7 +66,7 @@ def diagnose(machine: Machine, target: str, gpus: Sequence[str] = ()) -> Diagnos
         *_torch(machine, target),
         *_toolchain(machine, target, archs),
         *_tools(machine),
-        *_cache_advice(machine, target),
+        *_cache_advice(machine),
     ]
     variables = [
         *_places(machine, target),
@@ -168,9 +168,9 @@ def _toolchain(machine: Machine, target: str, archs: Sequence[tuple[str, str]]) 
     if wrong:
         text = f"{wrong} is {machine.environment[wrong]}, which has no bin/nvcc, and torch looks nowhere else"
         yield Advice(Severity.ERROR, text, f"point {wrong} at the toolkit, or unset it")
-    if machine.cxx is None:
-        yield Advice(Severity.ERROR, "no C++ compiler found", "install g++ or clang++, or set CXX")
-    else:
+    if machine.toolchain_error:
+        yield Advice(Severity.ERROR, machine.toolchain_error)
+    if machine.cxx is not None:
         yield Advice(None, f"C++ compiler {machine.cxx.version_text} at {machine.cxx.path}")
     if target == "cuda" and machine.nvcc is not None and machine.nvcc.version != (0,):
         yield from _nvcc_limits(machine.nvcc.version, machine.cxx, archs)
@@ -215,31 +215,20 @@ def _tools(machine: Machine) -> Iterator[Advice]:
         yield Advice(Severity.NOTE, "cmake not found; projects that build with CMake need it", "pip install cmake")
 
 
-def _cache_advice(machine: Machine, target: str) -> Iterator[Advice]:
-    if not machine.caches:
-        yield Advice(Severity.NOTE, "no compiler cache: every rebuild compiles everything", "install ccache or sccache")
+def _cache_advice(machine: Machine) -> Iterator[Advice]:
+    cache = machine.cache
+    if machine.toolchain_error:
         return
-    cache = machine.caches[0]
-    used = _cache_used(machine)
-    if used:
-        yield Advice(None, f"compiler cache {cache.path}, used through {used}")
+    if cache is None:
+        yield Advice(Severity.NOTE, "no compiler cache: every rebuild compiles everything", "install ccache or sccache")
+    elif cache.through:
+        yield Advice(None, f"compiler cache {cache.path}, used through {cache.through}")
     else:
         yield Advice(
             Severity.WARNING,
             f"compiler cache {cache.path} is installed and not used",
             "set the launcher variables below",
         )
-
-
-def _cache_used(machine: Machine) -> str:
-    """Through what a cache gets to see compilations; "" when it does not."""
-    names = ("ccache", "sccache")
-    for variable in ("CMAKE_CXX_COMPILER_LAUNCHER", "CXX", "CC"):
-        if any(name in machine.environment.get(variable, "") for name in names):
-            return f"${variable}"
-    if machine.cxx is not None and "ccache" in machine.cxx.path:
-        return machine.cxx.path
-    return ""
 
 
 def _places(machine: Machine, target: str) -> Iterator[Variable]:
@@ -289,10 +278,14 @@ def _parallelism(machine: Machine, target: str, archs: Sequence[tuple[str, str]]
 
 
 def _cache_variables(machine: Machine, target: str) -> Iterator[Variable]:
-    if machine.caches and not _cache_used(machine):
-        path = machine.caches[0].path
+    if machine.cache is not None and not machine.cache.through:
         languages = (
             ("C", "CXX", "CUDA") if target == "cuda" else ("C", "CXX", "HIP") if target == "rocm" else ("C", "CXX")
         )
         for language in languages:
-            yield Variable(f"CMAKE_{language}_COMPILER_LAUNCHER", path, "lets the cache see what CMake compiles")
+            # $CC starts it already.
+            if language == "C" and Path(machine.cache.path).name in machine.environment.get("CC", ""):
+                continue
+            yield Variable(
+                f"CMAKE_{language}_COMPILER_LAUNCHER", machine.cache.path, "lets the cache see what CMake compiles"
+            )

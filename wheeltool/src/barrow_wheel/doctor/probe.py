@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from barrow_wheel.build.toolchain import cuda_root, package_root
+from barrow_wheel.build.toolchain import Cache, Toolchain, cuda_root, find_toolchain, package_root
+from barrow_wheel.errors import MissingToolError, UsageError
 from barrow_wheel.machine import Capacity, capacity
 
 _TIMEOUT_SECONDS = 20
-_CACHES = ("sccache", "ccache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class TorchFlavour:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Everything that a diagnosis rests on."""
+    """Everything that a diagnosis rests on. With a `toolchain_error` there is neither a compiler nor its cache."""
 
     capacity: Capacity
     environment: Mapping[str, str]
@@ -50,14 +50,16 @@ class Machine:
     hipcc: Tool | None = None
     icpx: Tool | None = None
     cxx: Tool | None = None
+    cache: Cache | None = None
+    toolchain_error: str = ""
     ninja: Tool | None = None
     cmake: Tool | None = None
-    caches: tuple[Tool, ...] = ()
     gpus: tuple[str, ...] = ()
 
 
 def probe(environment: Mapping[str, str]) -> Machine:
     """Looks at the machine as a build with these environment variables would."""
+    toolchain, toolchain_error = _toolchain(environment)
     return Machine(
         capacity=capacity(),
         environment=dict(environment),
@@ -67,10 +69,11 @@ def probe(environment: Mapping[str, str]) -> Machine:
         cuda_home=str(cuda_root(environment) or ""),
         hipcc=_tool("hipcc", environment, ("ROCM_PATH", "ROCM_HOME"), r"HIP version: (\d+)\.(\d+)", "/opt/rocm"),
         icpx=_tool("icpx", environment, ("CMPLR_ROOT",), r"Compiler (\d+)\.(\d+)", "/opt/intel/oneapi/compiler/latest"),
-        cxx=_compiler(environment),
+        cxx=_tool(toolchain.cxx[0], environment, (), r"(\d+)\.(\d+)\.\d+") if toolchain is not None else None,
+        cache=toolchain.cache if toolchain is not None else None,
+        toolchain_error=toolchain_error,
         ninja=_tool("ninja", environment, (), r"(\d+)\.(\d+)"),
         cmake=_tool("cmake", environment, (), r"version (\d+)\.(\d+)"),
-        caches=tuple(tool for name in _CACHES if (tool := _tool(name, environment, (), r"(\d+)\.(\d+)"))),
         gpus=_nvidia_gpus(),
     )
 
@@ -85,11 +88,12 @@ def _tool(
     return Tool(path, _version(path, pattern)) if path else None
 
 
-def _compiler(environment: Mapping[str, str]) -> Tool | None:
-    stated = environment.get("CXX", "").split()
-    name = stated[-1] if stated else "c++"
-    path = shutil.which(name, path=environment.get("PATH"))
-    return Tool(path, _version(path, r"(\d+)\.(\d+)\.\d+")) if path else None
+def _toolchain(environment: Mapping[str, str]) -> tuple[Toolchain | None, str]:
+    """What build-ext would compile with, or why it could not."""
+    try:
+        return find_toolchain(environment), ""
+    except (MissingToolError, UsageError) as error:
+        return None, str(error)
 
 
 def _version(path: str, pattern: str) -> tuple[int, ...]:
