@@ -80,6 +80,38 @@ def test_tensors_that_do_not_fit(tmp_path: Path, change: Callable[[Tensors], Non
     assert_refused(save(tmp_path, tensors), message)
 
 
+def test_a_scale_beside_a_plain_weight_is_not_dropped(tmp_path: Path) -> None:
+    """Somebody divided the weight by it."""
+    tensors = {**published(Model(), keep=lambda name: True), "down.weight_scale_inv": torch.full((2, 5), 4.0)}
+    save(tmp_path, tensors, None)
+    for quantize in (None, lambda name, layer: True):
+        assert_refused(tmp_path, r"down\.weight_scale_inv has no place in the model", quantize=quantize)
+    checkpoint.load_(Model(), tmp_path, quantize=lambda name, layer: True, ignore=["*_scale_inv"])
+
+
+@pytest.mark.parametrize(
+    ("held", "stored"),
+    [
+        (torch.int64, torch.float32),
+        (torch.int32, torch.float64),
+        (torch.bool, torch.bfloat16),
+        (torch.float32, torch.int64),
+        (torch.bfloat16, torch.bool),
+        (torch.complex64, torch.float32),
+    ],
+    ids=str,
+)
+def test_whole_numbers_and_others_are_not_converted(tmp_path: Path, held: torch.dtype, stored: torch.dtype) -> None:
+    model = nn.Module()
+    model.register_buffer("steps", torch.zeros(2, dtype=held))
+    save(tmp_path, {"steps": torch.tensor([1.5, 2.7]).to(stored)}, None)
+    with pytest.raises(
+        CheckpointError, match=rf"steps is \w+, but the model has {held}, which cannot hold it; convert"
+    ):
+        checkpoint.load_(model, tmp_path)
+    assert not model.get_buffer("steps").any()
+
+
 def test_a_string_is_no_list_of_patterns(tmp_path: Path) -> None:
     """Character by character, its * would match every tensor."""
     save(tmp_path, {**published(Model()), "mtp.weight": torch.ones(3)})

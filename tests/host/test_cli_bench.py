@@ -41,7 +41,10 @@ from barrow.cli import bench, bench_mixture
         (["bench", "--experts", "--l2", "warm"], "--experts has weights cold"),
         (["bench", "--experts", "--serve-like"], "not allowed with argument --experts"),
         (["bench", "--seed", "1", "--experts"], "--seed needs --shapes unseen"),
-        (["bench", "--config", "none.json"], "--config none.json: [Errno 2] No such file"),
+        (
+            ["bench", "--config", "none.json"],
+            "--config none.json: barrow.checkpoint: none.json cannot be read: [Errno 2] No such file",
+        ),
         (["bench", "--out", "none/x.json"], "argument --out: there is no folder none"),
         (["bench", "--out", "."], "argument --out: . is a folder; name a file"),
         (["tune"], "the following arguments are required: --out"),
@@ -81,12 +84,12 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "Expecting property name"),
-        ("[]", "it holds no JSON object"),
+        ("{", "barrow.checkpoint: {path} cannot be read: Expecting property name"),
+        ("[]", "barrow.checkpoint: {path} is not a JSON object"),
         ("{}", "barrow.checkpoint: config has no hidden_size"),
         ('{"text_config": null, "hidden_size": 1024}', "barrow.checkpoint: config has no num_hidden_layers"),
         ('{"text_config": [1]}', "barrow.checkpoint: config: text_config is [1], not an object"),
-        ("[" * 100_000, "maximum recursion depth exceeded"),
+        ("[" * 100_000, "barrow.checkpoint: {path} cannot be read: maximum recursion depth exceeded"),
     ],
 )
 def test_a_config_that_is_none(text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +97,21 @@ def test_a_config_that_is_none(text: str, told: str, tmp_path: Path, capsys: pyt
     path.write_text(text)
     with pytest.raises(SystemExit, match="2"):
         cli.main(["bench", "--config", str(path)])
-    assert f"--config {path}: {told}" in capsys.readouterr().err
+    assert f"--config {path}: {told.replace('{path}', str(path))}" in capsys.readouterr().err
+
+
+def test_json_is_utf_8_on_every_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, encoding="ascii": read(path, encoding))
+    path = tmp_path / "config.json"
+    path.write_text('{"_name_or_path": "Modèle"}', encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["bench", "--config", str(path)])
+    assert "config has no hidden_size" in capsys.readouterr().err
+    assert cli.main(["bench", "--plot", str(path)]) == 1
+    assert "is not what --out wrote: KeyError" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from backend_choices import forget
 from checkpoints import DEEPSEEK, published, save
 from torch import nn
 
@@ -281,9 +282,7 @@ def test_without_a_name_it_is_the_gpu_that_is_here(
     monkeypatch.setattr(launcher, "driver", lambda: {"available": True, "error": None, "devices": devices})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    from barrow.linear import backends
-
-    backends.forget()
+    forget()
     facts = run(capsys, *product)
-    backends.forget()
+    forget()
     assert (facts["gpu"], facts["num_sms"], facts["backend"]) == ("cuda:0", 78, "barrow")

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from backend_choices import forget
 
 import barrow
 from barrow import cli, launcher
-from barrow.linear import backends, target
+from barrow.linear import target
 
 COMMAND = [sys.executable, "-c", "import sys; from barrow.cli import main; sys.exit(main())"]
 
@@ -100,9 +101,9 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capabilities[device.index])
         monkeypatch.setattr(target, "_triton", lambda: False)
 
-    backends.forget()
+    forget()
     yield pretend
-    backends.forget()
+    forget()
 
 
 def test_a_machine_with_two_gpus(gpus: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,16 @@ def test_empty_problems(shape: tuple[int, int, int]) -> None:
         ({"b": [torch.ones(N, K), None]}, NotImplementedError, "b is a list but needs to be a pair of tensors"),
         ({"alpha": 2.0}, NotImplementedError, "alpha is not supported; apply it to the result"),
         ({"epilogue": object()}, NotImplementedError, "epilogue is not supported"),
+        ({"c": 3}, RuntimeError, "c is a int but needs to be a tensor"),
         ({"recipe": (1, 32, 32)}, NotImplementedError, "recipe is (1, 32, 32) but barrow has (1, 128, 128)"),
+        ({"recipe": 1}, RuntimeError, "recipe is 1 but needs to be 3 whole numbers; pass (1, 128, 128)"),
+        ({"recipe": (1, 128)}, RuntimeError, "recipe is (1, 128) but needs to be 3 whole numbers"),
+        (
+            {"recipe_a": (1,), "recipe_b": (128,)},
+            RuntimeError,
+            "recipe_a is (1,) but needs to be 2 whole numbers; pass (1, 128)",
+        ),
+        ({"recipe_a": (1, 128), "recipe_b": 128}, RuntimeError, "recipe_b is 128 but needs to be 2 whole numbers"),
         (
             {"recipe_a": (1, 128), "recipe_b": (1, 32)},
             NotImplementedError,
@@ -120,6 +129,21 @@ def test_what_is_refused(change: dict[str, Any], error: type[Exception], message
     assert message in str(caught.value)
     assert str(caught.value).startswith("barrow")
     assert isinstance(caught.value, NotImplementedError) == (error is NotImplementedError)
+
+
+@pytest.mark.parametrize("name", ["a", "the scales of a", "b", "the scales of b", "c", "d"])
+def test_with_an_accumulator_what_requires_grad_is_refused_first(name: str) -> None:
+    a, b, p = problem()
+    d, c = torch.full((M, N), 7.0), torch.zeros(M, N)
+    tensors = dict(zip(("a", "the scales of a", "b", "the scales of b", "c", "d"), (*a, *b, c, d), strict=True))
+    tensors[name].requires_grad_()
+    with pytest.raises(RuntimeError, match=rf"deep_gemm\.fp8_gemm_nt: {name} requires grad.*torch\.no_grad"):
+        deep_gemm.fp8_gemm_nt(a, b, d, c=c)
+    assert (d == 7).all()
+    assert d.grad_fn is None
+    with torch.no_grad():
+        deep_gemm.fp8_gemm_nt(a, b, d, c=c)
+    reference.assert_exact(d, p)
 
 
 def test_an_accumulator_may_share_memory_with_d() -> None:

@@ -59,6 +59,7 @@ def test_empty_matrices() -> None:
 D = torch.zeros(2, M, N)
 
 
+@pytest.mark.parametrize("layout", ["nt", "tn"])
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -68,26 +69,31 @@ D = torch.zeros(2, M, N)
         ({"use_psum_layout": True}, NotImplementedError, "use_psum_layout is for Blackwell"),
         ({"ks_cpu": None}, RuntimeError, "ks_cpu is None but needs the K of each group"),
         ({"ks_cpu": []}, RuntimeError, "ks_cpu is [] but needs the K of each group"),
-        ({"ks_cpu": [-128, 512]}, RuntimeError, "ks has -128 but needs to be at least 0"),
+        ({"ks_cpu": 384}, RuntimeError, "ks_cpu is 384 but needs the K of each group"),
+        ({"ks_cpu": [256, None]}, RuntimeError, "ks_cpu is [256, None] but needs the K of each group"),
+        ({"ks_cpu": [-128, 512]}, RuntimeError, "ks_cpu is [-128, 512] but needs the K of each group, 0 or more"),
         ({"ks_cpu": [256, 0, 128]}, RuntimeError, "grouped_layout is torch.int32 of shape [2] but needs int32 of"),
         ({"grouped_layout": torch.zeros(2)}, RuntimeError, "grouped_layout is torch.float32"),
-        ({"ks_cpu": [256, 256]}, RuntimeError, "a has 27648 elements and strides [1] but needs M * sum(ks) = 36864"),
+        ({"grouped_layout": None}, RuntimeError, "grouped_layout is a NoneType but needs to be a tensor"),
         ({"d": D.bfloat16()}, RuntimeError, "d is torch.bfloat16 but needs float32"),
         ({"d": D[0], "c": D[0]}, RuntimeError, "out has shape [72, 136] but needs [G, M, N] with G = 2"),
         ({"d": D[:1], "c": D[:1]}, RuntimeError, "out has shape [1, 72, 136] but needs [G, M, N] with G = 2"),
         ({"d": (D, D)}, NotImplementedError, "d is no tensor"),
-        ({"c": None}, RuntimeError, "c is None but needs to be float32 of d's shape [2, 72, 136]"),
+        ({"c": None}, RuntimeError, "c is a NoneType but needs to be a tensor"),
+        ({"recipe": 1}, RuntimeError, "recipe is 1 but needs to be 3 whole numbers; pass (1, 1, 128)"),
         ({"c": D[:1]}, RuntimeError, "c is torch.float32 of shape [1, 72, 136]"),
         ({"c": D.double()}, RuntimeError, "c is torch.float64"),
     ],
     ids=lambda value: None if not isinstance(value, str) else value[:30],
 )
-def test_what_is_refused(change: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_what_is_refused(change: dict[str, Any], error: type[Exception], message: str, layout: str) -> None:
     ks = [256, 128]
     a, b, _ = problem(ks)
+    if layout == "tn":
+        a, b = by_rows(a, ks, M), by_rows(b, ks, N)
     arguments = {"a": a, "b": b, "d": D, "ks_cpu": ks, "grouped_layout": torch.zeros(2, dtype=torch.int32), "c": D}
     with pytest.raises(error) as caught:
-        deep_gemm.k_grouped_fp8_gemm_nt_contiguous(**{**arguments, **change})
+        getattr(deep_gemm, f"k_grouped_fp8_gemm_{layout}_contiguous")(**{**arguments, **change})
     assert message in str(caught.value)
     assert str(caught.value).startswith("barrow")
     assert isinstance(caught.value, NotImplementedError) == (error is NotImplementedError)
@@ -99,7 +105,43 @@ def test_d_is_written_only_if_all_is_right() -> None:
     told = torch.tensor([256, 128], dtype=torch.int32)
     with pytest.raises(RuntimeError, match="a_scale has shape"):
         deep_gemm.k_grouped_fp8_gemm_nt_contiguous((a[0], a[1][:, :1]), b, d, [256, 128], told, c)
+    with pytest.raises(RuntimeError, match=r"a has 27648 elements and strides .1. but needs M . sum.ks. = 36864"):
+        deep_gemm.k_grouped_fp8_gemm_nt_contiguous(a, b, d, [256, 256], told, c)
     assert (d == 7).all()
+
+
+@pytest.mark.parametrize("layout", ["nt", "tn"])
+@pytest.mark.parametrize("name", ["a", "the scales of a", "b", "the scales of b", "c", "d"])
+def test_what_requires_grad_is_refused_before_d_is_written(name: str, layout: str) -> None:
+    ks = [256, 128]
+    a, b, products = problem(ks)
+    if layout == "tn":
+        a, b = by_rows(a, ks, M), by_rows(b, ks, N)
+    d, c = torch.full(products.shape, 7.0), torch.zeros(products.shape)
+    tensors = dict(zip(("a", "the scales of a", "b", "the scales of b", "c", "d"), (*a, *b, c, d), strict=True))
+    tensors[name].requires_grad_()
+    told = torch.tensor(ks, dtype=torch.int32)
+    function = getattr(deep_gemm, f"k_grouped_fp8_gemm_{layout}_contiguous")
+    with pytest.raises(RuntimeError, match=rf"deep_gemm\.{function.__name__}: {name} requires grad.*torch\.no_grad"):
+        function(a, b, d, ks, told, c)
+    assert (d == 7).all()
+    assert d.grad_fn is None
+    with torch.no_grad():
+        function(a, b, d, ks, told, c)
+    assert torch.equal(d, products.float())
+
+
+def test_it_compiles() -> None:
+    ks = [256, 128]
+    a, b, products = problem(ks)
+    told, c = torch.tensor(ks, dtype=torch.int32), torch.ones(products.shape)
+
+    def step(d: Tensor) -> Tensor:
+        deep_gemm.k_grouped_fp8_gemm_nt_contiguous(a, b, d, ks, told, c)
+        return d + 1
+
+    out = torch.compile(step, fullgraph=True, backend="aot_eager")(torch.empty(products.shape))
+    assert torch.equal(out, (products + 2).float())
 
 
 def test_rows_of_k_are_one_matrix() -> None:

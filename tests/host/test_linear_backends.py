@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from backend_choices import forget
 from torch import nn
 
 from barrow import Fp8Linear, launcher, ops
@@ -18,9 +19,9 @@ GPU = torch.device("cuda", 0)
 @pytest.fixture(autouse=True)
 def _forget_choices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(backends.VARIABLE, raising=False)
-    backends.forget()
+    forget()
     yield
-    backends.forget()
+    forget()
 
 
 @pytest.fixture
@@ -118,10 +119,18 @@ def test_a_preference_as_argument_and_as_variable(machine: Any, monkeypatch: pyt
     assert choice.others["barrow"] == "it could, but torch comes first"
     assert choice.others["cublaslt"] == "the preference leaves it out"
     monkeypatch.setenv(backends.VARIABLE, "triton, cublaslt,torch")
-    backends.forget()
+    forget()
     assert choice_on(GPU).backend.name == "cublaslt"
     # The argument is nearer than the variable.
     assert choice_on(GPU, ("barrow",)).backend.name == "barrow"
+
+
+def test_a_name_may_come_twice(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine()
+    once = choice_on(GPU, ("torch", "barrow"))
+    assert choice_on(GPU, ("torch", "barrow", "torch")) == once
+    monkeypatch.setenv(backends.VARIABLE, "torch,torch,barrow")
+    assert choice_on(GPU) == once
 
 
 def test_a_preference_that_nothing_fulfils(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +140,7 @@ def test_a_preference_that_nothing_fulfils(machine: Any, monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="backends names 'cutlas'; pass names out of barrow, cublaslt, triton"):
         choice_on(GPU, ("cutlas",))
     monkeypatch.setenv(backends.VARIABLE, "deepgemm")
-    backends.forget()
+    forget()
     with pytest.raises(ValueError, match="BARROW_BACKENDS names 'deepgemm'"):
         Fp8Linear(8, 8)(torch.zeros(1, 8))
 

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from backend_choices import forget
 
 from barrow.linear import Case, backends
 from barrow.linear.target import NAMED
@@ -57,10 +58,10 @@ def test_the_example_package_is_found_chosen_and_run(installed: Path) -> None:
 
 @pytest.fixture
 def entry(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    backends.forget()
+    forget()
     yield monkeypatch
     monkeypatch.undo()
-    backends.forget()
+    forget()
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,23 @@ def test_a_capture_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         refused(check, "cannot be checked while a CUDA graph is captured", "unset BARROW_CHECK_GROUPS")
 
 
+@pytest.mark.parametrize("alignment", [0, -1])
+def test_a_check_that_is_called_refuses_what_the_product_would(alignment: int) -> None:
+    numbers = torch.tensor([3, 4], dtype=torch.int32)
+    told = f"barrow.m_grouped_fp8_gemm_nt: alignment is {alignment} but needs to be at least 1"
+    refused(lambda: check_groups.check_group_ends(numbers, 4, alignment), told)
+    refused(lambda: check_groups.check_m_indices(numbers, 5, alignment), told)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool], ids=str)
+def test_groups_are_whole_numbers(dtype: torch.dtype) -> None:
+    numbers = torch.tensor([0.5, 0.9]).to(dtype)
+    name = str(dtype).removeprefix("torch.")
+    refused(lambda: check_groups.check_group_ends(numbers, 1), f"group_ends has dtype {name} but needs int32; convert")
+    refused(lambda: check_groups.check_m_indices(numbers, 1, 1), f"m_indices has dtype {name} but needs int32; conver")
+    refused(lambda: check_groups.check_masked_m(numbers, 1), f"masked_m has dtype {name} but needs int32; convert")
+
+
 @pytest.mark.parametrize(("value", "said"), [("", False), ("0", False), ("1", True), (None, False)])
 def test_the_variable_is_read_at_import(value: str | None, said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if value is None:

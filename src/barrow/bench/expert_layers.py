@@ -12,6 +12,7 @@ import torch
 from barrow.bench.groups import Quantised
 from barrow.bench.providers import DEVICE, collect, import_deep_gemm, in_processes, overlaps, set_overlap
 from barrow.experts import Fp8Experts
+from barrow.ops.layout import scale_blocks
 
 # How DeepGEMM is told which rows belong to which expert: by the expert of each row, by where each expert's rows end, or
 # by how many it has in a slab of its own.
@@ -89,7 +90,7 @@ class Room:
     def operand(self, k: int) -> Quantised:
         """Uninitialised rows [slabs, rows, k], with scales as DeepGEMM wants them: rows adjacent."""
         q = torch.empty(self.slabs, self.rows, k, device=DEVICE, dtype=torch.float8_e4m3fn)
-        scale = torch.empty(self.slabs, -(-k // 128), self.rows, device=DEVICE)
+        scale = torch.empty(self.slabs, scale_blocks(k), self.rows, device=DEVICE)
         return Quantised(q, scale.mT)
 
 
@@ -184,7 +185,7 @@ def _compile(folder: Path | None, tasks: Sequence[Compilation]) -> None:
         # No row is of any expert, so whatever the memory holds is not read.
         b = Quantised(
             torch.empty(task.groups, task.n, task.k, device=DEVICE, dtype=torch.float8_e4m3fn),
-            torch.empty(task.groups, -(-task.n // 128), -(-task.k // 128), device=DEVICE),
+            torch.empty(task.groups, scale_blocks(task.n), scale_blocks(task.k), device=DEVICE),
         )
         for tokens in task.tokens:
             room = Room.of(task.layout, tokens, task.top_k, task.groups)

@@ -8,6 +8,7 @@ import torch
 from barrow.bench.measure import reference
 from barrow.bench.providers import DEVICE, Activation
 from barrow.bench.timing import copies_for
+from barrow.ops.layout import scale_blocks, token_scale_strides
 
 # Rows of a group differ by so much from the mean, as in DeepGEMM's tests.
 SPREAD = 0.3
@@ -66,13 +67,14 @@ def expert_weights(groups: int, n: int, k: int, rotate: bool = True) -> list[Qua
 
 
 def drawn_weights(groups: int, n: int, k: int) -> Quantised:
-    return Quantised(drawn(groups, n, k), drawn_scales(groups, -(-n // 128), -(-k // 128)))
+    return Quantised(drawn(groups, n, k), drawn_scales(groups, scale_blocks(n), scale_blocks(k)))
 
 
 def drawn_rows(*shape: int) -> Quantised:
     """[..., rows, K] with a scale per row and 128 of K, rows adjacent, as the quantizer leaves them."""
     *groups, rows, k = shape
-    scale = drawn_scales(*groups, -(-k // 128), -(-rows // 4) * 4).mT
+    _, padded = token_scale_strides(rows)
+    scale = drawn_scales(*groups, scale_blocks(k), padded).mT
     return Quantised(drawn(*shape), scale[..., :rows, :])
 
 

@@ -14,6 +14,7 @@ from barrow.bench.machine import Machine
 from barrow.bench.providers import Activation, Provider, Weight, activation, result, weight
 from barrow.bench.shapes import Problem
 from barrow.bench.timing import LAUNCHES, ROUNDS, Call, copies_for, interleaved, reason
+from barrow.ops.layout import SCALE_BLOCK
 
 # Far above the rounding of e4m3 products to bfloat16 (0.002), far below what a misread scale does.
 WRONG = 0.01
@@ -62,8 +63,8 @@ C = TypeVar("C", bound=Contender)
 def dequantised(x: Scaled) -> torch.Tensor:
     """The float32 matrix that is meant."""
     rows, columns = x.q.shape
-    scale = x.scale if x.scale.shape[0] == rows else x.scale.repeat_interleave(128, 0)[:rows]
-    return x.q.float() * scale.repeat_interleave(128, 1)[:, :columns]
+    scale = x.scale if x.scale.shape[0] == rows else x.scale.repeat_interleave(SCALE_BLOCK, 0)[:rows]
+    return x.q.float() * scale.repeat_interleave(SCALE_BLOCK, 1)[:, :columns]
 
 
 def reference(a: Scaled, b: Scaled) -> torch.Tensor:

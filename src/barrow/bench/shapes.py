@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from barrow.bench.models import MODELS, linears
+from barrow.ops.layout import SCALE_BLOCK
 
 # M, N, K of D[M, N] = A[M, K] x B[N, K]^T.
 Problem = tuple[int, int, int]
@@ -34,7 +35,6 @@ M_RANGES = ((1, 128), (129, 1024), (1025, 1 << 30))
 UNSEEN = 40
 UNSEEN_MAX_M = 8192
 TENSOR_PARALLEL = (1, 2, 4, 8)
-SCALE_BLOCK = 128
 
 
 def parse_nk(text: str) -> tuple[int, int]:

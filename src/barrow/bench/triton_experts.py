@@ -11,7 +11,10 @@ import torch
 import triton
 import triton.language as tl
 
-SCALE_BLOCK = 128
+from barrow.ops.layout import SCALE_BLOCK
+
+# Kernels take no global but of this type.
+WIDTH = tl.constexpr(SCALE_BLOCK)
 # What a program quantises at once: 8 elements per thread, loaded by one instruction.
 BLOCKS = 8
 WARPS = 4
@@ -58,7 +61,7 @@ def _route(
 
 @triton.jit
 def _quantised(x):
-    # Rows of 128: elements over their scale, and the scale.
+    # Rows of WIDTH: elements over their scale, and the scale.
     scale = tl.maximum(tl.max(tl.abs(x), 1) / 448.0, 1e-10)
     return (x / scale[:, None]).to(tl.float8e4nv), scale
 
@@ -66,7 +69,7 @@ def _quantised(x):
 @triton.jit
 def _store_row(q_ptr, scale_ptr, q, scale, position, blocks, rows, block, element):
     within = block[:, None] < blocks
-    tl.store(q_ptr + position.to(tl.int64) * blocks * 128 + element, q, mask=within)
+    tl.store(q_ptr + position.to(tl.int64) * blocks * WIDTH + element, q, mask=within)
     slab = (position // rows).to(tl.int64)
     tl.store(scale_ptr + (slab * blocks + block) * rows + position % rows, scale, mask=block < blocks)
 
@@ -75,8 +78,8 @@ def _store_row(q_ptr, scale_ptr, q, scale, position, blocks, rows, block, elemen
 def _scatter(x_ptr, positions_ptr, q_ptr, scale_ptr, blocks, rows, TOP_K: tl.constexpr, BLOCKS: tl.constexpr):
     token = tl.program_id(0)
     block = tl.program_id(1) * BLOCKS + tl.arange(0, BLOCKS)
-    element = block[:, None] * 128 + tl.arange(0, 128)[None, :]
-    x = tl.load(x_ptr + token.to(tl.int64) * blocks * 128 + element, mask=block[:, None] < blocks, other=0.0)
+    element = block[:, None] * WIDTH + tl.arange(0, WIDTH)[None, :]
+    x = tl.load(x_ptr + token.to(tl.int64) * blocks * WIDTH + element, mask=block[:, None] < blocks, other=0.0)
     q, scale = _quantised(x.to(tl.float32))
     for slot in tl.static_range(TOP_K):
         position = tl.load(positions_ptr + token * TOP_K + slot)
@@ -87,11 +90,11 @@ def _scatter(x_ptr, positions_ptr, q_ptr, scale_ptr, blocks, rows, TOP_K: tl.con
 def _activate(x_ptr, positions_ptr, q_ptr, scale_ptr, blocks, rows, BLOCKS: tl.constexpr):
     position = tl.load(positions_ptr + tl.program_id(0))
     block = tl.program_id(1) * BLOCKS + tl.arange(0, BLOCKS)
-    element = block[:, None] * 128 + tl.arange(0, 128)[None, :]
+    element = block[:, None] * WIDTH + tl.arange(0, WIDTH)[None, :]
     within = block[:, None] < blocks
-    gates = x_ptr + position.to(tl.int64) * blocks * 256 + element
+    gates = x_ptr + position.to(tl.int64) * blocks * 2 * WIDTH + element
     gate = tl.load(gates, mask=within, other=0.0).to(tl.float32)
-    up = tl.load(gates + blocks * 128, mask=within, other=0.0).to(tl.float32)
+    up = tl.load(gates + blocks * WIDTH, mask=within, other=0.0).to(tl.float32)
     q, scale = _quantised(gate * tl.sigmoid(gate) * up)
     _store_row(q_ptr, scale_ptr, q, scale, position, blocks, rows, block, element)
 

@@ -8,7 +8,8 @@ import triton
 import triton.language as tl
 from triton.testing import do_bench
 
-SCALE_BLOCK = 128
+from barrow.ops.layout import SCALE_BLOCK
+
 # Tiles of weights that share a program's rows run together, so that A stays in L2.
 GROUP_M = 8
 

@@ -97,6 +97,13 @@ def _check_scale(weight: TensorInfo, tensors: Mapping[str, TensorInfo]) -> str |
     return None
 
 
+def _holds(value: Tensor, dtype: str) -> bool:
+    """Whether a tensor of the model takes a file's dtype: numbers of one kind, for 1.5 would become 1 in silence."""
+    if value.is_floating_point():
+        return dtype in PLAIN
+    return dtype.startswith("C" if value.is_complex() else ("I", "U", "BOOL"))
+
+
 class _Planner:
     def __init__(
         self, model: nn.Module, checkpoint: Checkpoint, form: Format | None, fused: Mapping[str, Sequence[str]]
@@ -154,7 +161,10 @@ class _Planner:
             self.problem(f"{names} has {rows} rows, but {name} has {features} features")
 
     def _use(self, weight: str) -> None:
-        self.plan.used |= {weight, f"{weight}_scale_inv"}
+        self.plan.used.add(weight)
+        # Beside a plain weight nobody reads a scale, so it counts as left over: whoever wrote it meant something.
+        if (info := self.tensors.get(weight)) is not None and info.dtype == FP8:
+            self.plan.used.add(f"{weight}_scale_inv")
 
     def _check_format(self, weight: TensorInfo, quantize: bool) -> None:
         """Check the dtype of a weight that is quantized here, or the scales of one that is FP8."""
@@ -230,8 +240,13 @@ class _Planner:
             return
         self.plan.used.update(sources)
         for info in found:
-            if info.dtype.startswith("F8") or (value.is_floating_point() and info.dtype not in PLAIN):
+            if info.dtype.startswith("F8"):
                 self.problem(f"{info.name} is {info.dtype}, but {names[0]} is no linear layer that can hold it")
+            elif not _holds(value, info.dtype):
+                self.problem(
+                    f"{info.name} is {info.dtype}, but the model has {value.dtype}, which cannot hold it; "
+                    "convert one of the two"
+                )
         shape = found[0].shape
         if len(found) > 1:
             shape = (sum(sum(info.shape[:1]) for info in found), *shape[1:])

@@ -153,7 +153,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure, print, write; return 1 with a line on stderr where that cannot be, 130 after an interruption."""
     if options.plot:
         try:
-            data = json.loads(options.plot.read_text())
+            data = json.loads(options.plot.read_text(encoding="utf-8"))
             return _draw(data, options.plot)
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             print(f"barrow bench: {options.plot} is not what --out wrote: {error!r}", file=sys.stderr)
@@ -169,7 +169,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     if options.out:
         try:
-            options.out.write_text(json.dumps(data, indent=1) + "\n")
+            options.out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             print(f"barrow bench: {options.out} cannot be written: {error}", file=sys.stderr)
             return FAILED

@@ -13,13 +13,13 @@ from barrow.checkpoint.architecture import layers_of_config
 from barrow.checkpoint.files import Checkpoint
 from barrow.checkpoint.format import read_config, read_format
 from barrow.checkpoint.shapes import LayerShape, divide, layers_of_headers
+from barrow.cli.exit_status import FAILED
 from barrow.cli.shape_options import positive
 from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import Explanation, explain
 from barrow.linear.target import NAMED, Target, here, named
 
 MS = (1, 16, 128, 2048)
-CANNOT = 1
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
@@ -29,7 +29,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "explain",
         help=help_text,
-        description=f"{help_text}. No GPU is needed, and of weights only headers are read. Exits with {CANNOT} if the "
+        description=f"{help_text}. No GPU is needed, and of weights only headers are read. Exits with {FAILED} if the "
         "model cannot be read.",
     )
     parser.add_argument("model", nargs="?", type=Path, help="config.json, or a folder with it and safetensors")
@@ -167,7 +167,7 @@ def run(options: argparse.Namespace) -> int:
             facts["layers"] = [_explain_layer(layer, target, dtype, options.ep) for layer in layers]
     except (ImportError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
-        return CANNOT
+        return FAILED
     lines = _model_lines if shape is None else _product_lines
     print(json.dumps(facts, indent=2) if options.json else "\n".join(lines(facts)))
     return 0

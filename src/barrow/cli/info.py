@@ -10,9 +10,8 @@ import torch
 import barrow
 from barrow import launcher
 from barrow.cli import pack
+from barrow.cli.exit_status import FAILED
 from barrow.linear import backends
-
-PACK_DAMAGED = 1
 
 _COLUMNS = ("name", "registers", "spill_bytes", "smem_bytes", "threads", "size")
 
@@ -21,7 +20,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the command to the parser's."""
     help_text = "tell what is there and what would run: GPU, driver, torch, kernels"
     parser = commands.add_parser(
-        "info", help=help_text, description=f"{help_text}. Exits with {PACK_DAMAGED} if the kernels are damaged."
+        "info", help=help_text, description=f"{help_text}. Exits with {FAILED} if the kernels are damaged."
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--kernels", action="store_true", help="list the kernels")
@@ -121,4 +120,4 @@ def run(options: argparse.Namespace) -> int:
             print(f"{label:8} {text}")
         if options.kernels and facts["kernels"]:
             print("", *_table(facts["kernels"]), sep="\n")
-    return PACK_DAMAGED if facts["pack"]["error"] else 0
+    return FAILED if facts["pack"]["error"] else 0

@@ -1,12 +1,13 @@
 """Shapes on a command line, alike for every command that takes them."""
 
 import argparse
-import json
 import os
 from pathlib import Path
 
 from barrow.bench.models import linears
 from barrow.bench.shapes import parse_nk
+from barrow.checkpoint.errors import CheckpointError
+from barrow.checkpoint.format import read_config
 
 
 def positive(text: str) -> int:
@@ -43,11 +44,8 @@ def writable(text: str) -> Path:
 def config_nk(parser: argparse.ArgumentParser, path: Path, tp: int) -> list[tuple[int, int]]:
     """N x K of the layers of a config.json, listed on stdout; ends the program where it cannot be understood."""
     try:
-        config = json.loads(path.read_text())
-        if not isinstance(config, dict):
-            raise ValueError("it holds no JSON object")
-        layers = linears(config, tp)
-    except (OSError, ValueError, RecursionError) as error:
+        layers = linears(read_config(path), tp)
+    except CheckpointError as error:
         parser.error(f"--config {path}: {error}")
     for layer in layers:
         print(f"{layer.name}: N = {layer.n}, K = {layer.k}")

@@ -1,15 +1,32 @@
 """What DeepGEMM's arguments must look like, as far as barrow's operators do not check it themselves."""
 
 from collections.abc import Sequence
+from typing import SupportsIndex, TypeGuard
 
 import torch
 from torch import Tensor
+
+from barrow.ops.grad import refuse_grad
 
 Scaled = tuple[Tensor, Tensor]
 
 # Rows of A and of B, and columns of K, that one scale covers.
 BLOCKS_OF_B = (1, 128, 128)
 ROWS_OF_B = (1, 1, 128)
+
+
+def whole_numbers(value: object) -> TypeGuard[Sequence[int]]:
+    """Whether it is a list of whole numbers; numpy's are as good."""
+    return isinstance(value, (tuple, list)) and all(isinstance(number, SupportsIndex) for number in value)
+
+
+def _numbers(op: str, name: str, value: object, example: tuple[int, ...]) -> tuple[int, ...]:
+    """A recipe as a tuple of as many numbers as the example has."""
+    if not whole_numbers(value) or len(value) != len(example):
+        raise RuntimeError(
+            f"barrow.deep_gemm.{op}: {name} is {value!r} but needs to be {len(example)} whole numbers; pass {example}"
+        )
+    return tuple(value)
 
 
 def one_recipe(
@@ -26,9 +43,11 @@ def one_recipe(
             "pass recipe, or both recipe_a and recipe_b, or none of them"
         )
     if recipe_a is not None and recipe_b is not None:
-        chosen = (recipe_a[0], recipe_b[0], recipe_a[1]) if recipe_a[1] == recipe_b[1] else (*recipe_a, *recipe_b)
+        rows_a, k_a = _numbers(op, "recipe_a", recipe_a, known[0][::2])
+        rows_b, k_b = _numbers(op, "recipe_b", recipe_b, known[0][1:])
+        chosen: tuple[int, ...] = (rows_a, rows_b, k_a) if k_a == k_b else (rows_a, k_a, rows_b, k_b)
     else:
-        chosen = BLOCKS_OF_B if recipe is None else tuple(recipe)
+        chosen = BLOCKS_OF_B if recipe is None else _numbers(op, "recipe", recipe, known[0])
     if chosen not in known:
         rows = " or ".join("row" if triple == ROWS_OF_B else "128 x 128 block" for triple in known)
         raise NotImplementedError(
@@ -81,6 +100,22 @@ def refuse(op: str, **unsupported: object) -> None:
     for name, value in unsupported.items():
         if value is not None:
             raise NotImplementedError(f"barrow.deep_gemm.{op}: {name} is not supported; apply it to the result")
+
+
+def one_tensor(op: str, name: str, value: object, needed: str) -> Tensor:
+    """`value`, where it is a tensor."""
+    if not isinstance(value, Tensor):
+        raise RuntimeError(
+            f"barrow.deep_gemm.{op}: {name} is a {type(value).__name__} but needs to be a tensor; pass {needed}"
+        )
+    return value
+
+
+def check_no_grad(op: str, a: Scaled, b: Scaled, c: Tensor, d: Tensor) -> None:
+    """Raise RuntimeError for what requires grad, before c is written to d or d becomes a part of autograd."""
+    tensors = {"a": a[0], "the scales of a": a[1], "b": b[0], "the scales of b": b[1], "c": c, "d": d}
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors.values()):
+        refuse_grad(f"deep_gemm.{op}", **tensors)
 
 
 def check_result(op: str, d: object) -> None:

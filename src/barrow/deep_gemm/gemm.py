@@ -15,8 +15,10 @@ from barrow.deep_gemm.arguments import (
     BLOCKS_OF_B,
     ROWS_OF_B,
     Scaled,
+    check_no_grad,
     check_result,
     one_recipe,
+    one_tensor,
     refuse,
     scaled_pair,
     transposed,
@@ -60,6 +62,8 @@ def _gemm(
     if c is None:
         _fp8_gemm_nt(*a, *b, out=d)
         return
+    c = one_tensor(op, "c", c, "what to add, or None")
+    check_no_grad(op, a, b, c, d)
     if c is d and d.dtype == torch.float32:
         _fp8_gemm_nt(*a, *b, out=d, accumulate=True)
         return
@@ -104,7 +108,8 @@ def fp8_gemm_nt(
         epilogue: None.
 
     Raises:
-        RuntimeError: naming the argument, what it got and what it needs.
+        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad while grad mode is
+            on.
         NotImplementedError: FP4, packed scales, another recipe, `alpha`, an epilogue.
     """
     _gemm(

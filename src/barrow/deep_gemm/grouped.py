@@ -5,7 +5,7 @@ matrix (`contiguous`), or each at the beginning of a matrix of its own (`masked`
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from barrow.deep_gemm.arguments import (
     Scaled,
     check_result,
     one_recipe,
+    one_tensor,
     refuse,
     scaled_pair,
     transposed,
@@ -36,6 +37,7 @@ def _contiguous(
     expected_m_for_psum_layout: int | None,
 ) -> None:
     check_result(op, d)
+    groups = one_tensor(op, "grouped_layout", grouped_layout, "int32: the group of each row, or where each group ends")
     a = scaled_pair(op, "a", a)
     if expected_m_for_psum_layout is not None and not use_psum_layout:
         raise RuntimeError(
@@ -43,7 +45,7 @@ def _contiguous(
             "use_psum_layout; pass both, or none of them"
         )
     run = _by_ends if use_psum_layout else _by_indices
-    run(*a, *b, grouped_layout, alignment=get_mk_alignment_for_contiguous_layout(), out=d)
+    run(*a, *b, groups, alignment=get_mk_alignment_for_contiguous_layout(), out=d)
 
 
 def m_grouped_fp8_gemm_nt_contiguous(
@@ -84,7 +86,8 @@ def m_grouped_fp8_gemm_nt_contiguous(
         epilogue: None.
 
     Raises:
-        RuntimeError: naming the argument, what it got and what it needs.
+        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad while grad mode is
+            on.
         NotImplementedError: FP4, packed scales, another recipe, an epilogue.
     """
     op = "m_grouped_fp8_gemm_nt_contiguous"
@@ -145,18 +148,21 @@ def m_grouped_fp8_gemm_nt_masked(
         epilogue: None.
 
     Raises:
-        RuntimeError: naming the argument, what it got and what it needs.
+        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad while grad mode is
+            on.
         NotImplementedError: FP4, packed scales, another recipe, an epilogue.
     """
     op = "m_grouped_fp8_gemm_nt_masked"
     refuse(op, epilogue=epilogue)
     check_result(op, d)
     one_recipe(op, recipe, recipe_a, recipe_b, RECIPES)
-    if expected_m < 1:
+    counts = one_tensor(op, "masked_m", masked_m, "int32: the rows of each group")
+    if not isinstance(expected_m, SupportsIndex) or expected_m < 1:
         raise RuntimeError(
-            f"barrow.deep_gemm.{op}: expected_m is {expected_m} but needs to be at least 1; pass the mean of the counts"
+            f"barrow.deep_gemm.{op}: expected_m is {expected_m!r} but needs to be at least 1; "
+            "pass the mean of the counts"
         )
-    _by_counts(*scaled_pair(op, "a", a), *scaled_pair(op, "b", b), masked_m, expected_m=expected_m, out=d)
+    _by_counts(*scaled_pair(op, "a", a), *scaled_pair(op, "b", b), counts, expected_m=expected_m, out=d)
 
 
 # DeepGEMM's names for FP8 and FP4 operands alike, and what it called the masked one before 2.8.

@@ -9,7 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from barrow.deep_gemm.arguments import ROWS_OF_B, Scaled, check_result, one_recipe, refuse, scaled_pair
+from barrow.deep_gemm.arguments import (
+    ROWS_OF_B,
+    Scaled,
+    check_no_grad,
+    check_result,
+    one_recipe,
+    one_tensor,
+    refuse,
+    scaled_pair,
+    whole_numbers,
+)
 from barrow.ops import k_grouped_fp8_gemm_nt as _k_grouped
 
 RECIPES = (ROWS_OF_B,)
@@ -20,32 +30,37 @@ def _check_groups(op: str, ks_cpu: Sequence[int] | None, grouped_layout: Tensor,
         raise NotImplementedError(
             f"barrow.deep_gemm.{op}: use_psum_layout is for Blackwell; pass the K of each group in ks_cpu"
         )
-    if not ks_cpu:
-        raise RuntimeError(f"barrow.deep_gemm.{op}: ks_cpu is {ks_cpu} but needs the K of each group; pass a list")
-    ks = list(ks_cpu)
-    if grouped_layout.dtype != torch.int32 or grouped_layout.shape != (len(ks),):
+    if not whole_numbers(ks_cpu) or not ks_cpu or min(ks_cpu) < 0:
         raise RuntimeError(
-            f"barrow.deep_gemm.{op}: grouped_layout is {grouped_layout.dtype} of shape {list(grouped_layout.shape)} "
-            f"but needs int32 of shape [{len(ks)}]; pass the numbers of ks_cpu"
+            f"barrow.deep_gemm.{op}: ks_cpu is {ks_cpu!r} but needs the K of each group, 0 or more; pass a list of them"
+        )
+    ks = list(ks_cpu)
+    told = one_tensor(op, "grouped_layout", grouped_layout, "the numbers of ks_cpu as int32")
+    if told.dtype != torch.int32 or told.shape != (len(ks),):
+        raise RuntimeError(
+            f"barrow.deep_gemm.{op}: grouped_layout is {told.dtype} of shape {list(told.shape)} but needs int32 of "
+            f"shape [{len(ks)}]; pass the numbers of ks_cpu"
         )
     return ks
 
 
-def _check_results(op: str, d: Tensor, c: Tensor | None) -> None:
+def _start(op: str, d: Tensor, c: Tensor | None) -> Tensor:
+    """What the products are added to: c, which DeepGEMM needs here."""
     check_result(op, d)
+    c = one_tensor(op, "c", c, "what to add, which may be d")
     if d.dtype != torch.float32:
         raise RuntimeError(f"barrow.deep_gemm.{op}: d is {d.dtype} but needs float32; convert the result afterwards")
-    if c is None or c.dtype != d.dtype or c.shape != d.shape:
-        got = "None" if c is None else f"{c.dtype} of shape {list(c.shape)}"
+    if c.dtype != d.dtype or c.shape != d.shape:
         raise RuntimeError(
-            f"barrow.deep_gemm.{op}: c is {got} but needs to be float32 of d's shape {list(d.shape)}; "
-            "pass what to add, which may be d"
+            f"barrow.deep_gemm.{op}: c is {c.dtype} of shape {list(c.shape)} but needs to be float32 of d's shape "
+            f"{list(d.shape)}; pass what to add, which may be d"
         )
+    return c
 
 
 def _k_major(op: str, name: str, pair: Scaled, ks: list[int]) -> Scaled:
     """x [sum of ks, M] with each group transposed to [M, k], one group after another; and its scales."""
-    x, scale = scaled_pair(op, name, pair)
+    x, scale = pair
     if x.ndim != 2 or x.shape[0] != sum(ks) or not x.is_contiguous():
         raise RuntimeError(
             f"barrow.deep_gemm.{op}: {name} has shape {list(x.shape)} and strides {list(x.stride())} but needs to be a "
@@ -58,8 +73,8 @@ def _k_major(op: str, name: str, pair: Scaled, ks: list[int]) -> Scaled:
     return flat, scale.mT
 
 
-def _add(a: Scaled, b: Scaled, d: Tensor, ks: list[int], c: Tensor | None) -> None:
-    if c is not None and c is not d:
+def _add(a: Scaled, b: Scaled, d: Tensor, ks: list[int], c: Tensor) -> None:
+    if c is not d:
         # What is wrong is found out before d is written.
         torch.ops.barrow.check_k_grouped_fp8_gemm_nt.default(*a, *b, ks, d)
         d.copy_(c)
@@ -95,15 +110,17 @@ def k_grouped_fp8_gemm_nt_contiguous(
         epilogue: None.
 
     Raises:
-        RuntimeError: naming the argument, what it got and what it needs.
+        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad while grad mode is
+            on. d is then as it was.
         NotImplementedError: FP4, packed scales, another recipe, prefix sums, an epilogue.
     """
     op = "k_grouped_fp8_gemm_nt_contiguous"
     refuse(op, epilogue=epilogue)
     one_recipe(op, recipe, None, None, RECIPES)
     ks = _check_groups(op, ks_cpu, grouped_layout, use_psum_layout)
-    _check_results(op, d, c)
-    _add(scaled_pair(op, "a", a), scaled_pair(op, "b", b), d, ks, c)
+    a, b, c = scaled_pair(op, "a", a), scaled_pair(op, "b", b), _start(op, d, c)
+    check_no_grad(op, a, b, c, d)
+    _add(a, b, d, ks, c)
 
 
 def k_grouped_fp8_gemm_tn_contiguous(
@@ -126,5 +143,6 @@ def k_grouped_fp8_gemm_tn_contiguous(
     refuse(op, epilogue=epilogue)
     one_recipe(op, recipe, None, None, RECIPES)
     ks = _check_groups(op, ks_cpu, grouped_layout, use_psum_layout)
-    _check_results(op, d, c)
+    a, b, c = scaled_pair(op, "a", a), scaled_pair(op, "b", b), _start(op, d, c)
+    check_no_grad(op, a, b, c, d)
     _add(_k_major(op, "a", a, ks), _k_major(op, "b", b, ks), d, ks, c)

@@ -86,7 +86,8 @@ class GemmKernel(TypedDict):
 
 
 class AuxKernel(TypedDict):
-    """A kernel around the GEMM: a quantizer, or the copy of rows that TMA cannot address."""
+    """A kernel around the GEMMs: a quantizer, a step of a mixture of experts, or the copy of rows that TMA cannot
+    address."""
 
     name: str
     kind: Literal["aux"]
@@ -151,8 +152,8 @@ def choose(
         memory_gb_s: its peak bandwidth, as `driver` tells it. 0 stands for the first GPU of `tuned` with `num_sms`, and
             for an H100's where times are predicted.
         row_scales_b: whether b has a scale for each row, not for 128 of them. Nothing was measured there.
-        groups: with how many groups, about alike, the m rows come, each with a matrix [n, k] of its own; 0 for a plain
-            product.
+        groups: how many groups share the m rows, each with a matrix [n, k] of its own; 0 for a plain product. Times
+            are predicted for groups that differ a lot in rows.
 
     Raises:
         ValueError: naming the argument that is out of range.

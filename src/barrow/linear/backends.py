@@ -104,7 +104,7 @@ def _order(preference: Sequence[str] | None) -> list[Backend]:
         return list(known.values())
     if unknown := [name for name in preference if name not in known]:
         raise ValueError(f"barrow: {source} names {unknown[0]!r}; pass names out of {', '.join(known)}, in order")
-    return [known[name] for name in preference]
+    return [known[name] for name in dict.fromkeys(preference)]
 
 
 @cache
@@ -178,14 +178,6 @@ name_for._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def on_device(device: torch.device) -> Choice:
     """The choice for a bfloat16 layer of a friendly shape: what a device is good for in general."""
     return choose(Case(n=4096, k=4096, target=here(device)))
-
-
-def forget() -> None:
-    """Forget all choices, installed backends and devices, as after a change of the environment variable."""
-    _name_for.cache_clear()
-    choose.cache_clear()
-    registered.cache_clear()
-    here.cache_clear()
 
 
 def quantize_weight(weight: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:

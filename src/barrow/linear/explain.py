@@ -58,13 +58,10 @@ def _explain_kernel(
     best, *rest = candidates
     spec = next(kernel for kernel in launcher.kernels() if kernel["kind"] != "aux" and kernel["name"] == best["kernel"])
     block_m, block_n = spec["block_m"], spec["block_n"]
-    # Only the GPU will know how many experts have rows, and how many each.
-    busy = max(min(experts, m), 1)
-    tiles = busy * -(-m // (busy * block_m)) * -(-n // block_n)
+    # Only the GPU will know how many rows each expert has, and with them the number of tiles.
+    count = "" if experts else f"{-(-m // block_m) * -(-n // block_n)} "
     split = f" with K split in {spec['cluster_k']}" if spec["cluster_k"] > 1 else ""
-    reason = f"{tiles} tiles of {block_m}x{block_n}{split} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
-    if experts:
-        reason += f" with rows spread alike over {busy} of {experts} experts"
+    reason = f"{count}tiles of {block_m}x{block_n}{split} on {num_sms} SMs, predicted {best['predicted_us']:.1f} us"
     if best["measured"]:
         reason += ", measured as the fastest"
     if rest:

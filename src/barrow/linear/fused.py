@@ -97,7 +97,22 @@ def take_rows(layer: Fp8Linear, ranges: Sequence[tuple[int, int]]) -> Fp8Linear:
 
     y is the product with all of W's rows. A range that starts inside a block keeps the rows of that block before it,
     with their scale.
+
+    Args:
+        layer: any; with a `FusedFp8Linear`, ranges count all its rows.
+        ranges: first row and the one behind the last of each, at least one range; 0 <= first <= last <= out_features.
+
+    Raises:
+        ValueError: naming the range that is not within the layer; or if there is none.
     """
+    if not ranges:
+        raise ValueError("barrow.linear.take_rows: ranges is empty; pass at least one pair of rows (first, last)")
+    for i, (first, last) in enumerate(ranges):
+        if not 0 <= first <= last <= layer.out_features:
+            raise ValueError(
+                f"barrow.linear.take_rows: ranges[{i}] is ({first}, {last}) but needs 0 <= first <= last <= "
+                f"{layer.out_features}, the layer's out_features; pass rows that it has"
+            )
     return _join([(layer, first, last) for first, last in ranges])
 
 

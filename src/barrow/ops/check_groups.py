@@ -34,8 +34,9 @@ def check_groups_asked() -> bool:
 
 def check_group_ends(group_ends: Tensor, m: int, alignment: int = 1) -> None:
     """Raise RuntimeError unless the [G] ends ascend from 0 to at most m, none before its group's aligned first row."""
+    _check_alignment(alignment)
     first = previous = 0
-    for group, end in enumerate(_read(group_ends)):
+    for group, end in enumerate(_read("group_ends", group_ends)):
         told = f"{OP}: group_ends[{group}] is {end} but "
         if not 0 <= end <= m:
             raise RuntimeError(f"{told}needs to be from 0 to M = {m}; pass where the rows of each group end")
@@ -51,7 +52,8 @@ def check_group_ends(group_ends: Tensor, m: int, alignment: int = 1) -> None:
 
 def check_m_indices(m_indices: Tensor, groups: int, alignment: int = 128) -> None:
     """Raise RuntimeError unless [M] indices are from -1 to groups - 1, and in an aligned block its first or -1."""
-    told = torch.tensor(_read(m_indices), dtype=torch.int64)
+    _check_alignment(alignment)
+    told = torch.tensor(_read("m_indices", m_indices), dtype=torch.int64)
     for row in ((told < -1) | (told >= groups)).nonzero().flatten()[:1].tolist():
         raise RuntimeError(
             f"{OP}: m_indices[{row}] is {told[row]} but needs to be from -1 to {groups - 1}; pass the group of each "
@@ -68,7 +70,7 @@ def check_m_indices(m_indices: Tensor, groups: int, alignment: int = 128) -> Non
 
 def check_masked_m(masked_m: Tensor, max_m: int) -> None:
     """Raise RuntimeError unless the [G] counts are from 0 to max_m."""
-    for group, count in enumerate(_read(masked_m)):
+    for group, count in enumerate(_read("masked_m", masked_m)):
         if not 0 <= count <= max_m:
             raise RuntimeError(
                 f"{OP}: masked_m[{group}] is {count} but needs to be from 0 to max_m = {max_m}; pass the rows of each "
@@ -76,7 +78,18 @@ def check_masked_m(masked_m: Tensor, max_m: int) -> None:
             )
 
 
-def _read(groups: Tensor) -> list[int]:
+def _check_alignment(alignment: int) -> None:
+    # The operator has checked it and the dtype of groups already; the functions here can be called by themselves.
+    if alignment < 1:
+        raise RuntimeError(
+            f"{OP}: alignment is {alignment} but needs to be at least 1; pass 1 for groups without padding"
+        )
+
+
+def _read(name: str, groups: Tensor) -> list[int]:
+    if groups.dtype not in (torch.int32, torch.int64):
+        dtype = str(groups.dtype).removeprefix("torch.")
+        raise RuntimeError(f"{OP}: {name} has dtype {dtype} but needs int32; convert it with to(torch.int32)")
     if _captured(groups):
         raise RuntimeError(
             f"{OP}: the groups cannot be checked while a CUDA graph is captured, since the host would have to wait for "

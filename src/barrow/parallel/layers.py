@@ -48,7 +48,7 @@ def column_parallel(
     Raises:
         ValueError: naming what does not divide or does not add up.
     """
-    _check(layer, f"{name}", rank, world)
+    _check(layer, name, rank, world)
     if isinstance(layer, FusedFp8Linear):
         spans = list(layer.spans)
         sizes = [size for _, size in spans]
