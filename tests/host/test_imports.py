@@ -35,6 +35,7 @@ TABLE = {
         "barrow.launcher",
         "barrow",
     },
+    "barrow.__main__": {"barrow.cli"},
     "barrow": {"barrow.experts", "barrow.linear", "barrow.ops", "barrow.launcher"},
     "barrow_build.config": set(),
     "barrow_build.aot": {"barrow_build.config"},

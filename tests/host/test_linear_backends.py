@@ -141,6 +141,12 @@ def test_a_preference_that_nothing_fulfils(machine: Any, monkeypatch: pytest.Mon
         choice_on(GPU, ("cutlas",))
     monkeypatch.setenv(backends.VARIABLE, "deepgemm")
     forget()
+    for call in (
+        lambda: backends.choose(Case(n=8, k=8, target=target.here(torch.device("cpu"))), "torch"),
+        lambda: Fp8Linear(8, 8, backends="torch"),
+    ):
+        with pytest.raises(ValueError, match=r"backends is 'torch' but needs to be names in order; pass \('torch',\)"):
+            call()
     with pytest.raises(ValueError, match="BARROW_BACKENDS names 'deepgemm'"):
         Fp8Linear(8, 8)(torch.zeros(1, 8))
 

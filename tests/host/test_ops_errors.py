@@ -17,8 +17,12 @@ def test_the_gemm() -> None:
     p = reference.integer_problem(6, 200, 300)
     with pytest.raises(RuntimeError, match=r"barrow.fp8_gemm_nt: b has K = 128 but a has K = 300; pass b as \[N, K\]"):
         barrow.fp8_gemm_nt(p.a, p.a_scale, p.b[:, :128], p.b_scale)
-    with pytest.raises(RuntimeError, match=r"barrow.fp8_gemm_nt: out_dtype is float16 but needs bfloat16 or float32"):
+    with pytest.raises(
+        RuntimeError, match=r"barrow.fp8_gemm_nt: out_dtype is torch.float16 but needs to be torch.bfloat16"
+    ):
         barrow.fp8_gemm_nt(*p.args, out_dtype=torch.float16)
+    with pytest.raises(RuntimeError, match=r"out_dtype is 'bfloat16' but needs to be torch.bfloat16 or torch.float32"):
+        barrow.fp8_gemm_nt(*p.args, out_dtype="bfloat16")  # type: ignore[arg-type]
 
 
 def test_the_gemm_into_out_leaves_out_alone() -> None:

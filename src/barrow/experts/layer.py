@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from barrow.experts.compute import COMPUTE, Weights
 from barrow.linear import Explanation, Fp8Linear, Target, here
-from barrow.linear.backends import name_for, quantize_weight
+from barrow.linear.backends import name_for, preferred, quantize_weight
 from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import explain
 from barrow.linear.formats import Fp8Module
@@ -109,7 +109,7 @@ class Fp8Experts(Fp8Module):
             raise ValueError(f"barrow.Fp8Experts: local = {local}; pass range(a, b) with 0 <= a <= b <= {num_experts}")
         self.num_experts, self.hidden, self.intermediate = num_experts, hidden, intermediate
         self.use_ue8m0 = use_ue8m0
-        self.backends = None if backends is None else tuple(backends)
+        self.backends = preferred(backends)
         experts, across, inner = len(self.local), scale_blocks(hidden), scale_blocks(intermediate)
         for name, shape in (
             ("gate_up_weight", (experts, 2 * inner * SCALE_BLOCK, hidden)),

@@ -94,6 +94,13 @@ def registered() -> dict[str, Backend]:
     return found | {backend.name: backend for backend in PORTABLE}
 
 
+def preferred(backends: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The preference that a layer keeps; ValueError for a string, whose letters are no names."""
+    if isinstance(backends, str):
+        raise ValueError(f"barrow: backends is {backends!r} but needs to be names in order; pass ({backends!r},)")
+    return None if backends is None else tuple(backends)
+
+
 def _order(preference: Sequence[str] | None) -> list[Backend]:
     """The backends to try: those of `preference`, of the environment variable, or all."""
     known = registered()
@@ -121,7 +128,7 @@ def choose(case: Case, preference: tuple[str, ...] | None = None) -> Choice:
         RuntimeError: if none can run the case; with every reason.
     """
     chosen: Backend | None = None
-    order = _order(preference)
+    order = _order(preferred(preference))
     others = {name: "the preference leaves it out" for name in registered() if name not in {b.name for b in order}}
     for backend in order:
         if reason := backend.refuses(case):

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from barrow.linear.backends import MATMULS, name_for, quantize_weight
+from barrow.linear.backends import MATMULS, name_for, preferred, quantize_weight
 from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import Explanation, explain
 from barrow.linear.formats import Fp8Module
@@ -60,7 +60,7 @@ class Fp8Linear(Fp8Module):
         self.in_features = in_features
         self.out_features = out_features
         self.use_ue8m0 = use_ue8m0
-        self.backends = None if backends is None else tuple(backends)
+        self.backends = preferred(backends)
         scale_shape = (scale_blocks(out_features), scale_blocks(in_features))
         weight = torch.zeros((out_features, in_features), dtype=torch.float8_e4m3fn, device=device)
         self.register_buffer("weight", weight)

@@ -68,9 +68,10 @@ def fp8_gemm_nt(
             raise RuntimeError("barrow.fp8_gemm_nt: accumulate is True but out is None; pass the tensor to add to")
         float32_out = out_dtype is torch.float32
         if not float32_out and out_dtype is not torch.bfloat16:
-            name = str(out_dtype).removeprefix("torch.")
+            name = str(out_dtype) if isinstance(out_dtype, torch.dtype) else repr(out_dtype)
             raise RuntimeError(
-                f"barrow.fp8_gemm_nt: out_dtype is {name} but needs bfloat16 or float32; convert the result afterwards"
+                f"barrow.fp8_gemm_nt: out_dtype is {name} but needs to be torch.bfloat16 or torch.float32; "
+                "convert the result afterwards"
             )
         result: Tensor = _gemm(a, a_scale, b, b_scale, float32_out, prefetch_b)
         return result
