@@ -5,6 +5,7 @@ from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
 from barrow.ops.grad import refuse_grad
+from barrow.ops.tensors import check_tensors
 
 _sort = torch.ops.barrow.moe_sort.default
 _permute_quant = torch.ops.barrow.moe_permute_quant.default
@@ -31,10 +32,15 @@ def moe_sort(topk_ids: Tensor, num_experts: int, *, max_m: int | None = None) ->
         positions: [T, top_k] int32: the row of the sorted matrix, of T * top_k rows or E * max_m, or -1 for none.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs.
     """
-    result: tuple[Tensor, Tensor] = _sort(topk_ids, num_experts, max_m)
-    return result
+    try:
+        result: tuple[Tensor, Tensor] = _sort(topk_ids, num_experts, max_m)
+        return result
+    except RuntimeError:
+        check_tensors("moe_sort", topk_ids=topk_ids)
+        raise
 
 
 def moe_permute_quant(x: Tensor, positions: Tensor, rows: int, *, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
@@ -55,12 +61,17 @@ def moe_permute_quant(x: Tensor, positions: Tensor, rows: int, *, use_ue8m0: boo
             With `max_m`, `q.view(E, max_m, K)` and `scale.view(E, max_m, -1)` are the operands of the masked GEMM.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs; also if x requires grad while grad mode is on.
     """
-    if x.requires_grad and torch.is_grad_enabled():
-        refuse_grad("moe_permute_quant", x=x)
-    result: tuple[Tensor, Tensor] = _permute_quant(x, positions, rows, use_ue8m0)
-    return result
+    try:
+        if x.requires_grad and torch.is_grad_enabled():
+            refuse_grad("moe_permute_quant", x=x)
+        result: tuple[Tensor, Tensor] = _permute_quant(x, positions, rows, use_ue8m0)
+        return result
+    except (AttributeError, RuntimeError):
+        check_tensors("moe_permute_quant", x=x, positions=positions)
+        raise
 
 
 def silu_mul_quant(x: Tensor, groups: Tensor | None = None, *, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
@@ -89,12 +100,17 @@ def silu_mul_quant(x: Tensor, groups: Tensor | None = None, *, use_ue8m0: bool =
             (ceil(I / 128) * P, 1, P), where P is M or max_m rounded up to 4: the layout that GEMMs read fastest.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs; also if x requires grad while grad mode is on.
     """
-    if x.requires_grad and torch.is_grad_enabled():
-        refuse_grad("silu_mul_quant", x=x)
-    result: tuple[Tensor, Tensor] = _silu_mul_quant(x, groups, use_ue8m0)
-    return result
+    try:
+        if x.requires_grad and torch.is_grad_enabled():
+            refuse_grad("silu_mul_quant", x=x)
+        result: tuple[Tensor, Tensor] = _silu_mul_quant(x, groups, use_ue8m0)
+        return result
+    except (AttributeError, RuntimeError):
+        check_tensors("silu_mul_quant", x=x, groups=groups, may_be_none="groups")
+        raise
 
 
 def moe_unpermute(y: Tensor, positions: Tensor, weights: Tensor) -> Tensor:
@@ -113,10 +129,15 @@ def moe_unpermute(y: Tensor, positions: Tensor, weights: Tensor) -> Tensor:
         [T, N] bfloat16, contiguous.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs; also if y or weights requires grad while grad
             mode is on.
     """
-    if torch.is_grad_enabled() and (y.requires_grad or weights.requires_grad):
-        refuse_grad("moe_unpermute", y=y, weights=weights)
-    result: Tensor = _unpermute(y, positions, weights)
-    return result
+    try:
+        if torch.is_grad_enabled() and (y.requires_grad or weights.requires_grad):
+            refuse_grad("moe_unpermute", y=y, weights=weights)
+        result: Tensor = _unpermute(y, positions, weights)
+        return result
+    except (AttributeError, RuntimeError):
+        check_tensors("moe_unpermute", y=y, positions=positions, weights=weights)
+        raise

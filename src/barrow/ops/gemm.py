@@ -5,6 +5,7 @@ from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
 from barrow.ops.grad import refuse_grad
+from barrow.ops.tensors import check_tensors
 
 # The overloads themselves: going through the packet costs a lookup on every call.
 _gemm = torch.ops.barrow.fp8_gemm_nt.default
@@ -52,28 +53,33 @@ def fp8_gemm_nt(
         `out`, or a new contiguous [M, N] tensor on the device of `a`.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
             mode is on, or if the GPU or its driver cannot run the kernels.
     """
-    if torch.is_grad_enabled() and (
-        a.requires_grad
-        or a_scale.requires_grad
-        or b.requires_grad
-        or b_scale.requires_grad
-        or (out is not None and out.requires_grad)
-    ):
-        refuse_grad("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
-    if out is None:
-        if accumulate:
-            raise RuntimeError("barrow.fp8_gemm_nt: accumulate is True but out is None; pass the tensor to add to")
-        float32_out = out_dtype is torch.float32
-        if not float32_out and out_dtype is not torch.bfloat16:
-            name = str(out_dtype) if isinstance(out_dtype, torch.dtype) else repr(out_dtype)
-            raise RuntimeError(
-                f"barrow.fp8_gemm_nt: out_dtype is {name} but needs to be torch.bfloat16 or torch.float32; "
-                "convert the result afterwards"
-            )
-        result: Tensor = _gemm(a, a_scale, b, b_scale, float32_out, prefetch_b)
-        return result
-    _gemm_out(a, a_scale, b, b_scale, prefetch_b, accumulate, out=out)
-    return out
+    try:
+        if torch.is_grad_enabled() and (
+            a.requires_grad
+            or a_scale.requires_grad
+            or b.requires_grad
+            or b_scale.requires_grad
+            or (out is not None and out.requires_grad)
+        ):
+            refuse_grad("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+        if out is None:
+            if accumulate:
+                raise RuntimeError("barrow.fp8_gemm_nt: accumulate is True but out is None; pass the tensor to add to")
+            float32_out = out_dtype is torch.float32
+            if not float32_out and out_dtype is not torch.bfloat16:
+                name = str(out_dtype) if isinstance(out_dtype, torch.dtype) else repr(out_dtype)
+                raise RuntimeError(
+                    f"barrow.fp8_gemm_nt: out_dtype is {name} but needs to be torch.bfloat16 or torch.float32; "
+                    "convert the result afterwards"
+                )
+            result: Tensor = _gemm(a, a_scale, b, b_scale, float32_out, prefetch_b)
+            return result
+        _gemm_out(a, a_scale, b, b_scale, prefetch_b, accumulate, out=out)
+        return out
+    except (AttributeError, RuntimeError):
+        check_tensors("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out, may_be_none="out")
+        raise

@@ -9,11 +9,13 @@ import barrow.launcher  # noqa: F401  (its library defines the operators)
 from barrow.ops.check_groups import check_groups_asked
 from barrow.ops.grad import refuse_grad
 from barrow.ops.layout import GroupLayout
+from barrow.ops.tensors import check_tensors
 
 _gemm = torch.ops.barrow.m_grouped_fp8_gemm_nt.default
 _gemm_out = torch.ops.barrow.m_grouped_fp8_gemm_nt.out
 _k_gemm = torch.ops.barrow.k_grouped_fp8_gemm_nt.default
 _CHECK_GROUPS = check_groups_asked()
+_GROUPS = {GroupLayout.ENDS: "group_ends", GroupLayout.INDICES: "m_indices", GroupLayout.COUNTS: "masked_m"}
 
 
 def m_grouped_fp8_gemm_nt(
@@ -49,6 +51,7 @@ def m_grouped_fp8_gemm_nt(
         `out`, or a new contiguous [M, N] tensor whose rows of no group are undefined.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
             mode is on, or if the GPU or its driver cannot run the kernels. With BARROW_CHECK_GROUPS=1 also if
             `group_ends` do not ascend, exceed M or lie before the aligned start of their group: see
@@ -135,15 +138,20 @@ def k_grouped_fp8_gemm_nt(
         `out`.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
             mode is on, or if the GPU or its driver cannot run the kernels.
     """
-    if torch.is_grad_enabled() and (
-        a.requires_grad or a_scale.requires_grad or b.requires_grad or b_scale.requires_grad or out.requires_grad
-    ):
-        refuse_grad("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
-    _k_gemm(a, a_scale, b, b_scale, list(ks), out=out)
-    return out
+    try:
+        if torch.is_grad_enabled() and (
+            a.requires_grad or a_scale.requires_grad or b.requires_grad or b_scale.requires_grad or out.requires_grad
+        ):
+            refuse_grad("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+        _k_gemm(a, a_scale, b, b_scale, list(ks), out=out)
+        return out
+    except (AttributeError, RuntimeError):
+        check_tensors("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+        raise
 
 
 def _run(
@@ -157,18 +165,25 @@ def _run(
     expected_m: int,
     out: Tensor | None,
 ) -> Tensor:
-    if torch.is_grad_enabled() and (
-        a.requires_grad
-        or a_scale.requires_grad
-        or b.requires_grad
-        or b_scale.requires_grad
-        or (out is not None and out.requires_grad)
-    ):
-        refuse_grad("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
-    if _CHECK_GROUPS:
-        groups = torch.ops.barrow.checked_groups(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out)
-    if out is None:
-        result: Tensor = _gemm(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m)
-        return result
-    _gemm_out(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out=out)
-    return out
+    try:
+        if torch.is_grad_enabled() and (
+            a.requires_grad
+            or a_scale.requires_grad
+            or b.requires_grad
+            or b_scale.requires_grad
+            or (out is not None and out.requires_grad)
+        ):
+            refuse_grad("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+        if _CHECK_GROUPS:
+            groups = torch.ops.barrow.checked_groups(
+                a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out
+            )
+        if out is None:
+            result: Tensor = _gemm(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m)
+            return result
+        _gemm_out(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out=out)
+        return out
+    except (AttributeError, RuntimeError):
+        tensors = {"a": a, "a_scale": a_scale, "b": b, "b_scale": b_scale, _GROUPS[kind]: groups, "out": out}
+        check_tensors("m_grouped_fp8_gemm_nt", may_be_none="out", **tensors)
+        raise

@@ -5,6 +5,7 @@ from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
 from barrow.ops.grad import refuse_grad
+from barrow.ops.tensors import check_tensors
 
 _token_quant = torch.ops.barrow.per_token_group_quant_fp8.default
 _block_quant = torch.ops.barrow.per_block_quant_fp8.default
@@ -32,12 +33,17 @@ def per_token_group_quant_fp8(x: Tensor, *, use_ue8m0: bool = False) -> tuple[Te
             fastest.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs; also if x requires grad while grad mode is on.
     """
-    if x.requires_grad and torch.is_grad_enabled():
-        refuse_grad("per_token_group_quant_fp8", x=x)
-    result: tuple[Tensor, Tensor] = _token_quant(x, use_ue8m0)
-    return result
+    try:
+        if x.requires_grad and torch.is_grad_enabled():
+            refuse_grad("per_token_group_quant_fp8", x=x)
+        result: tuple[Tensor, Tensor] = _token_quant(x, use_ue8m0)
+        return result
+    except (AttributeError, RuntimeError):
+        check_tensors("per_token_group_quant_fp8", x=x)
+        raise
 
 
 def per_block_quant_fp8(x: Tensor, *, use_ue8m0: bool = False) -> tuple[Tensor, Tensor]:
@@ -54,9 +60,14 @@ def per_block_quant_fp8(x: Tensor, *, use_ue8m0: bool = False) -> tuple[Tensor, 
         scale: [ceil(N / 128), ceil(K / 128)] float32, contiguous.
 
     Raises:
+        TypeError: naming the argument that is no tensor.
         RuntimeError: naming the argument, what it got, what it needs; also if x requires grad while grad mode is on.
     """
-    if x.requires_grad and torch.is_grad_enabled():
-        refuse_grad("per_block_quant_fp8", x=x)
-    result: tuple[Tensor, Tensor] = _block_quant(x, use_ue8m0)
-    return result
+    try:
+        if x.requires_grad and torch.is_grad_enabled():
+            refuse_grad("per_block_quant_fp8", x=x)
+        result: tuple[Tensor, Tensor] = _block_quant(x, use_ue8m0)
+        return result
+    except (AttributeError, RuntimeError):
+        check_tensors("per_block_quant_fp8", x=x)
+        raise
