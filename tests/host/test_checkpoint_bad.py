@@ -119,6 +119,13 @@ def test_a_string_is_no_list_of_patterns(tmp_path: Path) -> None:
         checkpoint.load_(Model(), tmp_path, ignore="x.*")
 
 
+def test_what_is_no_model_or_filter(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"checkpoint.load_: model is a NoneType; pass an nn.Module"):
+        checkpoint.load_(None, tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"checkpoint.load_: quantize is True; pass a function of a layer's name"):
+        checkpoint.load_(Model(), tmp_path, quantize=True)  # type: ignore[arg-type]
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert_refused(
         save(tmp_path, {"x": torch.ones(1)}), r"(?s)up\.weight is missing.*down\.weight is missing.*x has no"
@@ -197,6 +204,12 @@ def test_damaged_files(tmp_path: Path, damage: Callable[[Path], object], message
     save(tmp_path, published(Model()), files=2)
     damage(tmp_path)
     assert_refused(tmp_path, message)
+
+
+def test_what_is_no_folder(tmp_path: Path) -> None:
+    save(tmp_path, published(Model()))
+    assert_refused(tmp_path / "model.safetensors", r"model.safetensors is a file; pass the folder that it lies in")
+    assert_refused(Path("Qwen/Qwen3-32B-FP8"), r"no folder Qwen/Qwen3-32B-FP8; pass a local one, .*`hf download NAME")
 
 
 def test_a_tensor_in_two_files(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_json_is_utf_8_on_every_machine(
         cli.main(["bench", "--config", str(path)])
     assert "config has no hidden_size" in capsys.readouterr().err
     assert cli.main(["bench", "--plot", str(path)]) == 1
-    assert "is not what --out wrote: KeyError" in capsys.readouterr().err
+    assert "is no file of barrow bench" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -318,15 +318,27 @@ def test_without_matplotlib_the_numbers_are_still_written(
 
 
 @pytest.mark.parametrize(
-    "text",
-    [None, "{", "{}", '{"rows": []}', "[]", "null", '{"rows": [1]}', '{"rows": [{"load": 1}]}', "[" * 100_000],
+    ("text", "told"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "is no JSON: Expecting property name"),
+        ("[" * 100_000, "is no JSON: "),
+        *(
+            (text, "is no file of barrow bench; pass one that barrow bench --out wrote")
+            for text in ("{}", '{"rows": []}', "[]", "null", '{"rows": [1]}', '{"rows": [{"load": 1}]}')
+        ),
+        (
+            '{"machine": {}, "kernels": [], "rows": [{"kernel": "x", "m": 1, "n": 1, "k": 1, "us": 1.0}]}',
+            "is a file of barrow tune; pass one that barrow bench --out wrote",
+        ),
+    ],
     ids=lambda text: str(text)[:20],
 )
 def test_a_file_that_cannot_be_drawn_is_told(
-    text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "x.json"
     if text is not None:
         path.write_text(text)
     assert cli.main(["bench", "--plot", str(path)]) == 1
-    assert capsys.readouterr().err.startswith(f"barrow bench: {path} is not what --out wrote: ")
+    assert capsys.readouterr().err.startswith(f"barrow bench: {path} {told}")

@@ -151,6 +151,7 @@ def test_settings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gpu:
         multi_processor_count = 132
 
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: Gpu)
     assert deep_gemm.get_num_sms() == 132
@@ -175,6 +176,17 @@ def test_settings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     deep_gemm.set_mk_alignment_for_contiguous_layout(64)
     assert utils.get_m_alignment_for_contiguous_layout() == 64
     deep_gemm.set_mk_alignment_for_contiguous_layout(128)
+
+
+def test_sms_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    deep_gemm.set_num_sms(100)
+    assert deep_gemm.get_num_sms() == 100
+    with pytest.raises(RuntimeError, match="new_num_sms is -1 but needs to be at least 0"):
+        deep_gemm.set_num_sms(-1)
+    deep_gemm.set_num_sms(0)
+    with pytest.raises(RuntimeError, match="get_num_sms: there is no GPU whose SMs to count; call set_num_sms first"):
+        deep_gemm.get_num_sms()
 
 
 def test_comparison() -> None:

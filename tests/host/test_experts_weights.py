@@ -5,6 +5,7 @@ import io
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import reference
 import torch
@@ -159,6 +160,8 @@ def test_its_representation() -> None:
             r"down \[2, 8",
         ),
         (lambda: Fp8Experts.from_weights(*[torch.ones(4, 4)] * 3), r"gate \[4, 4\].*pass \[E, I, H\] twice"),
+        (lambda: Fp8Experts(4, 8, 8, local=[0, 1]), r"local = \[0, 1\]; pass range\(a, b\)"),  # type: ignore[arg-type]
+        (lambda: Fp8Experts(4, 8, 8).explain(-1, -8), r"tokens = -1; pass at least 0"),
         (lambda: Fp8Experts.from_experts([]), r"there are no experts"),
         (lambda: Fp8Experts.from_experts(mlps(bias=True)), r"gate_proj of expert 0 has a bias; pass experts"),
         (lambda: Fp8Experts.from_experts([nn.Linear(3, 3)]), r"gate_proj of expert 0 is NoneType; pass experts"),
@@ -175,7 +178,7 @@ def test_its_representation() -> None:
     ],
 )
 def test_what_is_no_mixture(make: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=f"barrow.Fp8Experts: .*{message}"):
+    with pytest.raises(ValueError, match=f"barrow.Fp8Experts.*: .*{message}"):
         make()
 
 
@@ -219,6 +222,17 @@ X, IDS, WEIGHTS = torch.zeros(5, 130), torch.zeros(5, 2, dtype=torch.int32), tor
 def test_bad_input(arguments: tuple[Tensor, ...], message: str) -> None:
     with pytest.raises(RuntimeError, match=f"barrow.Fp8Experts: {message}"):
         Fp8Experts(3, 130, 40)(*arguments)
+
+
+@pytest.mark.parametrize("value", [None, [1.0], np.ones((5, 2), np.float32)], ids=["None", "list", "array"])
+def test_what_is_no_tensor(value: Any) -> None:
+    told = f"barrow.Fp8Experts: {{}} is a {type(value).__name__} but needs to be a tensor; pass a torch.Tensor: "
+    for name in ("x", "topk_ids", "topk_weights"):
+        with pytest.raises(TypeError, match=told.format(name)):
+            Fp8Experts(3, 130, 40)(**{"x": X, "topk_ids": IDS, "topk_weights": WEIGHTS, name: value})
+    for name in ("gate", "up", "down"):
+        with pytest.raises(TypeError, match=told.format(name)):
+            Fp8Experts.from_weights(**{"gate": X[None], "up": X[None], "down": X.T[None], name: value})
 
 
 @pytest.mark.parametrize("preference", [None, ["torch"]])

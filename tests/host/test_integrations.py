@@ -370,3 +370,20 @@ def test_transformers(run: Run) -> None:
     """
     (line,) = run(script, {"transformers": TRANSFORMERS})
     assert "has no fp8_linear to replace" in line
+
+
+def test_without_transformers(run: Run) -> None:
+    script = """
+        from barrow.integrations.transformers import install
+        class Missing:
+            def find_spec(self, name, path=None, target=None):
+                if name == "transformers":
+                    raise ModuleNotFoundError("No module named 'transformers'", name=name)
+        sys.meta_path.insert(0, Missing())
+        try:
+            install()
+        except ImportError as error:
+            print(error)
+    """
+    (line,) = run(script, {})
+    assert line == "barrow.integrations.transformers needs transformers; pip install transformers"

@@ -217,8 +217,11 @@ def test_explain_takes_the_device_of_the_weight_or_another() -> None:
     there = layer.explain(4, device="meta")
     assert (there.target.device_type, there.backend) == ("meta", "torch")
     assert there.kernel == here.kernel
-    on_h20 = layer.explain(4, device=target.named("H20"))
-    assert (on_h20.backend, on_h20.num_sms) == ("barrow", 78)
+    for device in (target.named("H20"), "H20"):
+        on_h20 = layer.explain(4, device=device)
+        assert (on_h20.backend, on_h20.num_sms) == ("barrow", 78)
+    with pytest.raises(ValueError, match="no GPU is known by the name 'H7'; pass one of H100, "):
+        layer.explain(4, device="H7")
 
 
 def test_explain_for_a_gpu_with_fewer_sms() -> None:

@@ -4,6 +4,7 @@ import copy
 import io
 from typing import Any
 
+import numpy as np
 import pytest
 import reference
 import torch
@@ -185,6 +186,16 @@ def test_on_a_device_without_kernels_torch_runs() -> None:
 def test_bad_input(x: Tensor) -> None:
     with pytest.raises(RuntimeError, match=r"barrow.Fp8Linear: x is .* of shape .*; pass .* of shape \[\.\.\., 300\]"):
         Fp8Linear(300, 200)(x)
+
+
+def test_what_is_no_tensor_or_layer() -> None:
+    for x in (None, [1.0], np.ones((3, 300), np.float32)):
+        with pytest.raises(TypeError, match=rf"barrow.Fp8Linear: x is a {type(x).__name__} but needs to be a tensor"):
+            Fp8Linear(300, 200)(x)
+    with pytest.raises(ValueError, match=r"barrow.Fp8Linear: in_features = -1; pass at least 0"):
+        Fp8Linear(-1, 5)
+    with pytest.raises(TypeError, match=r"from_linear: linear is a ReLU; pass an nn.Linear"):
+        Fp8Linear.from_linear(nn.ReLU())  # type: ignore[arg-type]
 
 
 def test_an_input_that_requires_grad() -> None:

@@ -198,6 +198,15 @@ def test_a_model_that_is_itself_a_linear_layer() -> None:
         quantize_(nn.Linear(3, 4))
 
 
+def test_what_is_no_model_or_filter() -> None:
+    with pytest.raises(TypeError, match=r"barrow.quantize_: model is a int; pass an nn.Module"):
+        quantize_(3)  # type: ignore[arg-type]
+    with pytest.raises(
+        TypeError, match=r"quantize_: filter is \['x'\]; pass a function of a layer's name and the layer"
+    ):
+        quantize_(Model(), ["x"])  # type: ignore[arg-type]
+
+
 def test_a_weight_of_another_dtype_leaves_the_model_unchanged() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8).double())
     with pytest.raises(RuntimeError, match=r"1\.weight has dtype torch\.float64.*filter"):

@@ -117,13 +117,20 @@ def test_plans_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dist, "get_world_size", lambda group: 4)
     model = nn.Sequential(make(64, 64), make(64, 130))
     for plan, message in (
-        ({"2": "row"}, "'2' matches no Fp8Linear or Fp8Experts"),
+        ({"2": "row"}, "'2' matches no Fp8Linear or Fp8Experts of the model; correct it or leave it out"),
         ({"0": "rows"}, r"plan\['0'\] is 'rows', but 0 is a Fp8Linear; pass 'column' or 'row'"),
         ({"*": "column"}, "the features of 1 = 130"),
     ):
         with pytest.raises(ValueError, match=message):
             parallel.parallelize_(model, plan)  # type: ignore[arg-type]
     assert [type(layer) for layer in model] == [Fp8Linear, Fp8Linear]
+
+
+def test_what_has_no_fp8_layers() -> None:
+    with pytest.raises(ValueError, match=r"'0' matches no Fp8Linear or .*; call barrow.quantize_ or barrow.checkpoint"):
+        parallel.parallelize_(nn.Sequential(nn.Linear(64, 64)), {"0": "row"})
+    with pytest.raises(TypeError, match=r"barrow.parallel: model is a list; pass an nn.Module"):
+        parallel.parallelize_([], {})  # type: ignore[arg-type]
 
 
 def test_a_layer_under_two_names_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +154,8 @@ def test_an_input_of_another_width() -> None:
     shard = parallel.row_parallel(make(576, 8), 1, 2)
     with pytest.raises(RuntimeError, match=r"x has shape \(2, 320\); pass this process's \[\.\.\., 288\]"):
         shard(torch.zeros(2, 320))
+    with pytest.raises(TypeError, match=r"barrow.RowParallelFp8Linear: x is a NoneType but needs to be a tensor"):
+        shard(None)
 
 
 @pytest.mark.parametrize("world", [2, 3])

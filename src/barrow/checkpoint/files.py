@@ -54,12 +54,20 @@ class Checkpoint:
         tensors: every tensor by name.
 
     Raises:
-        CheckpointError: if there are no files, one is missing or damaged, or the index and the files disagree.
+        CheckpointError: if there is no such folder, there are no files, one is missing or damaged, or the index and the
+            files disagree.
         ImportError: if safetensors is not installed.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = folder = Path(folder)
+        if folder.is_file():
+            raise CheckpointError(f"barrow.checkpoint: {folder} is a file; pass the folder that it lies in")
+        if not folder.is_dir():
+            raise CheckpointError(
+                f"barrow.checkpoint: there is no folder {folder}; pass a local one, such as "
+                "`hf download NAME --local-dir FOLDER` makes of a model on the Hugging Face hub"
+            )
         self._open: dict[tuple[str, str], Any] = {}
         listed = _listed(folder)
         names = sorted(set(listed.values())) if listed else sorted(path.name for path in folder.glob("*.safetensors"))

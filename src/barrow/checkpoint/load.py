@@ -14,6 +14,7 @@ from barrow.checkpoint.format import read_config, read_format
 from barrow.checkpoint.plan import FUSED, ExpertsStep, Filter, LayerStep, TensorStep, make_plan, qualified
 from barrow.experts import PROJECTIONS, Fp8Experts
 from barrow.linear import Fp8Linear
+from barrow.linear.arguments import check_filter, check_model
 from barrow.linear.backends import quantize_weight
 from barrow.linear.fused import fuse
 
@@ -158,17 +159,19 @@ def load_(
 
     Raises:
         CheckpointError: naming the file, key or tensor that is wrong; the model is then unchanged.
+        TypeError: if `model` is no module, or `quantize` no function.
         ValueError: if `ignore` is a string, whose characters would each be a pattern.
         ImportError: if safetensors is not installed.
     """
+    check_model("checkpoint.load_", model)
+    check_filter("checkpoint.load_", "quantize", quantize)
     if isinstance(ignore, str):
         raise ValueError(
             f"barrow.checkpoint.load_: ignore is the string {ignore!r}; pass a list of patterns: [{ignore!r}]"
         )
-    folder = Path(folder)
-    config = folder / "config.json"
-    form = read_format(read_config(config), str(config))
     checkpoint = Checkpoint(folder)
+    config = checkpoint.folder / "config.json"
+    form = read_format(read_config(config), str(config))
     plan = make_plan(model, checkpoint, form, fused=fused, quantize=quantize, ignore=ignore)
     where = _place(model, device)
     if use_ue8m0 is None and form is not None:

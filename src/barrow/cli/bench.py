@@ -149,15 +149,27 @@ def _draw(data: Row, path: Path) -> int:
     return 0
 
 
+def _draw_file(path: Path) -> int:
+    data: Any = None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return _draw(data, path)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        problem = f"is no JSON: {error}"
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        tuned = isinstance(data, dict) and "kernels" in data
+        problem = "is a file of barrow tune" if tuned else "is no file of barrow bench"
+        problem += "; pass one that barrow bench --out wrote"
+    print(f"barrow bench: {path} {problem}", file=sys.stderr)
+    return FAILED
+
+
 def run(options: argparse.Namespace) -> int:
     """Measure, print, write; return 1 with a line on stderr where that cannot be, 130 after an interruption."""
     if options.plot:
-        try:
-            data = json.loads(options.plot.read_text(encoding="utf-8"))
-            return _draw(data, options.plot)
-        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-            print(f"barrow bench: {options.plot} is not what --out wrote: {error!r}", file=sys.stderr)
-            return FAILED
+        return _draw_file(options.plot)
     problems = _problems(options)
     try:
         data = _measure(options, problems)

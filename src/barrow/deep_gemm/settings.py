@@ -11,12 +11,16 @@ _tc_util = 100
 _pdl = False
 
 
-def _check_range(op: str, name: str, value: int, most: int) -> None:
-    if not 0 <= value <= most:
-        raise RuntimeError(f"barrow.deep_gemm.{op}: {name} is {value} but needs to be from 0 to {most}")
+def _check_range(op: str, name: str, value: int, most: int | None) -> None:
+    if value < 0 or (most is not None and value > most):
+        needed = "at least 0" if most is None else f"from 0 to {most}"
+        raise RuntimeError(f"barrow.deep_gemm.{op}: {name} is {value} but needs to be {needed}")
 
 
-def _device_sms() -> int:
+def _device_sms() -> int | None:
+    """SMs of the current GPU; None without one."""
+    if not torch.cuda.is_available():
+        return None
     return torch.cuda.get_device_properties(torch.cuda.current_device()).multi_processor_count
 
 
@@ -29,7 +33,10 @@ def set_num_sms(new_num_sms: int) -> None:
 
 def get_num_sms() -> int:
     """What `set_num_sms` said, at first the SMs of the current GPU."""
-    return _num_sms or _device_sms()
+    sms = _num_sms or _device_sms()
+    if sms is None:
+        raise RuntimeError("barrow.deep_gemm.get_num_sms: there is no GPU whose SMs to count; call set_num_sms first")
+    return sms
 
 
 def set_tc_util(new_tc_util: int) -> None:

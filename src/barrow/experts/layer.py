@@ -7,13 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from barrow.experts.compute import COMPUTE, Weights
-from barrow.linear import Explanation, Fp8Linear, Target, here
+from barrow.linear import Explanation, Fp8Linear, Target
 from barrow.linear.backends import name_for, preferred, quantize_weight
 from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import explain
 from barrow.linear.formats import Fp8Module
+from barrow.linear.target import target_of
 from barrow.ops.grad import refuse_grad
 from barrow.ops.layout import SCALE_BLOCK, scale_blocks
+from barrow.ops.tensors import check_tensors
 
 IDS = (torch.int32, torch.int64)
 # Of one expert, by the names that checkpoints and models give them.
@@ -105,7 +107,8 @@ class Fp8Experts(Fp8Module):
             if size < 1:
                 raise ValueError(f"barrow.Fp8Experts: {name} = {size}; pass at least 1")
         self.local = range(num_experts) if local is None else local
-        if self.local.step != 1 or not 0 <= self.local.start <= self.local.stop <= num_experts:
+        fits = isinstance(self.local, range) and self.local.step == 1
+        if not fits or not 0 <= self.local.start <= self.local.stop <= num_experts:
             raise ValueError(f"barrow.Fp8Experts: local = {local}; pass range(a, b) with 0 <= a <= b <= {num_experts}")
         self.num_experts, self.hidden, self.intermediate = num_experts, hidden, intermediate
         self.use_ue8m0 = use_ue8m0
@@ -133,9 +136,11 @@ class Fp8Experts(Fp8Module):
         """Quantize the weights of all experts: gate and up [E, I, H], down [E, H, I], bfloat16, float16 or float32.
 
         Raises:
+            TypeError: if one is no tensor.
             ValueError: if the shapes do not belong together.
             RuntimeError: if a weight has another dtype.
         """
+        check_tensors("Fp8Experts", gate=gate, up=up, down=down)
         if gate.dim() != 3 or up.shape != gate.shape or down.shape != gate.transpose(1, 2).shape:
             raise ValueError(
                 f"barrow.Fp8Experts: gate {list(gate.shape)}, up {list(up.shape)}, down {list(down.shape)} do not "
@@ -243,6 +248,7 @@ class Fp8Experts(Fp8Module):
             [T, hidden] in x's dtype.
 
         Raises:
+            TypeError: naming the argument that is no tensor.
             RuntimeError: naming the argument, what it got, what it needs; also if one requires grad while grad mode is
                 on.
         """
@@ -278,24 +284,28 @@ class Fp8Experts(Fp8Module):
             got = f"{str(tensor.dtype).removeprefix('torch.')} of shape {list(tensor.shape)} on {tensor.device}"
             return RuntimeError(f"barrow.Fp8Experts: {name} is {got}; pass {needed}")
 
-        device = self.down_weight.device
-        if x.dtype not in GEMM_DTYPE or x.dim() != 2 or x.shape[1] != self.hidden or x.device != device:
-            raise wrong("x", x, f"bfloat16, float16 or float32 of shape [T, {self.hidden}] on {device}")
-        if (
-            topk_ids.dtype not in IDS
-            or topk_ids.dim() != 2
-            or topk_ids.shape[0] != x.shape[0]
-            or topk_ids.device != device
-        ):
-            raise wrong("topk_ids", topk_ids, f"int32 or int64 of shape [{x.shape[0]}, k] on {device}")
-        if (
-            not topk_weights.is_floating_point()
-            or topk_weights.shape != topk_ids.shape
-            or topk_weights.device != device
-        ):
-            raise wrong("topk_weights", topk_weights, f"floating point of shape {list(topk_ids.shape)} on {device}")
-        if torch.is_grad_enabled() and (x.requires_grad or topk_weights.requires_grad):
-            refuse_grad("Fp8Experts", x=x, topk_weights=topk_weights)
+        try:
+            device = self.down_weight.device
+            if x.dtype not in GEMM_DTYPE or x.dim() != 2 or x.shape[1] != self.hidden or x.device != device:
+                raise wrong("x", x, f"bfloat16, float16 or float32 of shape [T, {self.hidden}] on {device}")
+            if (
+                topk_ids.dtype not in IDS
+                or topk_ids.dim() != 2
+                or topk_ids.shape[0] != x.shape[0]
+                or topk_ids.device != device
+            ):
+                raise wrong("topk_ids", topk_ids, f"int32 or int64 of shape [{x.shape[0]}, k] on {device}")
+            if (
+                not topk_weights.is_floating_point()
+                or topk_weights.shape != topk_ids.shape
+                or topk_weights.device != device
+            ):
+                raise wrong("topk_weights", topk_weights, f"floating point of shape {list(topk_ids.shape)} on {device}")
+            if torch.is_grad_enabled() and (x.requires_grad or topk_weights.requires_grad):
+                refuse_grad("Fp8Experts", x=x, topk_weights=topk_weights)
+        except (AttributeError, RuntimeError):
+            check_tensors("Fp8Experts", x=x, topk_ids=topk_ids, topk_weights=topk_weights)
+            raise
 
     def explain(
         self,
@@ -311,7 +321,13 @@ class Fp8Experts(Fp8Module):
         Args:
             tokens, top_k: shape of the ids; all of them are taken to be of experts here.
             dtype, device, num_sms: see `Fp8Linear.explain`.
+
+        Raises:
+            ValueError: naming the argument, what it got, what it needs.
         """
+        for name, size in (("tokens", tokens), ("top_k", top_k)):
+            if size < 0:
+                raise ValueError(f"barrow.Fp8Experts.explain: {name} = {size}; pass at least 0")
         where = self.down_weight.device if device is None else device
         gate_up, down = (
             explain(
@@ -319,7 +335,7 @@ class Fp8Experts(Fp8Module):
                 weight.shape[1],
                 weight.shape[2],
                 dtype=dtype,
-                target=where if isinstance(where, Target) else here(torch.device(where)),
+                target=target_of(where),
                 use_ue8m0=self.use_ue8m0,
                 num_sms=num_sms,
                 preference=self.backends,

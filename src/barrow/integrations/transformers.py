@@ -58,7 +58,12 @@ def install() -> None:
         RuntimeError: if this release of transformers has no such function for linear layers. One without that for
             experts keeps its own.
     """
-    module = importlib.import_module(MODULE)
+    try:
+        module = importlib.import_module(MODULE)
+    except ModuleNotFoundError as error:
+        if error.name != "transformers":
+            raise
+        raise ImportError("barrow.integrations.transformers needs transformers; pip install transformers") from error
     their_linear, their_grouped = (getattr(module, name, None) for name in ("fp8_linear", "fp8_grouped_matmul"))
     if their_linear is None:
         raise RuntimeError(

@@ -10,8 +10,9 @@ from barrow.linear.backends import MATMULS, name_for, preferred, quantize_weight
 from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import Explanation, explain
 from barrow.linear.formats import Fp8Module
-from barrow.linear.target import Target, here
+from barrow.linear.target import Target, target_of
 from barrow.ops.layout import scale_blocks
+from barrow.ops.tensors import check_tensors
 
 
 class Fp8Linear(Fp8Module):
@@ -37,6 +38,9 @@ class Fp8Linear(Fp8Module):
         backends: names of backends in order of preference, the others not to be used; see `barrow.linear.choose`.
 
     A layer made by this constructor is all zeros until a state dict is loaded; `from_linear` makes one from weights.
+
+    Raises:
+        ValueError: if a size is below 0, or `backends` is a string.
     """
 
     FORMATS: ClassVar = {"weight": torch.float8_e4m3fn, "weight_scale_inv": torch.float32}
@@ -57,6 +61,9 @@ class Fp8Linear(Fp8Module):
         backends: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            if size < 0:
+                raise ValueError(f"barrow.Fp8Linear: {name} = {size}; pass at least 0")
         self.in_features = in_features
         self.out_features = out_features
         self.use_ue8m0 = use_ue8m0
@@ -74,8 +81,11 @@ class Fp8Linear(Fp8Module):
         """Quantize the weight of `linear` (bfloat16, float16 or float32), on its device; the bias is shared with it.
 
         Raises:
+            TypeError: if `linear` is no nn.Linear.
             RuntimeError: if the weight has another dtype.
         """
+        if not isinstance(linear, nn.Linear):
+            raise TypeError(f"barrow.Fp8Linear.from_linear: linear is a {type(linear).__name__}; pass an nn.Linear")
         layer = cls(
             linear.in_features,
             linear.out_features,
@@ -92,9 +102,15 @@ class Fp8Linear(Fp8Module):
         """Apply the layer to x [..., in_features] (bfloat16, float16 or float32); the result has x's dtype.
 
         Raises:
+            TypeError: if x is no tensor.
             RuntimeError: if x has another dtype or last dimension, or requires grad while grad mode is on.
         """
-        if x.dtype not in GEMM_DTYPE or x.dim() == 0 or x.shape[-1] != self.in_features:
+        try:
+            fits = x.dtype in GEMM_DTYPE and x.dim() > 0 and x.shape[-1] == self.in_features
+        except AttributeError:
+            fits = False
+        if not fits:
+            check_tensors("Fp8Linear", x=x)
             raise RuntimeError(
                 f"barrow.Fp8Linear: x is {x.dtype} of shape {tuple(x.shape)}; pass bfloat16, float16 or float32 "
                 f"of shape [..., {self.in_features}]"
@@ -131,7 +147,7 @@ class Fp8Linear(Fp8Module):
             m: rows of the input, all its leading dimensions multiplied.
             dtype: of the input.
             device: where it would run; the device of the weight if None. It need not exist, and may be a GPU known by
-                name: `barrow.linear.named("H200")`.
+                name, such as "H200" (`barrow.linear.named`).
             num_sms: SMs of the Hopper GPU for which to name the kernel; the device's own if None, or else an H100's.
         """
         where = self.weight.device if device is None else device
@@ -140,7 +156,7 @@ class Fp8Linear(Fp8Module):
             self.out_features,
             self.in_features,
             dtype=dtype,
-            target=where if isinstance(where, Target) else here(torch.device(where)),
+            target=target_of(where),
             bias=self.bias is not None,
             use_ue8m0=self.use_ue8m0,
             num_sms=num_sms,

@@ -5,6 +5,7 @@ from typing import cast
 
 from torch import nn
 
+from barrow.linear.arguments import check_filter, check_model
 from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.layer import Fp8Linear
 
@@ -70,9 +71,12 @@ def quantize_(
         The qualified names that were replaced, in the order of the model's modules.
 
     Raises:
+        TypeError: if `model` is no module, or `filter` no function.
         ValueError: if `model` is itself an nn.Linear, which cannot be replaced in place.
         RuntimeError: if a weight is not bfloat16, float16 or float32; the model is then unchanged.
     """
+    check_model("quantize_", model)
+    check_filter("quantize_", "filter", filter)
     if type(model) is nn.Linear:
         raise ValueError(
             "barrow.quantize_: model is itself an nn.Linear and cannot be replaced in place; "

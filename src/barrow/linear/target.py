@@ -111,3 +111,18 @@ def here(device: torch.device) -> Target:
     if device.type == "cuda":
         return _cuda(device)
     return Target(str(device), device.type, triton=_triton())
+
+
+def target_of(where: torch.device | str | Target) -> Target:
+    """Describe a device as callers say it: a target, a device of torch, or the name of a GPU.
+
+    Raises:
+        ValueError: listing the names that are known.
+    """
+    if isinstance(where, Target):
+        return where
+    try:
+        device = torch.device(where)
+    except RuntimeError:
+        return named(str(where))
+    return here(device)

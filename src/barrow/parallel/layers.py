@@ -15,7 +15,9 @@ from torch.nn import functional
 
 from barrow.experts import Fp8Experts
 from barrow.linear import Fp8Linear, FusedFp8Linear, take_rows
+from barrow.linear.arguments import check_model
 from barrow.ops.layout import SCALE_BLOCK, scale_blocks
+from barrow.ops.tensors import check_tensors
 from barrow.parallel.experts import ExpertParallel, check_rank, experts_of, take_experts
 
 
@@ -93,7 +95,12 @@ class RowParallelFp8Linear(Fp8Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer to x [..., features]."""
-        if x.dim() == 0 or x.shape[-1] != self.features:
+        try:
+            fits = x.dim() > 0 and x.shape[-1] == self.features
+        except AttributeError:
+            fits = False
+        if not fits:
+            check_tensors("RowParallelFp8Linear", x=x)
             raise RuntimeError(
                 f"barrow.RowParallelFp8Linear: x has shape {tuple(x.shape)}; pass this process's [..., {self.features}]"
             )
@@ -173,9 +180,11 @@ def parallelize_(model: nn.Module, plan: Mapping[str, Kind], *, group: dist.Proc
         Names of the layers that were split.
 
     Raises:
+        TypeError: if `model` is no module.
         ValueError: if a pattern matches no layer, or one cannot be split; the model is then unchanged. Or if `model` is
             itself such a layer, which cannot be replaced in place.
     """
+    check_model("parallel", model)
     if isinstance(model, (Fp8Linear, Fp8Experts)):
         raise ValueError(
             "barrow.parallel: model is itself a layer and cannot be replaced in place; "
@@ -193,7 +202,9 @@ def parallelize_(model: nn.Module, plan: Mapping[str, Kind], *, group: dist.Proc
                 shard_of[module] = _shard(module, plan[pattern], pattern, name, group)
             shards[name] = shard_of[module]
     if unused := [pattern for pattern in plan if pattern not in matched]:
-        raise ValueError(f"barrow.parallel: {unused[0]!r} matches no Fp8Linear or Fp8Experts of the model")
+        quantized = any(isinstance(module, (Fp8Linear, Fp8Experts)) for module in model.modules())
+        remedy = "correct it or leave it out" if quantized else "call barrow.quantize_ or barrow.checkpoint.load_ first"
+        raise ValueError(f"barrow.parallel: {unused[0]!r} matches no Fp8Linear or Fp8Experts of the model; {remedy}")
     for name, shard in shards.items():
         parent, _, attribute = name.rpartition(".")
         setattr(model.get_submodule(parent), attribute, shard)
