@@ -19,7 +19,7 @@
 // (src/barrow_build/config).
 #include "cluster_reduce.cuh"
 #include "epilogue.cuh"
-#include "gemm/multiply.cuh"
+#include "gemm/held.cuh"
 #include "gemm/produce.cuh"
 
 using namespace barrow;
@@ -92,10 +92,14 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     Tile tile;
     bool more = scheduler.next(tile);
     if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile));
+    HeldB<kHeld> held;
+    if (more) held.take(math, Access::k_blocks(params, tile.group, all_blocks), thread);
     while (more) {
         float sum[kWaves][kSums] = {};
         const uint32_t active = Access::active_waves(tile, down);
-        multiply(math, scales, Access::k_blocks(params, tile.group, all_blocks), active, sum);
+        const uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks) - held.blocks;
+        multiply(math, scales, k_blocks, active, sum);
+        held.multiply(math, scales, k_blocks, sum[0]);
         const Tile done = tile;
         const uint32_t row = done.m + down, column = done.n + along;
         // The next tile's scales travel while this one is stored. CTAs that split K have one tile.
@@ -150,8 +154,9 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
         if constexpr (kClusterK > 1) mbarrier_init(shared.landed, 1);
         mbarrier_init_fence();
     }
+    // The fence above is what makes the barriers visible.
     if constexpr (kClusterK * kClusterN > 1)
-        cluster_sync();
+        cluster_meet();
     else
         __syncthreads();
 

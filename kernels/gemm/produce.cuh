@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gemm/access.cuh"
+#include "gemm/held.cuh"
 #include "ptx/cp_async.cuh"
 
 namespace barrow {
@@ -36,27 +37,40 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     uint32_t late_bytes = part_bytes;
     if (!kCopiesScales) late_bytes += (params.a_scale_box_rows + params.b_scale_box_rows) * 4;
     const uint32_t all_blocks = k_blocks_of(params.k, rank);
-    const auto load_b = [&](uint32_t stage, uint32_t kb, const Tile& tile) {
-        Access::load_b(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage), kb, tile);
+    const auto load_b = [&](uint32_t stage, uint32_t block, const Tile& tile) {
+        Access::load_b(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage),
+                       rank + block * kClusterK, tile);
     };
 
     Scheduler scheduler(params);
     Tile tile;
     if (!scheduler.next(tile)) return;
-    // Stages of the first tile that get their B at once, where the caller has said that the kernels in front
-    // do not write it.
-    uint32_t ahead = params.prefetch_b ? min(kStages, Access::k_blocks(params, tile.group, all_blocks)) : 0;
-    if (leads) {
-        for (uint32_t stage = 0; stage < ahead; ++stage) {
-            mbarrier_expect_bytes(shared.full_at(stage), kTileBytesB);
-            load_b(stage, rank + stage * kClusterK, tile);
+    uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks);
+    // Blocks whose A needs B beside it. Math threads hold the first tile's others, which come before all.
+    uint32_t with_b = k_blocks - held_blocks(k_blocks);
+    StageRing ring;
+    for (uint32_t block = with_b; block < k_blocks; ++block, ring.advance()) {
+        const uint32_t full = shared.full_at(ring.stage);
+        if (leads) {
+            load_b(ring.stage, block, tile);
+            mbarrier_arrive_expect_bytes(full, kTileBytesB);
+        }
+        if constexpr (kCopiesScales) mbarrier_arrive(full);
+    }
+    // Of the others as many as there are stages get their B at once, where the caller has said that the
+    // kernels in front do not write it.
+    uint32_t ahead = params.prefetch_b ? min(kStages, with_b) : 0;
+    StageRing next = ring;
+    for (uint32_t block = 0; block < ahead; ++block, next.advance()) {
+        if constexpr (kHeld > 0) mbarrier_wait(shared.empty_at(next.stage), next.parity ^ 1);
+        if (leads) {
+            mbarrier_expect_bytes(shared.full_at(next.stage), kTileBytesB);
+            load_b(next.stage, block, tile);
         }
     }
     wait_for_predecessors();
 
-    StageRing ring;
-    do {
-        const uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks);
+    while (true) {
         const uint32_t parts = Access::parts_a(tile), more_parts = (parts - 1) * part_bytes;
         for (uint32_t block = 0; block < k_blocks; ++block, ring.advance()) {
             const uint32_t stage = ring.stage, full = shared.full_at(stage), kb = rank + block * kClusterK;
@@ -70,9 +84,9 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
                     Access::load_scale_a(scale_a, &maps.a_scale, full, scale_block, tile);
                     if constexpr (kRowScalesB) tma_load(scale_b, &maps.b_scale, full, tile.n, scale_block);
                 }
-                if (block >= ahead) load_b(stage, kb, tile);
-                mbarrier_arrive_expect_bytes(full,
-                                             late_bytes + more_parts + (block >= ahead ? kTileBytesB : 0));
+                const bool loads_b = block >= ahead && block < with_b;
+                if (loads_b) load_b(stage, block, tile);
+                mbarrier_arrive_expect_bytes(full, late_bytes + more_parts + (loads_b ? kTileBytesB : 0));
             }
             if constexpr (kCopiesScales) {
                 copy_scales<kBlockM>(scale_a,
@@ -84,8 +98,10 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
                 cp_async_arrive(full);
             }
         }
+        if (!scheduler.next(tile)) return;
+        k_blocks = with_b = Access::k_blocks(params, tile.group, all_blocks);
         ahead = 0;
-    } while (scheduler.next(tile));
+    }
 }
 
 }  // namespace barrow

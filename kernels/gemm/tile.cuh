@@ -43,6 +43,7 @@ constexpr uint32_t kWaveStep = kGrouped ? kWarpgroups * kWgmmaM : kWgmmaM;
 constexpr uint32_t kGroupStep = kGrouped ? kWgmmaM : kWaves * kWgmmaM;
 constexpr uint32_t kSteps = kScaleBlock / kWgmmaK;  // wgmmas of a block of K
 constexpr uint32_t kInFlight = IN_FLIGHT;           // partial sums a thread has registers for
+constexpr uint32_t kHeld = HELD;  // blocks of K of B it has registers for, see gemm/held.cuh
 
 // CTAs that split K share the adding up of a tile: the first SLICES take some of wgmma's columns each.
 constexpr uint32_t kSlices = SLICES;

@@ -41,6 +41,14 @@ __device__ __forceinline__ void load_shared_vector(uint32_t address, float (&v)[
                  : "memory");
 }
 
+// Four 8 x 16-byte matrices, a row of which each lane addresses: of each it gets four bytes of row lane/4.
+__device__ __forceinline__ void load_matrices(uint32_t address, uint32_t (&v)[4]) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3])
+                 : "r"(address)
+                 : "memory");
+}
+
 // Where `address` of this CTA lies in CTA `rank` of the cluster.
 __device__ __forceinline__ uint32_t remote_address(uint32_t address, uint32_t rank) {
     uint32_t remote;

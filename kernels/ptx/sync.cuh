@@ -39,6 +39,13 @@ __device__ __forceinline__ uint32_t cluster_rank() {
     return rank;
 }
 
+// Waits until all CTAs of the cluster run. What they have written is not ordered by it: a release would wait
+// for all of a thread's memory accesses as far as the GPU, a microsecond where maps are on their way.
+__device__ __forceinline__ void cluster_meet() {
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
+                     : "memory");
+}
+
 __device__ __forceinline__ void cluster_sync() {
     asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
                      : "memory");

@@ -1,4 +1,5 @@
-// wgmma m64nNk32, e4m3 x e4m3 into float32, both operands in shared memory (PTX ISA, "wgmma.mma_async").
+// wgmma m64nNk32, e4m3 x e4m3 into float32, operands in shared memory, the first one also in registers (PTX
+// ISA, "wgmma.mma_async").
 //
 // Accumulators of a thread: 8 columns j hold d[4j], d[4j+1] in row 16*warp + lane/4 and d[4j+2], d[4j+3]
 // eight rows below, at columns 8j + 2*(lane%4) and the one after.
@@ -104,6 +105,30 @@ BARROW_WGMMA(208, 104, 105, 106);
 BARROW_WGMMA(224, 112, 113, 114);
 BARROW_WGMMA(240, 120, 121, 122);
 BARROW_WGMMA(256, 128, 129, 130);
+
+// The same with a in registers, of which a thread has four bytes in row lane/4 of each of the four 8 x 16-byte
+// matrices of its warp's 16 rows: upper and lower of the left half, then of the right one.
+template <uint32_t kN>
+struct WgmmaFromRegisters;
+#define BARROW_WGMMA_FROM_REGISTERS(N, A0, A1, A2, A3, B, ACCUMULATE)                                     \
+    template <>                                                                                          \
+    struct WgmmaFromRegisters<N> {                                                                       \
+        static __device__ __forceinline__ void issue(float (&d)[N / 2], const uint32_t (&a)[4],          \
+                                                     uint32_t b, bool accumulate) {                      \
+            asm volatile("{\n.reg .pred p;\n.reg .b32 upper;\n.reg .b64 b;\n"                            \
+                         "setp.ne.b32 p, %" #ACCUMULATE ", 0;\nmov.b32 upper, 0x40000040;\n"             \
+                         "mov.b64 b, {%" #B ", upper};\n"                                               \
+                         "wgmma.mma_async.sync.aligned.m64n" #N "k32.f32.e4m3.e4m3 "                     \
+                         "{" BARROW_NAMES_##N "}, {%" #A0 ", %" #A1 ", %" #A2 ", %" #A3 "}, b, p, 1, 1;\n}" \
+                         : BARROW_OPERANDS_##N                                                           \
+                         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b),                           \
+                           "r"(static_cast<uint32_t>(accumulate)));                                      \
+        }                                                                                                \
+    }
+
+BARROW_WGMMA_FROM_REGISTERS(8, 4, 5, 6, 7, 8, 9);
+BARROW_WGMMA_FROM_REGISTERS(16, 8, 9, 10, 11, 12, 13);
+BARROW_WGMMA_FROM_REGISTERS(32, 16, 17, 18, 19, 20, 21);
 // clang-format on
 
 }  // namespace barrow

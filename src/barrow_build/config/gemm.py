@@ -22,6 +22,9 @@ REGISTERS_PER_THREAD = 255
 PRODUCER_REGISTERS = 32
 # Addresses, scales and loop state of a math thread beside its accumulators.
 BOOKKEEPING_REGISTERS = 32
+# Of a math thread, for its part of 64 rows of B and 128 of K.
+HELD_REGISTERS = SCALE_BLOCK * WGMMA_M // WARPGROUP // 4
+MOST_HELD = 7
 
 
 class SpecError(ValueError):
@@ -136,6 +139,13 @@ class GemmSpec:
         return (self.waves + partial_sums) * self.accumulators + factors + BOOKKEEPING_REGISTERS
 
     @property
+    def held(self) -> int:
+        """Blocks of K of B that a math thread has registers for while A is not there yet. Of groups it gained nothing."""
+        if not self.swapped or self.grouped:
+            return 0
+        return min((self.math_registers - self._registers_for(2)) // HELD_REGISTERS, MOST_HELD)
+
+    @property
     def part_rows(self) -> int:
         """Rows of a tile of A that one load brings; loads without a group's rows are left out. Each CTA that shares the
         tile has one, or of a tall one each warpgroup. (In tiles of 128 rows two took longer than they saved.)"""
@@ -225,6 +235,7 @@ class GemmSpec:
             "THREADS": str(self.threads),
             "CTAS_PER_SM": str(self.ctas_per_sm),
             "IN_FLIGHT": str(self.in_flight),
+            "HELD": str(self.held),
             "PRODUCER_REGISTERS": str(PRODUCER_REGISTERS),
             "MATH_REGISTERS": str(self.math_registers if self.exchanges_registers else 0),
             "OUT_BF16": str(int(self.out == "bf16")),
