@@ -20,7 +20,12 @@ def edge_cases(kernel: Kernel) -> list[Case]:
     ms = sorted({0, 1, 7, 67, 2 * kernel.block_m + 1} | _around(kernel.block_m))
     ns = sorted({0, 1, 8, 131, 2 * kernel.block_n + 1} | _around(kernel.block_n, BLOCK))
     ring = BLOCK * kernel.stages
-    ks = sorted({0, 1, 16, 131, 2 * BLOCK, 2 * ring + BLOCK + 48, 4 * ring + 2 * BLOCK + 8} | _around(BLOCK, ring))
+    # With a block more than the stages of all CTAs that split K, one of them holds B in registers, with 35 each all do:
+    # the last blocks, across the 32nd, from which on others' scales are held.
+    split = {kernel.cluster_k * ring, kernel.cluster_k * ring + BLOCK - 8, kernel.cluster_k * 35 * BLOCK - 8}
+    ks = sorted(
+        {0, 1, 16, 131, 2 * BLOCK, 2 * ring + BLOCK + 48, 4 * ring + 2 * BLOCK + 8} | _around(BLOCK, ring) | split
+    )
     cases: list[Case] = []
     for m in ms:
         for n in ns:

@@ -21,6 +21,7 @@ class Kernel:
     block_m: int
     block_n: int
     stages: int
+    cluster_k: int
     row_scales_b: bool
     part_rows: int  # of a tile, that one load of A brings
 
@@ -42,6 +43,7 @@ def _of(kind: Literal["gemm", "grouped_gemm"]) -> list[Kernel]:
             row["block_m"],
             row["block_n"],
             row["stages"],
+            row["cluster_k"],
             bool(row["row_scales_b"]),
             row["part_rows"],
         )

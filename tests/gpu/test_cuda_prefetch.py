@@ -3,6 +3,7 @@
 import pytest
 import torch
 from gemm_kernels import Kernel
+from reference import BLOCK
 
 import barrow
 
@@ -46,7 +47,8 @@ def test_a_chain_in_a_graph_has_the_same_bits(m: int) -> None:
 
 
 def test_every_kernel_waits_for_a_and_its_scales(kernel: Kernel) -> None:
-    m, n, k = 24, 256, 1024
+    # Longer than the stages of all CTAs that split K, so that B is held in registers where a kernel does that.
+    m, n, k = 24, 256, BLOCK * (kernel.cluster_k * kernel.stages + 3)
     quantize_b = barrow.per_token_group_quant_fp8 if kernel.row_scales_b else barrow.per_block_quant_fp8
     q, scale = quantize_b(torch.randn(n, k, device="cuda"))
     inputs = [torch.randn(m, k, device="cuda", dtype=torch.bfloat16) for _ in range(8)]

@@ -102,6 +102,17 @@ def test_float32_is_staged_where_each_row_of_b_has_a_scale() -> None:
     assert replace(from_registers, out="bf16").smem_bytes == from_registers.smem_bytes + 128 * 96 * 2
 
 
+def test_b_is_held_in_the_registers_that_narrow_tiles_leave() -> None:
+    # An SM has room for two CTAs of 160 threads with 168 registers each, of which a block takes 16: B of a warpgroup's
+    # 64 rows and 128 of K, in bytes.
+    specs = [GemmSpec(m, 64, 8, cluster_k=2, swapped=True) for m in (8, 16, 32)]
+    assert [spec.math_registers for spec in specs] == [168] * 3
+    assert [spec.held for spec in specs] == [7, 6, 5]
+    # Two warpgroups have 96 each.
+    assert [GemmSpec(m, 128, 4, warpgroups=2, swapped=True).held for m in (8, 16, 32)] == [3, 2, 0]
+    assert GOOD.held == GemmSpec(64, 64, 12).held == replace(specs[0], cluster_k=1, grouped=True).held == 0
+
+
 def test_only_the_others_sums_are_received() -> None:
     alone, pair, eight = (GemmSpec(64, 64, 4, cluster_k=size, out="f32").smem_bytes for size in (1, 2, 8))
     # Slices of 64 rows x 32 columns of float32, and, with eight, four that are 16 wide each.
