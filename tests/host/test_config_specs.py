@@ -103,14 +103,21 @@ def test_float32_is_staged_where_each_row_of_b_has_a_scale() -> None:
 
 
 def test_b_is_held_in_the_registers_that_narrow_tiles_leave() -> None:
-    # An SM has room for two CTAs of 160 threads with 168 registers each, of which a block takes 16: B of a warpgroup's
-    # 64 rows and 128 of K, in bytes.
-    specs = [GemmSpec(m, 64, 8, cluster_k=2, swapped=True) for m in (8, 16, 32)]
-    assert [spec.math_registers for spec in specs] == [168] * 3
-    assert [spec.held for spec in specs] == [7, 6, 5]
-    # Two warpgroups have 96 each.
-    assert [GemmSpec(m, 128, 4, warpgroups=2, swapped=True).held for m in (8, 16, 32)] == [3, 2, 0]
-    assert GOOD.held == GemmSpec(64, 64, 12).held == replace(specs[0], cluster_k=1, grouped=True).held == 0
+    # An SM has room for two CTAs of 256 threads with 128 registers each, of which the producer keeps 32. A block takes
+    # 16 of a math thread: B of 64 rows and 128 of K, in bytes, over 128 threads.
+    specs = [GemmSpec(m, 64, 8, cluster_k=2, swapped=True) for m in (8, 24, 32, 40)]
+    assert [spec.math_registers for spec in specs] == [224] * 4
+    assert [spec.held for spec in specs] == [8, 8, 8, 7]
+    others = [
+        GOOD,
+        GemmSpec(64, 64, 12),
+        GemmSpec(8, 64, 8, cluster_k=8, swapped=True),
+        GemmSpec(8, 64, 8, swapped=True, grouped=True),
+        GemmSpec(8, 128, 4, warpgroups=2, swapped=True),
+    ]
+    assert [spec.held for spec in others] == [0] * 5
+    # These have a warp for a producer, which keeps as many registers as the others.
+    assert [spec.exchanges_registers for spec in others] == [True, False, False, False, False]
 
 
 def test_only_the_others_sums_are_received() -> None:

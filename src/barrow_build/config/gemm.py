@@ -24,7 +24,8 @@ PRODUCER_REGISTERS = 32
 BOOKKEEPING_REGISTERS = 32
 # Of a math thread, for its part of 64 rows of B and 128 of K.
 HELD_REGISTERS = SCALE_BLOCK * WGMMA_M // WARPGROUP // 4
-MOST_HELD = 7
+# Three CTAs that split K = 7168 then have room for all. With more N = 2112 took as long, N = 4096 longer.
+MOST_HELD = 8
 
 
 class SpecError(ValueError):
@@ -110,8 +111,8 @@ class GemmSpec:
 
     @property
     def exchanges_registers(self) -> bool:
-        """A lone math warpgroup has all a thread can use from the start, and narrow tiles need few."""
-        return self.warpgroups > 1 and not self.swapped
+        """A lone math warpgroup has all a thread can use from the start; narrow tiles need few, unless they hold B."""
+        return self.holds or (self.warpgroups > 1 and not self.swapped)
 
     @property
     def rows(self) -> int:
@@ -139,11 +140,17 @@ class GemmSpec:
         return (self.waves + partial_sums) * self.accumulators + factors + BOOKKEEPING_REGISTERS
 
     @property
+    def holds(self) -> bool:
+        """Whether math threads take B of a first tile's last blocks out of the stages while A is not there yet: where B
+        lies on wgmma's rows. Of groups it gained nothing, and of the K that eight CTAs share the stages have room for
+        all but the longest."""
+        return self.swapped and self.warpgroups == 1 and self.cluster_k < 8 and not self.grouped
+
+    @property
     def held(self) -> int:
-        """Blocks of K of B that a math thread has registers for while A is not there yet. Of groups it gained nothing."""
-        if not self.swapped or self.grouped:
-            return 0
-        return min((self.math_registers - self._registers_for(2)) // HELD_REGISTERS, MOST_HELD)
+        """Blocks of K of which a math thread holds its part of B."""
+        room = (self.math_registers - self._registers_for(2)) // HELD_REGISTERS
+        return min(room, MOST_HELD) if self.holds else 0
 
     @property
     def part_rows(self) -> int:
