@@ -35,6 +35,9 @@ struct HeldB {
             for (uint32_t step = 0; step < kSteps; ++step)  // 16 bytes lie where the swizzle of 128 puts them
                 load_matrices(rows + stage * kTileBytesB + ((step * 2 + half) ^ row % 8) * 16,
                               b[block][step]);
+            // The copy engine writes there next, and an arrival does not wait for what has only been sent
+            // for: behind a cluster's sums, which the same queue takes, reads came too late.
+            fence_smem_to_tma();
             math.release(stage);
             math.ring.advance();
         }

@@ -93,7 +93,7 @@ __device__ __forceinline__ void tma_store_wait_read() {
     asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
 }
 
-// Orders this thread's ordinary writes to shared memory before what the copy engine reads there.
+// Orders this thread's ordinary accesses to shared memory before the copy engine's.
 __device__ __forceinline__ void fence_smem_to_tma() {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }

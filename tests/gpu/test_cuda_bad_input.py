@@ -52,7 +52,9 @@ def test_wrong_dtype_of_out(x: Operands) -> None:
 
 
 def test_wrong_out_dtype(x: Operands) -> None:
-    with pytest.raises(RuntimeError, match=r"out_dtype.*float16.*bfloat16 or float32"):
+    with pytest.raises(
+        RuntimeError, match=r"out_dtype is torch\.float16 but needs to be torch\.bfloat16 or torch\.float32"
+    ):
         barrow.fp8_gemm_nt(x.a, x.a_scale, x.b, x.b_scale, out_dtype=torch.float16)
 
 
