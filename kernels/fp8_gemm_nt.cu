@@ -93,7 +93,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     bool more = scheduler.next(tile);
     if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile));
     HeldB<kHeld> held;
-    if (more) held.take(math, Access::k_blocks(params, tile.group, all_blocks), thread);
+    if (more) held.take(math, params, Access::k_blocks(params, tile.group, all_blocks), thread);
     while (more) {
         float sum[kWaves][kSums] = {};
         const uint32_t active = Access::active_waves(tile, down);

@@ -10,8 +10,11 @@
 
 namespace barrow {
 
-// Blocks of a first tile of `k_blocks` that are held: none where the stages have room for all.
-__device__ __forceinline__ uint32_t held_blocks(uint32_t k_blocks) { return k_blocks > kStages ? kHeld : 0; }
+// Blocks of a first tile of `k_blocks` that are held: none where the stages have room for all, or where B has
+// to wait as long as A, which a first round for B alone would only keep waiting (1 us with K = 7168).
+__device__ __forceinline__ uint32_t held_blocks(const GemmParams& params, uint32_t k_blocks) {
+    return params.prefetch_b && k_blocks > kStages ? kHeld : 0;
+}
 
 template <uint32_t kBlocks, uint32_t kN = kWgmmaN>
 struct HeldB {
@@ -21,8 +24,9 @@ struct HeldB {
     uint32_t b[kBlocks][kSteps][4];
 
     // Takes the last blocks of the first tile, of `k_blocks`, out of the first stages.
-    __device__ __forceinline__ void take(Multiplier& math, uint32_t k_blocks, uint32_t thread) {
-        blocks = held_blocks(k_blocks);
+    __device__ __forceinline__ void take(Multiplier& math, const GemmParams& params, uint32_t k_blocks,
+                                         uint32_t thread) {
+        blocks = held_blocks(params, k_blocks);
         if (blocks == 0) return;
         // The row of this warp's 16 that this lane addresses, and the left or right half of a step.
         const uint32_t row = math.first_row + thread / kWarp * 16 + math.lane % 16, half = math.lane / 16;
@@ -86,7 +90,7 @@ template <>
 struct HeldB<0> {
     static constexpr uint32_t blocks = 0;
 
-    __device__ __forceinline__ void take(Multiplier&, uint32_t, uint32_t) {}
+    __device__ __forceinline__ void take(Multiplier&, const GemmParams&, uint32_t, uint32_t) {}
     __device__ __forceinline__ void multiply(Multiplier&, ScalesB&, uint32_t, float (&)[kSums]) {}
 };
 

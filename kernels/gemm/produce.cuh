@@ -47,7 +47,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     if (!scheduler.next(tile)) return;
     uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks);
     // Blocks whose A needs B beside it. Math threads hold the first tile's others, which come before all.
-    uint32_t with_b = k_blocks - held_blocks(k_blocks);
+    uint32_t with_b = k_blocks - held_blocks(params, k_blocks);
     StageRing ring;
     for (uint32_t block = with_b; block < k_blocks; ++block, ring.advance()) {
         const uint32_t full = shared.full_at(ring.stage);

@@ -29,8 +29,10 @@ class Kernel:
     def dtype(self) -> torch.dtype:
         return DTYPES[self.out]
 
-    def run(self, x: Operands, accumulate: bool = False) -> None:
-        torch.ops.barrow.fp8_gemm_nt_with(x.a, x.a_scale, x.b, x.b_scale, self.index, accumulate=accumulate, out=x.out)
+    def run(self, x: Operands, accumulate: bool = False, prefetch_b: bool = False) -> None:
+        torch.ops.barrow.fp8_gemm_nt_with(
+            x.a, x.a_scale, x.b, x.b_scale, self.index, prefetch_b, accumulate=accumulate, out=x.out
+        )
 
 
 def _of(kind: Literal["gemm", "grouped_gemm"]) -> list[Kernel]:
