@@ -8,6 +8,7 @@
 //
 // The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order. With few
 // rows of A, SWAPPED lays B on wgmma's 64 rows and A on its narrow side, and the sums are D transposed.
+// Where B is loaded ahead, its math threads hold some of that in registers until A is there (gemm/held.cuh).
 //
 // Beside each other along N, the CLUSTER_N CTAs of a cluster load each tile of A together.
 //
