@@ -8,7 +8,8 @@
 //
 // The CLUSTER_K CTAs of a cluster split the K of one tile and add their sums up in a fixed order. With few
 // rows of A, SWAPPED lays B on wgmma's 64 rows and A on its narrow side, and the sums are D transposed.
-// Where B is loaded ahead, its math threads hold some of that in registers until A is there (gemm/held.cuh).
+// B may be loaded ahead, before the kernels in front have ended: with few rows by a warp of its own
+// (gemm/ahead.cuh), and swapped, math threads hold some of it until A is there (gemm/held.cuh).
 //
 // Beside each other along N, the CLUSTER_N CTAs of a cluster load each tile of A together.
 //
@@ -20,7 +21,6 @@
 // (src/barrow_build/config).
 #include "cluster_reduce.cuh"
 #include "epilogue.cuh"
-#include "gemm/held.cuh"
 #include "gemm/produce.cuh"
 
 using namespace barrow;
@@ -145,8 +145,9 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
         if (scales_by_tma) tma_prefetch_map(&a_scale_map);
         if (kRowScalesB && scales_by_tma) tma_prefetch_map(&b_scale_map);
         for (uint32_t stage = 0; stage < kStages; ++stage) {
-            // Arrivals: the thread that loads, and every thread that copies scales.
-            mbarrier_init(shared.full_at(stage), scales_by_tma ? 1 : 1 + kWarp);
+            // Arrivals: for A, for B where another warp may load it, and of every thread that copies scales.
+            mbarrier_init(shared.full_at(stage), 1 + kAheadWarp + (scales_by_tma ? 0 : kWarp));
+            if constexpr (kAheadWarp) mbarrier_init(shared.b_full_at(stage), 1);
             // Copied scales are written by threads, so every thread that reads them tells so itself.
             // The other CTA's math warps read what is loaded here for both.
             mbarrier_init(shared.empty_at(stage), (scales_by_tma ? kMathThreads / kWarp : kMathThreads) +
@@ -176,6 +177,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
                 produce<true>(shared, maps, params, rank, threadIdx.x % kWarp);
             else if (kGrouped || elect_lane())
                 produce<false>(shared, maps, params, rank, threadIdx.x % kWarp);
+        } else if (kAheadWarp && warp == kMathThreads / kWarp + 1 && params.prefetch_b && elect_lane()) {
+            load_ahead(shared, b_map, params, rank);
         }
     }
     // A CTA stays as long as the other one may arrive at its barriers.

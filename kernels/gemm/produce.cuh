@@ -1,8 +1,7 @@
 // The producer: tiles and scales into the ring of stages.
 #pragma once
 
-#include "gemm/access.cuh"
-#include "gemm/held.cuh"
+#include "gemm/ahead.cuh"
 #include "ptx/cp_async.cuh"
 
 namespace barrow {
@@ -37,35 +36,24 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     uint32_t late_bytes = part_bytes;
     if (!kCopiesScales) late_bytes += (params.a_scale_box_rows + params.b_scale_box_rows) * 4;
     const uint32_t all_blocks = k_blocks_of(params.k, rank);
-    const auto load_b = [&](uint32_t stage, uint32_t block, const Tile& tile) {
-        Access::load_b(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage),
-                       rank + block * kClusterK, tile);
+    const auto load_b = [&](uint32_t stage, uint32_t kb, const Tile& tile) {
+        Access::load_b(shared.b + stage * kTileBytesB, &maps.b, shared.full_at(stage), kb, tile);
     };
 
     Scheduler scheduler(params);
     Tile tile;
     if (!scheduler.next(tile)) return;
     uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks);
-    // Blocks whose A needs B beside it. Math threads hold the first tile's others, which come before all.
-    uint32_t with_b = k_blocks - held_blocks(params, k_blocks);
-    StageRing ring;
-    for (uint32_t block = with_b; block < k_blocks; ++block, ring.advance()) {
-        const uint32_t full = shared.full_at(ring.stage);
-        if (leads) {
-            load_b(ring.stage, block, tile);
-            mbarrier_arrive_expect_bytes(full, kTileBytesB);
-        }
-        if constexpr (kCopiesScales) mbarrier_arrive(full);
-    }
-    // Of the others as many as there are stages get their B at once, where the caller has said that the
-    // kernels in front do not write it.
-    uint32_t ahead = params.prefetch_b ? min(kStages, with_b) : 0;
-    StageRing next = ring;
-    for (uint32_t block = 0; block < ahead; ++block, next.advance()) {
-        if constexpr (kHeld > 0) mbarrier_wait(shared.empty_at(next.stage), next.parity ^ 1);
-        if (leads) {
-            mbarrier_expect_bytes(shared.full_at(next.stage), kTileBytesB);
-            load_b(next.stage, block, tile);
+    // Blocks of K that need B beside A: math threads hold those of the others, which have come through the
+    // first stages.
+    const uint32_t held = held_blocks(params, k_blocks);
+    uint32_t with_b = k_blocks - held, ahead = blocks_ahead(params, k_blocks);
+    StageRing ring{held % kStages, held / kStages};
+    if constexpr (!kAheadWarp) {
+        // All at once: with many rows they are soon through.
+        for (uint32_t block = 0; leads && block < ahead; ++block) {
+            mbarrier_expect_bytes(shared.full_at(block), kTileBytesB);
+            load_b(block, rank + block * kClusterK, tile);
         }
     }
     wait_for_predecessors();
@@ -85,7 +73,8 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
                     if constexpr (kRowScalesB) tma_load(scale_b, &maps.b_scale, full, tile.n, scale_block);
                 }
                 const bool loads_b = block >= ahead && block < with_b;
-                if (loads_b) load_b(stage, block, tile);
+                if (loads_b) load_b(stage, kb, tile);
+                if (kAheadWarp && block >= ahead) mbarrier_arrive(full);
                 mbarrier_arrive_expect_bytes(full, late_bytes + more_parts + (loads_b ? kTileBytesB : 0));
             }
             if constexpr (kCopiesScales) {

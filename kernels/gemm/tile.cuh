@@ -43,7 +43,8 @@ constexpr uint32_t kWaveStep = kGrouped ? kWarpgroups * kWgmmaM : kWgmmaM;
 constexpr uint32_t kGroupStep = kGrouped ? kWgmmaM : kWaves * kWgmmaM;
 constexpr uint32_t kSteps = kScaleBlock / kWgmmaK;  // wgmmas of a block of K
 constexpr uint32_t kInFlight = IN_FLIGHT;           // partial sums a thread has registers for
-constexpr uint32_t kHeld = HELD;  // blocks of K of B it has registers for, see gemm/held.cuh
+constexpr uint32_t kHeld = HELD;         // blocks of K of B it has registers for, see gemm/held.cuh
+constexpr bool kAheadWarp = AHEAD_WARP;  // whether a warp of its own loads ahead, see gemm/ahead.cuh
 
 // CTAs that split K share the adding up of a tile: the first SLICES take some of wgmma's columns each.
 constexpr uint32_t kSlices = SLICES;
@@ -82,6 +83,7 @@ struct Shared {
     uint32_t scale_b;   // [kStages][kBlockN] floats, where each row of B has one
     uint32_t full;      // [kStages] barriers: tiles and scales have landed
     uint32_t empty;     // [kStages] barriers: every reader is done
+    uint32_t b_full;    // [kStages] barriers, where a warp loads ahead: B has landed
     uint32_t landed;    // barrier: the other CTAs' sums have landed
 
     __device__ __forceinline__ explicit Shared(uint32_t base)
@@ -93,9 +95,11 @@ struct Shared {
           scale_b(scale_a + kStages * kScaleBytesA),
           full(scale_b + kStages * kScaleBytesB),
           empty(full + kStages * 8),
-          landed(empty + kStages * 8) {}
+          b_full(empty + kStages * 8),
+          landed(b_full + (kAheadWarp ? kStages * 8 : 0)) {}
 
     __device__ __forceinline__ uint32_t full_at(uint32_t stage) const { return full + stage * 8; }
+    __device__ __forceinline__ uint32_t b_full_at(uint32_t stage) const { return b_full + stage * 8; }
     __device__ __forceinline__ uint32_t empty_at(uint32_t stage) const { return empty + stage * 8; }
 };
 

@@ -26,8 +26,8 @@ __device__ __forceinline__ void mbarrier_expect_bytes(uint32_t barrier, uint32_t
                  : "memory");
 }
 
-__device__ __forceinline__ void mbarrier_arrive(uint32_t barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+__device__ __forceinline__ void mbarrier_arrive(uint32_t barrier, uint32_t arrivals = 1) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
 }
 
 // The same at another CTA's barrier, ordering nothing: a release would wait for all of this thread's memory

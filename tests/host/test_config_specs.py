@@ -120,6 +120,16 @@ def test_b_is_held_in_the_registers_that_narrow_tiles_leave() -> None:
     assert [spec.exchanges_registers for spec in others] == [True, False, False, False, False]
 
 
+def test_kernels_for_few_rows_have_a_warp_that_loads_ahead() -> None:
+    few = [GemmSpec(8, 64, 4, swapped=True), GemmSpec(64, 64, 4), GemmSpec(128, 64, 4, cluster_k=2, warpgroups=2)]
+    assert [spec.ahead_warp for spec in few] == [True] * 3
+    # Two warps beside the math warpgroup, or of the producers' warpgroup, and a barrier for each stage.
+    assert [spec.threads for spec in few] == [256, 192, 384]
+    many, groups = GemmSpec(128, 64, 4, warpgroups=2), GemmSpec(64, 64, 4, grouped=True)
+    assert (many.ahead_warp, groups.ahead_warp) == (False, False)
+    assert (groups.threads, few[1].smem_bytes - groups.smem_bytes) == (160, 4 * 8)
+
+
 def test_only_the_others_sums_are_received() -> None:
     alone, pair, eight = (GemmSpec(64, 64, 4, cluster_k=size, out="f32").smem_bytes for size in (1, 2, 8))
     # Slices of 64 rows x 32 columns of float32, and, with eight, four that are 16 wide each.

@@ -95,8 +95,15 @@ class GemmSpec:
 
     @property
     def threads(self) -> int:
-        """The math warpgroups and the producer: a warpgroup where it hands registers over, else a warp."""
-        return WARPGROUP * self.warpgroups + (WARPGROUP if self.exchanges_registers else WARP)
+        """The math warpgroups and the producers: a warpgroup where it hands registers over, else as many warps."""
+        producers = 2 if self.ahead_warp else 1
+        return WARPGROUP * self.warpgroups + (WARPGROUP if self.exchanges_registers else WARP * producers)
+
+    @property
+    def ahead_warp(self) -> bool:
+        """Whether a warp of its own loads B ahead, a few blocks of K at a time, so that A need not wait for all: in
+        kernels for few rows. Which matrices of groups are needed no launch knows ahead."""
+        return not self.grouped and (self.block_m <= WGMMA_M or self.cluster_k > 1)
 
     @property
     def math_registers(self) -> int:
@@ -215,7 +222,7 @@ class GemmSpec:
         received = (self.cluster_k - 1) * self.rows * self.slice_columns * 4
         scale_rows = [self.block_m, *([self.block_n] if self.row_scales_b else [])]
         scales = self.stages * sum(-(-rows * 4 // TMA_ALIGNMENT) * TMA_ALIGNMENT for rows in scale_rows)
-        barriers = (2 * self.stages + 1) * 8
+        barriers = ((3 if self.ahead_warp else 2) * self.stages + 1) * 8
         return tiles + staged + received + scales + barriers
 
     @property
@@ -242,6 +249,7 @@ class GemmSpec:
             "THREADS": str(self.threads),
             "CTAS_PER_SM": str(self.ctas_per_sm),
             "IN_FLIGHT": str(self.in_flight),
+            "AHEAD_WARP": str(int(self.ahead_warp)),
             "HELD": str(self.held),
             "PRODUCER_REGISTERS": str(PRODUCER_REGISTERS),
             "MATH_REGISTERS": str(self.math_registers if self.exchanges_registers else 0),

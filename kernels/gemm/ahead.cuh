@@ -1,0 +1,55 @@
+// B of a CTA's first tile, loaded while the kernels in front still run.
+#pragma once
+
+#include "gemm/access.cuh"
+#include "gemm/held.cuh"
+
+namespace barrow {
+
+// Blocks of K of a first tile of `k_blocks` whose B is loaded into the stages, where the caller has said that
+// the kernels in front do not write it: as many as those have room for beside what math threads hold.
+__device__ __forceinline__ uint32_t blocks_ahead(const GemmParams& params, uint32_t k_blocks) {
+    return params.prefetch_b ? min(kStages, k_blocks - held_blocks(params, k_blocks)) : 0;
+}
+
+// Loads on their way at once where a warp loads ahead. An SM's copy engine works through its loads in their
+// order, so A waits for all that were asked for before it: up to 3 us where they filled the stages. Most
+// often it is A of the kernel in front, whose CTA shares the SM. For both CTAs 64 KB keep the memory busy.
+constexpr uint32_t kAtOnce = CTAS_PER_SM > 1 ? (32 * 1024 - 1) / kTileBytesB + 1 : (kStages + 1) / 2;
+
+// A thread of that warp: first what is held, then the others.
+__device__ __forceinline__ void load_ahead(const Shared& shared, const OperandMap& b_map,
+                                           const Params& params, uint32_t rank) {
+    Scheduler scheduler(params);
+    Tile tile;
+    if (!scheduler.next(tile)) return;
+    const uint32_t k_blocks = Access::k_blocks(params, tile.group, k_blocks_of(params.k, rank));
+    const uint32_t held = held_blocks(params, k_blocks), loads = held + blocks_ahead(params, k_blocks);
+    // What else a stage waits for: A, and every thread that copies scales.
+    const uint32_t others = params.a_scale_box_rows > 0 ? 1 : 1 + kWarp;
+    static_assert(kAtOnce <= kStages);  // a held block's stage is free before another is loaded there
+    // No more than two rounds of the ring.
+    const auto stage_of = [](uint32_t load) { return load < kStages ? load : load - kStages; };
+    for (uint32_t load = 0; load < loads + kAtOnce; ++load) {
+        if (load >= kAtOnce) {
+            const uint32_t landed = load - kAtOnce, stage = stage_of(landed);
+            if (landed < held) {
+                // The math threads have it, so the stage is free again.
+                mbarrier_wait(shared.empty_at(stage), 0);
+            } else {
+                mbarrier_wait(shared.b_full_at(stage), 0);
+                mbarrier_arrive(shared.full_at(stage));
+            }
+        }
+        if (load >= loads) continue;
+        const uint32_t stage = stage_of(load);
+        const bool holds = load < held;
+        const uint32_t barrier = holds ? shared.full_at(stage) : shared.b_full_at(stage);
+        mbarrier_arrive_expect_bytes(barrier, kTileBytesB);
+        Access::load_b(shared.b + stage * kTileBytesB, &b_map, barrier,
+                       rank + (holds ? k_blocks - held + load : load - held) * kClusterK, tile);
+        if (holds) mbarrier_arrive(barrier, others);  // which do not come with it
+    }
+}
+
+}  // namespace barrow
