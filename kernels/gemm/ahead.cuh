@@ -30,7 +30,7 @@ __device__ __forceinline__ void load_ahead(const Shared& shared, const OperandMa
     static_assert(kAtOnce <= kStages);  // a held block's stage is free before another is loaded there
     // No more than two rounds of the ring.
     const auto stage_of = [](uint32_t load) { return load < kStages ? load : load - kStages; };
-    for (uint32_t load = 0; load < loads + kAtOnce; ++load) {
+    for (uint32_t load = 0; load < loads; ++load) {
         if (load >= kAtOnce) {
             const uint32_t landed = load - kAtOnce, stage = stage_of(landed);
             if (landed < held) {
@@ -41,14 +41,14 @@ __device__ __forceinline__ void load_ahead(const Shared& shared, const OperandMa
                 mbarrier_arrive(shared.full_at(stage));
             }
         }
-        if (load >= loads) continue;
-        const uint32_t stage = stage_of(load);
-        const bool holds = load < held;
-        const uint32_t barrier = holds ? shared.full_at(stage) : shared.b_full_at(stage);
+        const uint32_t stage = stage_of(load), full = shared.full_at(stage);
+        // Only what another load waits for has to tell this warp that it has landed.
+        const bool holds = load < held, last = load + kAtOnce >= loads;
+        const uint32_t barrier = holds || last ? full : shared.b_full_at(stage);
         mbarrier_arrive_expect_bytes(barrier, kTileBytesB);
         Access::load_b(shared.b + stage * kTileBytesB, &b_map, barrier,
                        rank + (holds ? k_blocks - held + load : load - held) * kClusterK, tile);
-        if (holds) mbarrier_arrive(barrier, others);  // which do not come with it
+        if (holds) mbarrier_arrive(full, others);  // which do not come with it
     }
 }
 
