@@ -144,15 +144,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
         if (kStaged && params.d_by_tma) tma_prefetch_map(&d_map);
         if (scales_by_tma) tma_prefetch_map(&a_scale_map);
         if (kRowScalesB && scales_by_tma) tma_prefetch_map(&b_scale_map);
-        for (uint32_t stage = 0; stage < kStages; ++stage) {
-            // Arrivals: for A, for B where another warp may load it, and of every thread that copies scales.
-            mbarrier_init(shared.full_at(stage), 1 + kAheadWarp + (scales_by_tma ? 0 : kWarp));
-            if constexpr (kAheadWarp) mbarrier_init(shared.b_full_at(stage), 1);
-            // Copied scales are written by threads, so every thread that reads them tells so itself.
-            // The other CTA's math warps read what is loaded here for both.
-            mbarrier_init(shared.empty_at(stage), (scales_by_tma ? kMathThreads / kWarp : kMathThreads) +
-                                                      (kClusterN - 1) * kMathThreads / kWarp);
-        }
+        shared.init_barriers(!scales_by_tma);
         if constexpr (kClusterK > 1) mbarrier_init(shared.landed, 1);
         mbarrier_init_fence();
     }

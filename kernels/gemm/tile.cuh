@@ -101,6 +101,19 @@ struct Shared {
     __device__ __forceinline__ uint32_t full_at(uint32_t stage) const { return full + stage * 8; }
     __device__ __forceinline__ uint32_t b_full_at(uint32_t stage) const { return b_full + stage * 8; }
     __device__ __forceinline__ uint32_t empty_at(uint32_t stage) const { return empty + stage * 8; }
+
+    // Those of the stages; from one thread.
+    __device__ __forceinline__ void init_barriers(bool copies_scales) const {
+        for (uint32_t stage = 0; stage < kStages; ++stage) {
+            // Arrivals: for A, for B where another warp may load it, and of every thread that copies scales.
+            mbarrier_init(full_at(stage), 1 + kAheadWarp + (copies_scales ? kWarp : 0));
+            if constexpr (kAheadWarp) mbarrier_init(b_full_at(stage), 1);
+            // Copied scales are written by threads, so every thread that reads them tells so itself.
+            // The other CTA's math warps read what is loaded here for both.
+            mbarrier_init(empty_at(stage), (copies_scales ? kMathThreads : kMathThreads / kWarp) +
+                                               (kClusterN - 1) * kMathThreads / kWarp);
+        }
+    }
 };
 
 // Blocks of K of a tile that the CTA of this rank in its cluster multiplies: every kClusterK-th, from its own

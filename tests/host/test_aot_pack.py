@@ -119,7 +119,7 @@ def test_table_of_one_gemm_and_one_other_kernel() -> None:
 def test_a_flag_is_a_number_in_the_table() -> None:
     spec = GemmSpec(64, 64, 4, row_scales_b=True)
     content, placed = pack([Kernel(spec, Cubin(b"gemm", registers=1, spill_bytes=0, static_smem_bytes=0))])
-    assert f'{{"{spec.name}", 90, Dtype::bf16, 64, 64, 4, 1, 0, 0, 1, 1, 64, 1, 160, ' in table(
+    assert f'{{"{spec.name}", 90, Dtype::bf16, 64, 64, 4, 1, 0, 0, 1, 1, 64, 1, 192, ' in table(
         placed, len(content), ()
     )
 
