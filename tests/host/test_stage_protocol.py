@@ -1,4 +1,4 @@
-"""Loads and waits of every kernel for few rows around its ring of stages, compiled for the host (stage_protocol.cpp)."""
+"""Loads and waits of kernels for few rows around the ring of stages, compiled for the host (stage_protocol.cpp)."""
 
 import random
 import subprocess
