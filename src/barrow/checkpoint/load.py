@@ -133,10 +133,9 @@ def load_(
 
     Linear layers whose weights are FP8 become `Fp8Linear`, and read their weights as they lie in the file: nothing is
     widened. Linear layers that `quantize` picks are quantized as they are read, one at a time, so that a bfloat16 model
-    never lies in memory whole. Everything else is loaded in the dtype that the model has, but whole
-    numbers are not made of others, nor others of whole numbers. Layers that are
-    `Fp8Linear` already are filled either way, and so are `Fp8Experts`, with those of the checkpoint's experts
-    (`NAME.0.gate_proj.weight` and so on) that lie here.
+    never lies in memory whole. Everything else is loaded in the dtype that the model has, but whole numbers are not
+    made of others, nor others of whole numbers. Layers that are `Fp8Linear` already are filled either way, and so are
+    `Fp8Experts`, with those of the checkpoint's experts (`NAME.0.gate_proj.weight` and so on) that lie here.
 
     The model is best built without memory for its weights (`accelerate.init_empty_weights`). It changes only once
     every tensor has been checked by the headers and read, so an error leaves it as it was.
