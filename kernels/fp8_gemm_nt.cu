@@ -158,18 +158,18 @@ extern "C" __global__ void __launch_bounds__(kThreads, CTAS_PER_SM)
     // The producer waits for itself before it loads A; this is for B and its scales.
     if (!params.prefetch_b) wait_for_predecessors();
 
-    if (warp < kMathThreads / kWarp) {
+    if (warp < kMathWarps) {
         if constexpr (kExchangeRegisters) registers_take<kMathRegisters>();
         consume(shared, d_map, params, rank, warp / (kWarpgroup / kWarp), threadIdx.x % kWarpgroup);
     } else {
         if constexpr (kExchangeRegisters) registers_release<kProducerRegisters>();
-        if (warp == kMathThreads / kWarp) {
+        if (warp == kMathWarps) {
             const Maps maps{a_map, b_map, a_scale_map, b_scale_map};
             if (!scales_by_tma)
                 produce<true>(shared, maps, params, rank, threadIdx.x % kWarp);
             else if (kGrouped || elect_lane())
                 produce<false>(shared, maps, params, rank, threadIdx.x % kWarp);
-        } else if (kAheadWarp && warp == kMathThreads / kWarp + 1 && params.prefetch_b && elect_lane()) {
+        } else if (kAheadWarp && warp == kMathWarps + 1 && params.prefetch_b && elect_lane()) {
             load_ahead(shared, b_map, params, rank);
         }
     }

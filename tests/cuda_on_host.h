@@ -11,5 +11,7 @@ struct Dimension {
     uint32_t x;
 };
 [[maybe_unused]] static Dimension blockIdx, gridDim, threadIdx;
+inline int __ffs(uint32_t bits) { return __builtin_ffs(static_cast<int>(bits)); }
+inline uint32_t __popc(uint32_t bits) { return __builtin_popcount(bits); }
 using std::max;
 using std::min;

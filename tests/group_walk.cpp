@@ -89,10 +89,6 @@ uint32_t __ballot_sync(uint32_t mask, bool yes) {
     return bits;
 }
 
-int __ffs(uint32_t bits) { return __builtin_ffs(static_cast<int>(bits)); }
-
-uint32_t __popc(uint32_t bits) { return __builtin_popcount(bits); }
-
 }  // namespace
 
 #include "group_scheduler.cuh"

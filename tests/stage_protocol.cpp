@@ -25,8 +25,6 @@ T __shfl_up_sync(uint32_t, T value, uint32_t) {
     return value;
 }
 inline uint32_t __ballot_sync(uint32_t, bool) { return 0; }
-inline int __ffs(uint32_t bits) { return __builtin_ffs(static_cast<int>(bits)); }
-inline uint32_t __popc(uint32_t bits) { return __builtin_popcount(bits); }
 inline void __syncwarp() {}
 
 #include "ptx/cp_async.cuh"
@@ -213,15 +211,8 @@ void start(std::function<void()> body) {
         0);
 }
 
-void remove(Fiber* fiber) {
-    const auto it =
-        std::find_if(fibers.begin(), fibers.end(), [=](const auto& one) { return one.get() == fiber; });
-    std::swap(*it, fibers.back());
-    fibers.pop_back();
-}
-
 void run(bool copies) {
-    fibers.clear(), barriers.clear(), loads.clear(), memory.clear(), being_written.clear();
+    barriers.clear(), memory.clear(), being_written.clear();
     predecessors_done = false;
     params.a_box_rows = min(params.m, kBlockM);
     params.a_scale_box_rows = copies ? 0 : (params.a_box_rows + 3) / 4 * 4;
@@ -233,7 +224,7 @@ void run(bool copies) {
     const Maps maps{a_map, b_map, a_scale_map, b_scale_map};
     const uint32_t lanes = copies ? kWarp : 1;
     for (uint32_t lane = 0; lane < lanes; ++lane) {
-        for (uint32_t warp = 0; warp < kMathThreads / kWarp; ++warp) start([=] { consume(warp, lane); });
+        for (uint32_t warp = 0; warp < kMathWarps; ++warp) start([=] { consume(warp, lane); });
         start([=] {
             if (!params.prefetch_b) model_wait_for_predecessors();
             if (copies)
@@ -245,20 +236,22 @@ void run(bool copies) {
     if (kAheadWarp && params.prefetch_b) start([] { load_ahead(shared, b_map, params, rank); });
     // The copy engine and the end of the kernels in front take turns too.
     const uint32_t lands = 1 + drawn() % 64, ends = drawn() % 2000;
-    std::vector<Fiber*> able;
+    std::vector<size_t> able;
     for (uint32_t turn = 0; !fibers.empty(); ++turn) {
         if (turn >= ends) predecessors_done = true;
         able.clear();
-        for (const auto& fiber : fibers)
-            if (fiber->ready()) able.push_back(fiber.get());
+        for (size_t index = 0; index < fibers.size(); ++index)
+            if (fibers[index]->ready()) able.push_back(index);
         if (!loads.empty() && (able.empty() || drawn() % lands == 0)) {
             complete_load(drawn() % loads.size());
         } else if (!able.empty()) {
+            size_t index;
             do {
-                running = able[drawn() % able.size()];
+                index = able[drawn() % able.size()];
+                running = fibers[index].get();
             } while (running->slow && drawn() % 64 != 0);
             swapcontext(&scheduler_context, &running->context);
-            if (running->done) remove(running);
+            if (running->done) fibers.erase(fibers.begin() + static_cast<ptrdiff_t>(index));
         } else if (predecessors_done) {
             fail("all wait");
         }

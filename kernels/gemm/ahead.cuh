@@ -25,8 +25,7 @@ __device__ __forceinline__ void load_ahead(const Shared& shared, const OperandMa
     if (!scheduler.next(tile)) return;
     const uint32_t k_blocks = Access::k_blocks(params, tile.group, k_blocks_of(params.k, rank));
     const uint32_t held = held_blocks(params, k_blocks), loads = held + blocks_ahead(params, k_blocks);
-    // What else a stage waits for: A, and every thread that copies scales.
-    const uint32_t others = params.a_scale_box_rows > 0 ? 1 : 1 + kWarp;
+    const uint32_t others = full_arrivals(params.a_scale_box_rows == 0) - 1;
     static_assert(kAtOnce <= kStages);  // a held block's stage is free before another is loaded there
     // No more than two rounds of the ring.
     const auto stage_of = [](uint32_t load) { return load < kStages ? load : load - kStages; };

@@ -27,7 +27,7 @@ constexpr bool kRowScalesB = ROW_SCALES_B;
 // Whether rows of A come in groups, each with a matrix of its own in B.
 constexpr bool kGrouped = GROUPED;
 
-constexpr uint32_t kMathThreads = kWarpgroups * kWarpgroup;
+constexpr uint32_t kMathThreads = kWarpgroups * kWarpgroup, kMathWarps = kMathThreads / kWarp;
 constexpr uint32_t kThreads = THREADS;
 constexpr uint32_t kWgmmaN = kSwapped ? kBlockM : kBlockN;
 constexpr uint32_t kSums = kWgmmaN / 2;  // accumulators of a thread for 64 rows
@@ -73,6 +73,12 @@ constexpr uint32_t kReceivedBytes = (kClusterK - 1) * kWgmmaM * kSlice * 4;
 constexpr uint32_t kProducerRegisters = PRODUCER_REGISTERS, kMathRegisters = MATH_REGISTERS;
 constexpr bool kExchangeRegisters = kMathRegisters > 0;
 
+// Arrivals that fill a stage: for A, for B where another warp may load it, and of every thread that copies
+// scales.
+__device__ __forceinline__ uint32_t full_arrivals(bool copies_scales) {
+    return 1 + kAheadWarp + (copies_scales ? kWarp : 0);
+}
+
 // Shared memory, as 32-bit addresses.
 struct Shared {
     uint32_t a;         // [kStages] tiles, 128-byte swizzle
@@ -105,13 +111,12 @@ struct Shared {
     // Those of the stages; from one thread.
     __device__ __forceinline__ void init_barriers(bool copies_scales) const {
         for (uint32_t stage = 0; stage < kStages; ++stage) {
-            // Arrivals: for A, for B where another warp may load it, and of every thread that copies scales.
-            mbarrier_init(full_at(stage), 1 + kAheadWarp + (copies_scales ? kWarp : 0));
+            mbarrier_init(full_at(stage), full_arrivals(copies_scales));
             if constexpr (kAheadWarp) mbarrier_init(b_full_at(stage), 1);
             // Copied scales are written by threads, so every thread that reads them tells so itself.
             // The other CTA's math warps read what is loaded here for both.
-            mbarrier_init(empty_at(stage), (copies_scales ? kMathThreads : kMathThreads / kWarp) +
-                                               (kClusterN - 1) * kMathThreads / kWarp);
+            mbarrier_init(empty_at(stage),
+                          (copies_scales ? kMathThreads : kMathWarps) + (kClusterN - 1) * kMathWarps);
         }
     }
 };

@@ -21,7 +21,7 @@ def problems(spec: GemmSpec) -> list[str]:
     drawn = random.Random(spec.name)
     around = (spec.stages, spec.held, spec.stages + spec.held, 2 * spec.stages + spec.held, 50)
     blocks = {1, *(at * spec.cluster_k + off for at in around for off in (-1, 0, 1))} - {-1, 0}
-    # CTAs that split K have a tile each; of others two share five.
+    # CTAs that split K have a tile each; of others the first of two has three of six.
     m, n, ctas = (8, spec.block_n, 1) if spec.cluster_k > 1 else (spec.block_m + 1, 2 * spec.block_n + 8, 2)
     return [
         f"{m} {n} {k * 128 - 5} {rank} {ctas} {prefetch} {copies} {drawn.randrange(2**32)}"
