@@ -11,8 +11,8 @@ struct KGroupTile : DenseTile {
 };
 
 template <uint32_t kBlockM, uint32_t kBlockN>
-class KGroupScheduler : TileScheduler<kBlockM, kBlockN, 1, 1> {
-    using OfOne = TileScheduler<kBlockM, kBlockN, 1, 1>;
+class KGroupScheduler : TileScheduler<kBlockM, kBlockN, 1, false> {
+    using OfOne = TileScheduler<kBlockM, kBlockN, 1, false>;
 
 public:
     using Tile = KGroupTile;

@@ -10,6 +10,7 @@ struct DenseTile {
     uint32_t n;                           // first column
     uint32_t first;                       // row from which on no tile before this one has been
     static constexpr uint32_t group = 0;  // there is one
+    bool backward;                        // whether it goes through K from its end
 };
 
 __device__ __forceinline__ uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
@@ -54,7 +55,7 @@ __device__ __forceinline__ uint32_t last_row(uint32_t rows, uint32_t block) {
     return rows > block ? (rows - block + 3) / 4 * 4 : 0;
 }
 
-template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterK, uint32_t kClusterN>
+template <uint32_t kBlockM, uint32_t kBlockN, uint32_t kClusterK, bool kAlternates>
 class TileScheduler {
 public:
     using Tile = DenseTile;
@@ -62,9 +63,9 @@ public:
     __device__ __forceinline__ TileScheduler(const DenseGemmParams& params)
         : params_(params),
           rows_(ceil_div(params.m, kBlockM)),
-          columns_(ceil_div(params.n, kBlockN * kClusterN)),
+          columns_(ceil_div(params.n, kBlockN)),
           last_row_(last_row(params.m, kBlockM)),
-          next_(blockIdx.x / kCluster) {}
+          next_(blockIdx.x / kClusterK) {}
 
     // Moves to this cluster's next tile; false when there is none.
     __device__ __forceinline__ bool next(Tile& tile) {
@@ -74,8 +75,6 @@ public:
     }
 
 protected:
-    static constexpr uint32_t kCluster = kClusterK * kClusterN;
-
     __device__ __forceinline__ uint32_t tiles() const { return rows_ * columns_; }
 
     // The tile that next_ counts.
@@ -83,14 +82,19 @@ protected:
         const TilePlace place = tile_place(next_, params_.bands, params_.along);
         tile.first = place.row * kBlockM;
         tile.m = min(tile.first, last_row_);
-        tile.n = (place.column * kClusterN + blockIdx.x % kClusterN) * kBlockN;
-        next_ += gridDim.x / kCluster;
+        tile.n = place.column * kBlockN;
+        next_ += gridDim.x / kClusterK;
+        // What a round of tiles has read last is what L2 still has, so the next round begins there. Not where
+        // the last tile reaches back: rows of both would be summed up in different orders.
+        tile.backward =
+            kAlternates && round_++ % 2 != 0 && (place.row + 2 < rows_ || rows_ * kBlockM == params_.m);
     }
 
     const DenseGemmParams& params_;
     uint32_t rows_;
     uint32_t columns_;
     uint32_t last_row_;
+    uint32_t round_ = 0;
     uint32_t next_;  // 32 bits hold it: a tile has at least 512 elements, and D fits in memory
 };
 

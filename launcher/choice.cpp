@@ -100,13 +100,14 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 }
 
 // fixed_us + waves * tile_us + again * again_us + overlapped(
-//     turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty) * memory_us), where
+//     turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty * late) * memory_us), where
 //   waves      rounds that the resident clusters need for all tiles
 //   turns      the same, or more where CTAs share an SM, whose tensor cores they take in turn
 //   k_blocks   blocks of K that one CTA multiplies for a tile
 //   load       stages an SM loads on average over the GPU, counted whole; less where A has fewer rows than a
 //              tile
 //   memory_us  of A, B and D at the peak of the memory, each once
+//   late       share of B that comes once the kernels in front have ended: what came before left no SM idle
 //   empty      share of the SMs that have no tile, where one round is enough; of groups, for which memory
 //              counts most, of more rounds what the last one leaves of the GPU's room, over what all tiles
 //              take
@@ -141,7 +142,8 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     const double once_us = ((m + matrices * n) * problem.k + m * n * d_bytes) / bytes_per_us;
     const double empty = problem.groups > 0 && clusters > resident ? waves * resident / clusters - 1
                                                                    : std::max(0.0, 1 - tiles_per_sm);
-    const double memory_us = once_us * (cost.memory + empty * cost.idle);
+    const double late = 1 - std::min(1.0, static_cast<double>(kernel.blocks_ahead) / k_blocks);
+    const double memory_us = once_us * (cost.memory + empty * late * cost.idle);
     const double no_less = cost.fixed_us + waves * cost.tile_us + std::max(compute_us, memory_us);
     if (no_less > enough) return no_less;
 
@@ -161,7 +163,7 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 double worth_waiting_us(const GemmKernel& kernel) {
     if (kernel.grouped != 0 && kernel.block_m == kSquare) return 30;
     if (kernel.grouped != 0 && kernel.block_m > kSquare) return 100;
-    if (kernel.block_m == 192 && cluster_size(kernel) == 1) return 200;
+    if (kernel.block_m == 192) return 200;
     return kNever;
 }
 

@@ -125,16 +125,17 @@ PyObject* kernels(PyObject*, PyObject*) {
         Object list = build_list();
         for (size_t i = 0; i < kGemmKernelCount; ++i) {
             const GemmKernel& k = kGemmKernels[i];
-            append(list,
-                   checked(Py_BuildValue(
-                       "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:O,s:O}",
-                       "name", k.name, "kind", k.grouped != 0 ? "grouped_gemm" : "gemm", "arch", k.arch,
-                       "out", name_of(k.out), "block_m", k.block_m, "block_n", k.block_n, "stages", k.stages,
-                       "row_scales_b", k.row_scales_b, "k_groups", k.k_groups, "cluster_k", k.cluster_k,
-                       "cluster_n", k.cluster_n, "part_rows", k.part_rows, "warpgroups", k.warpgroups,
-                       "threads", k.threads, "smem_bytes", k.smem_bytes, "ctas_per_sm", k.ctas_per_sm,
-                       "store_rows", k.store_rows, "store_columns", k.store_columns, "cost",
-                       build_cost(k.cost).get(), "size", image_size(k.image).get())));
+            append(list, checked(Py_BuildValue(
+                             "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:"
+                             "i,s:O,s:O}",
+                             "name", k.name, "kind", k.grouped != 0 ? "grouped_gemm" : "gemm", "arch", k.arch,
+                             "out", name_of(k.out), "block_m", k.block_m, "block_n", k.block_n, "stages",
+                             k.stages, "row_scales_b", k.row_scales_b, "k_groups", k.k_groups, "cluster_k",
+                             k.cluster_k, "cluster_n", k.cluster_n, "blocks_ahead", k.blocks_ahead,
+                             "alternates", k.alternates, "part_rows", k.part_rows, "warpgroups", k.warpgroups,
+                             "threads", k.threads, "smem_bytes", k.smem_bytes, "ctas_per_sm", k.ctas_per_sm,
+                             "store_rows", k.store_rows, "store_columns", k.store_columns, "cost",
+                             build_cost(k.cost).get(), "size", image_size(k.image).get())));
         }
         for (size_t i = 0; i < kAuxKernelCount; ++i) {
             const AuxKernel& k = kAuxKernels[i];

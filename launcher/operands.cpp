@@ -154,11 +154,22 @@ void encode(GemmMaps& maps, const GemmKernel& kernel, const GemmParams& params,
         encode(maps.b_scale, TmaElement::f32, matrices.b_scale, 1, params.b_scale_box_rows, "b_scale");
 }
 
+// As many CTAs as go through so many tiles in no more rounds than all that are `resident` would need. Every
+// round then has the same columns of B and rows of A, and what a tile finds in L2 is its neighbours' too. An
+// even number, as of pairs: a tile's round, which decides in which order its K is summed up, must not depend
+// on how the launch is placed.
+int64_t evenly(int64_t tiles, int64_t resident) {
+    const int64_t pairs = rules::ceil_div(tiles, 2), room = std::max<int64_t>(resident / 2, 1);
+    return rules::ceil_div(pairs, rules::ceil_div(pairs, room)) * 2;
+}
+
 void launch(const LaunchScope& scope, const GemmKernel& kernel, int64_t clusters, bool overlap,
             GemmMaps& maps, GemmParams& params) {
     // Persistent, but for clusters that split K: they have one tile each, and the GPU starts the next.
-    if (kernel.cluster_k == 1)
-        clusters = std::min<int64_t>(clusters, resident_clusters(kernel, scope.device().num_sms));
+    if (kernel.cluster_k == 1) {
+        const int64_t resident = resident_clusters(kernel, scope.device().num_sms);
+        clusters = kernel.alternates != 0 ? evenly(clusters, resident) : std::min(clusters, resident);
+    }
     void* pointers[] = {maps.a, maps.b, &maps.d, &maps.a_scale, &maps.b_scale, &params};
     scope.launch(kernel, clusters, overlap, pointers);
 }

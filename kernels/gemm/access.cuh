@@ -29,17 +29,14 @@ struct SameK {
 
 template <Groups kOf>
 struct AccessOf : SameK {
+    static __device__ __forceinline__ bool backward(const DenseTile& tile) {
+        return kAlternates && tile.backward;
+    }
     // Loads of kPartRows rows that bring a tile of A, and those of one block of K.
     static __device__ __forceinline__ uint32_t parts_a(const DenseTile&) { return kPartsA; }
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const DenseTile& tile, uint32_t) {
-        if constexpr (kClusterN > 1) {
-            const uint32_t first = cluster_rank() * kPartRows;
-            tma_load_to_all<kClusterN>(smem + first * kScaleBlock, map, full, kb * kScaleBlock,
-                                       tile.m + first);
-        } else {
-            tma_load(smem, map, full, kb * kScaleBlock, tile.m);
-        }
+        tma_load(smem, map, full, kb * kScaleBlock, tile.m);
     }
     static __device__ __forceinline__ void load_b(uint32_t smem, const CUtensorMap* map, uint32_t full,
                                                   uint32_t kb, const DenseTile& tile) {
@@ -75,6 +72,7 @@ struct AccessOf : SameK {
 // Maps have the group, or the slab, for a third dimension.
 template <>
 struct AccessOf<Groups::rows> : SameK {
+    static __device__ __forceinline__ bool backward(const GroupTile&) { return false; }
     // What lies beyond the group's last row is not loaded, as far as that is a whole part.
     static __device__ __forceinline__ uint32_t parts_a(const GroupTile& tile) {
         return kPartsA > 1 ? min(ceil_div(tile.end - tile.m, kPartRows), kPartsA) : 1;

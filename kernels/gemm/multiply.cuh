@@ -132,7 +132,7 @@ struct Partial {
 __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                     float (&sum)[kSums]) {
     if (k_blocks == 0) return;
-    constexpr uint32_t kBefore = kWgmmaN <= 64 && !kSwapped ? 1 : kSteps;
+    constexpr uint32_t kBefore = kWgmmaN <= 64 ? 1 : kSteps;
     Partial even, odd;
     const auto issue_then_promote = [&](Partial& next, const Partial& previous, uint32_t block) {
         const uint32_t stage = math.ring.stage;

@@ -61,7 +61,8 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     while (true) {
         const uint32_t parts = Access::parts_a(tile), more_parts = (parts - 1) * part_bytes;
         for (uint32_t block = 0; block < k_blocks; ++block, ring.advance()) {
-            const uint32_t stage = ring.stage, full = shared.full_at(stage), kb = rank + block * kClusterK;
+            const uint32_t stage = ring.stage, full = shared.full_at(stage);
+            const uint32_t kb = k_block_of(Access::backward(tile), k_blocks, rank, block);
             const uint32_t scale_a = shared.scale_a + stage * kScaleBytesA;
             const uint32_t scale_b = shared.scale_b + stage * kScaleBytesB;
             const uint32_t scale_block = Access::scale_block(params, tile.group, kb);

@@ -49,14 +49,17 @@ public:
     __device__ __forceinline__ ScalesBOf(const Shared&, const GemmParams& params, uint32_t rank,
                                          uint32_t k_blocks, uint32_t lane)
         : first_(params.b_scale + (rank + lane * kClusterK) * params.b_scale_stride_k),
+          last_(params.b_scale + (int64_t{k_blocks} - 1 - lane) * params.b_scale_stride_k),
           stride_(params.b_scale_stride_n),
           step_(kWarp * kClusterK * params.b_scale_stride_k),
           n_(params.n),
           held_from_(static_cast<int32_t>(k_blocks - lane)) {}
 
-    // Fetches what the tile from column `n` on needs first, of the matrix that begins at `offset`.
-    __device__ __forceinline__ void begin(uint32_t n, int64_t offset) {
-        column_ = first_ + offset + n / kScaleBlock * stride_;
+    // Fetches what the tile from column `n` on needs first, of the matrix that begins at `offset`; from the
+    // end of K on where that goes `backward`.
+    __device__ __forceinline__ void begin(uint32_t n, int64_t offset, bool backward) {
+        column_ = (backward ? last_ : first_) + offset + n / kScaleBlock * stride_;
+        backward_ = backward;
         // None where a warpgroup's part of the tile lies beyond N.
         blocks_ = n < n_ ? (n_ - n / kScaleBlock * kScaleBlock - 1) / kScaleBlock + 1 : 0;
         offset_ = n % kScaleBlock;
@@ -96,16 +99,18 @@ private:
                 if (j < blocks_) fetched_[j] = column_[j * stride_];
         }
         left_ -= kWarp;
-        column_ += step_;
+        column_ += backward_ ? -step_ : step_;
     }
 
-    const float* first_;
+    const float* first_;  // of this lane's first block of K, and of that counted from the end
+    const float* last_;
     int64_t stride_;
     int64_t step_;
     uint32_t n_;
     int32_t held_from_;  // blocks of K from this lane's first on
     const float* column_;
     uint32_t blocks_;  // scale blocks of B from the tile on
+    bool backward_;
     uint32_t offset_;
     int32_t left_;
     float held_[kBlocksB];
@@ -122,7 +127,7 @@ public:
                                          uint32_t lane)
         : scale_b_(shared.scale_b + lane % 4 * 2 * 4) {}
 
-    __device__ __forceinline__ void begin(uint32_t, int64_t) {}
+    __device__ __forceinline__ void begin(uint32_t, int64_t, bool) {}
     __device__ __forceinline__ void advance() {}
 
     __device__ __forceinline__ Block of(uint32_t, uint32_t stage) const {

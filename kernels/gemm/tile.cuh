@@ -12,6 +12,8 @@ constexpr uint32_t kBlockM = BLOCK_M, kBlockN = BLOCK_N, kStages = STAGES;
 constexpr uint32_t kClusterK = CLUSTER_K;  // CTAs that split the K of a tile
 // CTAs with tiles beside each other along N, of which each loads a part of their rows of A for all.
 constexpr uint32_t kClusterN = CLUSTER_N;
+// Whether every other tile goes through K from its end.
+constexpr bool kAlternates = ALTERNATES;
 // Rows of a tile of A that one load brings, a part, and how many there are.
 constexpr uint32_t kPartRows = PART_ROWS, kPartsA = kBlockM / kPartRows;
 constexpr uint32_t kWarpgroups = WARPGROUPS;
@@ -128,6 +130,12 @@ __device__ __forceinline__ uint32_t k_blocks_of(uint32_t k, uint32_t rank) {
     return (blocks + kClusterK - 1 - rank) / kClusterK;
 }
 
+// The block of K that is loaded and multiplied as the `index`-th of a tile.
+__device__ __forceinline__ uint32_t k_block_of(bool backward, uint32_t k_blocks, uint32_t rank,
+                                               uint32_t index) {
+    return backward ? k_blocks - 1 - index : rank + index * kClusterK;
+}
+
 // The tensor maps of one operand of all groups of K.
 struct KGroupMaps {
     CUtensorMap of[kMostKGroups];
@@ -137,7 +145,7 @@ template <Groups kOf>
 struct WalkOf {
     using Params = DenseGemmParams;
     using OperandMap = CUtensorMap;
-    using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK, kClusterN>;
+    using Scheduler = TileScheduler<kBlockM, kBlockN, kClusterK, kAlternates>;
 };
 template <>
 struct WalkOf<Groups::rows> {

@@ -35,18 +35,7 @@ __device__ __forceinline__ void tma_load(uint32_t smem, const CUtensorMap* map, 
         : "memory");
 }
 
-// Both to this place in each of the cluster's kCtas CTAs, where they complete on their barriers.
-template <uint32_t kCtas>
-__device__ __forceinline__ void tma_load_to_all(uint32_t smem, const CUtensorMap* map, uint32_t barrier,
-                                                uint32_t column, uint32_t row) {
-    constexpr uint16_t kMask = (1u << kCtas) - 1;
-    asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
-        "[%0], [%1, {%3, %4}], [%2], %5;" ::"r"(smem),
-        "l"(map), "r"(barrier), "r"(column), "r"(row), "h"(kMask)
-        : "memory");
-}
-
+// The same to this place in each of the cluster's kCtas CTAs, where it completes on their barriers.
 template <uint32_t kCtas>
 __device__ __forceinline__ void tma_load_to_all(uint32_t smem, const CUtensorMap* map, uint32_t barrier,
                                                 uint32_t column, uint32_t row, uint32_t slab) {

@@ -38,6 +38,7 @@ struct Wgmma;
 // clang-format off
 #define BARROW_NAMES_8 "%0, %1, %2, %3"
 #define BARROW_NAMES_16 "%0, %1, %2, %3, %4, %5, %6, %7"
+#define BARROW_NAMES_24 BARROW_NAMES_16 ", %8, %9, %10, %11"
 #define BARROW_NAMES_32 BARROW_NAMES_16 ", %8, %9, %10, %11, %12, %13, %14, %15"
 #define BARROW_NAMES_48 BARROW_NAMES_32 ", %16, %17, %18, %19, %20, %21, %22, %23"
 #define BARROW_NAMES_64 BARROW_NAMES_48 ", %24, %25, %26, %27, %28, %29, %30, %31"
@@ -57,6 +58,7 @@ struct Wgmma;
                         "+f"(d[8 * i + 4]), "+f"(d[8 * i + 5]), "+f"(d[8 * i + 6]), "+f"(d[8 * i + 7])
 #define BARROW_OPERANDS_8 "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
 #define BARROW_OPERANDS_16 BARROW_EIGHT(0)
+#define BARROW_OPERANDS_24 BARROW_OPERANDS_16, "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11])
 #define BARROW_OPERANDS_32 BARROW_OPERANDS_16, BARROW_EIGHT(1)
 #define BARROW_OPERANDS_48 BARROW_OPERANDS_32, BARROW_EIGHT(2)
 #define BARROW_OPERANDS_64 BARROW_OPERANDS_48, BARROW_EIGHT(3)
@@ -90,6 +92,7 @@ struct Wgmma;
 
 BARROW_WGMMA(8, 4, 5, 6);
 BARROW_WGMMA(16, 8, 9, 10);
+BARROW_WGMMA(24, 12, 13, 14);
 BARROW_WGMMA(32, 16, 17, 18);
 BARROW_WGMMA(48, 24, 25, 26);
 BARROW_WGMMA(64, 32, 33, 34);
@@ -128,7 +131,9 @@ struct WgmmaFromRegisters;
 
 BARROW_WGMMA_FROM_REGISTERS(8, 4, 5, 6, 7, 8, 9);
 BARROW_WGMMA_FROM_REGISTERS(16, 8, 9, 10, 11, 12, 13);
+BARROW_WGMMA_FROM_REGISTERS(24, 12, 13, 14, 15, 16, 17);
 BARROW_WGMMA_FROM_REGISTERS(32, 16, 17, 18, 19, 20, 21);
+BARROW_WGMMA_FROM_REGISTERS(48, 24, 25, 26, 27, 28, 29);
 // clang-format on
 
 }  // namespace barrow

@@ -60,7 +60,8 @@ def wave_cases(kernel: Kernel, num_sms: int) -> list[Case]:
     return [
         Case(kernel.block_m + 3, along_n, k, out="aligned", row_scales_b=rows),
         Case(along_m, kernel.block_n + 3, k, out="odd", row_scales_b=rows),
-        Case(kernel.block_m * square, kernel.block_n * square, k, row_scales_b=rows),
+        # More blocks of K than a warp holds scales of.
+        Case(kernel.block_m * square, kernel.block_n * square, BLOCK * 35 + 16, row_scales_b=rows),
         Case(
             kernel.block_m * 2 * square - 5,
             kernel.block_n * square + 8,

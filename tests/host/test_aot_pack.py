@@ -59,6 +59,8 @@ def test_manifest_tells_all_about_a_kernel() -> None:
         "row_scales_b": False,
         "grouped": False,
         "k_groups": False,
+        "blocks_ahead": 4,
+        "alternates": False,
         "part_rows": 128,
         "threads": 384,
         "smem_bytes": GEMM.smem_bytes,
@@ -102,7 +104,7 @@ def test_table_of_one_gemm_and_one_other_kernel() -> None:
     text = table(placed, len(content), ())
     crc = zlib.crc32(KERNELS[0].cubin.image)
     assert (
-        f'{{"{GEMM.name}", 90, Dtype::f32, 128, 64, 4, 0, 0, 0, 2, 1, 128, 2, 384, {GEMM.smem_bytes}, 1, 64, 0, '
+        f'{{"{GEMM.name}", 90, Dtype::f32, 128, 64, 4, 0, 0, 0, 2, 1, 4, 0, 128, 2, 384, {GEMM.smem_bytes}, 1, 64, 0, '
         f"{{2.5f, 1e-05f, 0.25f, 0.5f, 1.0f, 0.125f, 0.0f}}, {{64, 132, {crc}u}}}},"
     ) in text
     assert f'{{"pad_rows_sm90a", "pad_rows", {{256, 3, {zlib.crc32(b"aux")}u}}}},' in text
@@ -119,7 +121,7 @@ def test_table_of_one_gemm_and_one_other_kernel() -> None:
 def test_a_flag_is_a_number_in_the_table() -> None:
     spec = GemmSpec(64, 64, 4, row_scales_b=True)
     content, placed = pack([Kernel(spec, Cubin(b"gemm", registers=1, spill_bytes=0, static_smem_bytes=0))])
-    assert f'{{"{spec.name}", 90, Dtype::bf16, 64, 64, 4, 1, 0, 0, 1, 1, 64, 1, 192, ' in table(
+    assert f'{{"{spec.name}", 90, Dtype::bf16, 64, 64, 4, 1, 0, 0, 1, 1, 4, 0, 64, 1, 192, ' in table(
         placed, len(content), ()
     )
 

@@ -54,9 +54,8 @@ def test_an_unknown_architecture_has_no_kernels() -> None:
         ({"stages": 1}, "stages must be at least 2"),
         ({"warpgroups": 4, "block_m": 256}, "at most 3 math warpgroups"),
         ({"cluster_k": 16}, "at most 8 CTAs"),
-        ({"cluster_n": 2, "cluster_k": 2}, "cluster_n is 1, or 2 in a kernel that is not swapped"),
+        ({"cluster_n": 2, "cluster_k": 2}, "cluster_n is 1, or 2 in a kernel for groups"),
         ({"cluster_n": 3, "grouped": True}, "cluster_n is 1, or 2"),
-        ({"row_scales_b": True, "stages": 4, "out": "f32", "cluster_n": 2}, "a launch takes groups of K"),
         ({"cluster_k": 2, "block_m": 256}, "split K takes 64 rows a warpgroup"),
         ({"swapped": True, "block_m": 12}, "block_m must be a multiple of 8"),
         ({"swapped": True, "block_n": 256}, "block_n is 64 rows a warpgroup"),
@@ -142,6 +141,18 @@ def test_tall_tiles_of_groups_are_loaded_in_parts() -> None:
     assert [spec.part_rows for spec in whole] == [spec.block_m for spec in whole]
     assert (tall.part_rows, replace(tall, block_m=192, warpgroups=3).part_rows) == (128, 64)
     assert replace(tall, block_m=192, warpgroups=3, cluster_n=2).part_rows == 96
+
+
+def test_the_largest_tile_alternates_unless_its_rows_come_in_groups() -> None:
+    tall = GemmSpec(256, 128, 3, warpgroups=2)
+    specs = (tall, replace(tall, out="f32"), replace(tall, grouped=True), replace(tall, block_n=64), GOOD)
+    assert [spec.alternates for spec in specs] == [True, True, False, False, False]
+
+
+def test_what_is_loaded_ahead_is_in_stages_and_registers() -> None:
+    held = GemmSpec(8, 64, 11, cluster_k=3, swapped=True)
+    assert (held.blocks_ahead, held.held) == (19, 8)
+    assert (GemmSpec(64, 64, 12).blocks_ahead, GemmSpec(64, 96, 9, grouped=True).blocks_ahead) == (12, 0)
 
 
 def test_name_and_macros_tell_specs_apart() -> None:

@@ -72,7 +72,7 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s:
     bytes_per_us = 1e3 * gb_s
     once = (m * k + n * k + m * n * (4 if kernel["out"] == "f32" else 2)) / bytes_per_us
     again = read_again(kernel, m, n, k, num_sms) / bytes_per_us
-    idle = max(0.0, 1 - tiles_per_sm)
+    idle = max(0.0, 1 - tiles_per_sm) * (1 - min(1.0, kernel["blocks_ahead"] / k_blocks))
     cost = kernel["cost"]
     compute = max(waves, math.ceil(tiles_per_sm)) * k_blocks * cost["k_block_us"] + loaded * cost["load_us"]
     memory = once * (cost["memory"] + idle * cost["idle"])

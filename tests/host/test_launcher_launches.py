@@ -25,8 +25,10 @@ def check_geometry(launch: dict[str, Any], m: int, n: int, k: int) -> None:
     kernel = next(kernel for kernel in kernels() if kernel["name"] == launch["kernel"])
     assert kernel["kind"] == "gemm"
     assert (launch["m"], launch["n"], launch["k"], launch["stream"]) == (m, n, k, 77)
-    size = kernel["cluster_k"] * kernel["cluster_n"]
-    ctas = -(-m // kernel["block_m"]) * -(-n // (kernel["block_n"] * kernel["cluster_n"])) * size
+    size = kernel["cluster_k"]
+    ctas = -(-m // kernel["block_m"]) * -(-n // kernel["block_n"]) * size
+    if kernel["alternates"]:  # as many in each round, and an even number
+        ctas = -(-ctas // -(-ctas // fake_driver.SMS) // 2) * 2
     # Clusters that split K have one tile each, and CTAs that are no cluster's come in pairs where they start early.
     cluster = max(size, 2) if launch["overlap"] else size
     assert launch["grid"] == -(-(ctas if kernel["cluster_k"] > 1 else min(ctas, fake_driver.SMS)) // cluster) * cluster

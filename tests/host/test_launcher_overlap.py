@@ -49,8 +49,7 @@ def test_neighbours_that_start_early_come_together(on_fake_gpu: Run, version: in
     """CTAs come to the SMs in the order in which those are left, but those of a cluster beside each other."""
     alone = next(kernel for kernel in GEMMS if (kernel["cluster_k"], kernel["block_m"]) == (1, 64))
     split = next(kernel for kernel in GEMMS if (kernel["cluster_k"], kernel["block_m"]) == (3, 64))
-    shared = next(kernel for kernel in GEMMS if kernel["cluster_n"] == 2)
-    names = [kernel["name"] for kernel in (alone, split, shared)]
+    names = [kernel["name"] for kernel in (alone, split)]
     code = f"""
 from barrow.launcher import kernels
 index = {{kernel["name"]: i for i, kernel in enumerate(kernels())}}
@@ -63,15 +62,32 @@ for name in {names}:
         result.append(wrong(out, args))
 """
     result, log = on_fake_gpu(code, FAKE_CUDA_VERSION=version)
-    assert result == [0] * 9
+    assert result == [0] * 6
     launches = gemms(log)
     assert [launch["kernel"] for launch in launches] == [name for name in names for _ in range(3)]
-    assert [launch["overlap"] for launch in launches] == [overlap] * 9
+    assert [launch["overlap"] for launch in launches] == [overlap] * 6
     for launch in launches:
         check_geometry(launch, launch["m"], launch["n"], 3072)
-    assert [launch["cluster"] for launch in launches] == [1 + overlap] * 3 + [3] * 3 + [2] * 3
+    assert [launch["cluster"] for launch in launches] == [1 + overlap] * 3 + [3] * 3
     # Of an odd number of tiles one CTA of a pair gets none.
     assert [launch["grid"] for launch in launches[:2]] == ([2, 4] if overlap else [1, 3])
+
+
+def test_the_largest_tiles_are_dealt_out_evenly_and_in_the_same_rounds_wherever_they_start(on_fake_gpu: Run) -> None:
+    """A tile's round decides in which order its K is summed up."""
+    kernel = next(kernel for kernel in GEMMS if kernel["alternates"])
+    code = f"""
+from barrow.launcher import kernels
+index = {{kernel["name"]: i for i, kernel in enumerate(kernels())}}["{kernel["name"]}"]
+for prefetch in (False, True):
+    for m, n in ((256, 128), (256 * 7, 128 * 15), (256 * 11, 128 * 12), (256 * 14, 128 * 19)):
+        out = torch.empty(m, n, dtype=torch.bfloat16)
+        on_gpu(ops.fp8_gemm_nt_with.default, *problem(m, n, 1), index, prefetch, out=out)
+result = None
+"""
+    _, log = on_fake_gpu(code, FAKE_CUDA_VERSION=OVERLAPS)
+    # Of 132 SMs: 1, 105, 132 and 266 tiles in 1, 1, 1 and 3 rounds.
+    assert [launch["grid"] for launch in gemms(log)] == [2, 106, 132, 90] * 2
 
 
 def rows_just_below(kernel: GemmKernel, us: float, groups: int) -> int:

@@ -9,10 +9,12 @@ import pytest
 from choice_probe import SPECS
 from walks import host_program, walk_program
 
-TILES = sorted({(spec.block_m, spec.block_n, spec.cluster_k, spec.cluster_n) for spec in SPECS if not spec.grouped})
+TILES = sorted(
+    {(spec.block_m, spec.block_n, spec.cluster_k, int(spec.alternates)) for spec in SPECS if not spec.grouped}
+)
 OF_K_GROUPS = sorted({(spec.block_m, spec.block_n) for spec in SPECS if spec.k_groups})
 
-Tile = tuple[int, int, int]
+Tile = tuple[int, int, int, int]
 
 
 @pytest.fixture(scope="module")
@@ -21,33 +23,32 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def walks(program: Path, asked: Sequence[tuple[int, ...]]) -> list[list[Tile]]:
-    """First row, first column and group of every tile, for each line of what the program is asked."""
+    """First row, first column, group and direction of every tile, for each line of what the program is asked."""
     lines = "".join(f"{' '.join(map(str, walk))}\n" for walk in asked)
     done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
     numbers = [list(map(int, line.split())) for line in done.stdout.splitlines()]
-    return [list(zip(row[::3], row[1::3], row[2::3], strict=True)) for row in numbers]
+    return [list(zip(*(row[i::4] for i in range(4)), strict=True)) for row in numbers]
 
 
 @pytest.mark.parametrize("tile", TILES, ids=lambda tile: "x".join(map(str, tile)))
 def test_every_element_is_in_a_tile_and_every_tile_is_where_the_copy_engine_can_load(
     tile: tuple[int, int, int, int], program: Path
 ) -> None:
-    block_m, block_n, cluster_k, cluster_n = tile
+    block_m, block_n, cluster_k, _ = tile
     ms = {*range(1, 12), *(block_m * i + off for i in (1, 2, 5) for off in (-3, -1, 0, 1, 2, 3, 4, 5, block_m // 2))}
     asked = [
         (*tile, m, n, band, along, 0, clusters)
         for m, n, band, along in product(
             sorted(m for m in ms if m > 0), (1, block_n, 3 * block_n + 1), (1, 2, 7), (0, 1)
         )
-        for tiles in (-(-m // block_m) * -(-n // (block_n * cluster_n)),)
+        for tiles in (-(-m // block_m) * -(-n // block_n),)
         # Clusters that split K have one tile each.
         for clusters in ({tiles} if cluster_k > 1 else {1, min(2, tiles), tiles})
     ]
     for (*_, m, n, _, _, _, _), tiles in zip(asked, walks(program, asked), strict=True):
-        walked = [(row, column) for row, column, _ in tiles]
+        walked = [(row, column) for row, column, *_ in tiles]
         rows, columns = sorted({row for row, _ in walked}), sorted({column for _, column in walked})
-        # In the last columns a CTA may have nothing of D, but its cluster needs it.
-        assert columns == list(range(0, -(-n // (block_n * cluster_n)) * block_n * cluster_n, block_n))
+        assert columns == list(range(0, n, block_n))
         assert sorted(walked) == list(product(rows, columns)), "each tile once"
         assert len(rows) == -(-m // block_m)
         # No row is left out, and only the last tile reaches back and, by what its first row is rounded up to, beyond M.
@@ -60,11 +61,32 @@ def test_every_element_is_in_a_tile_and_every_tile_is_where_the_copy_engine_can_
         assert all(column * 2 % 16 == 0 for column in columns)
 
 
+def test_every_other_tile_goes_back_through_k_but_where_rows_are_in_two(program: Path) -> None:
+    """Else both tiles would sum the same elements up in different orders, and which one stores last is chance."""
+    (tile,) = {tile for tile in TILES if tile[3]}
+    block_m, block_n, *_ = tile
+    for m, reaches_back in ((6 * block_m, False), (5 * block_m + 8, True)):
+        for along, clusters in product((0, 1), (1, 2, 3, 5, 24)):
+            ((*tiles,),) = walks(program, [(*tile, m, 4 * block_n, 2, along, 0, clusters)])
+            # The program writes one cluster's walk after another's: each takes every `clusters`-th tile.
+            rounds = [round_ for cluster in range(clusters) for round_, _ in enumerate(range(cluster, 24, clusters))]
+            in_two = {(row, column) for row, column, *_ in tiles if reaches_back and row + 2 * block_m > m}
+            want = [
+                round_ % 2 and (row, column) not in in_two
+                for round_, (row, column, *_) in zip(rounds, tiles, strict=True)
+            ]
+            assert [bool(backward) for *_, backward in tiles] == [bool(back) for back in want]
+            assert any(want) == (clusters < 24)
+    other = next(tile for tile in TILES if not tile[3] and tile[2] == 1)
+    ((*tiles,),) = walks(program, [(*other, 6 * other[0], 4 * other[1], 2, 0, 0, 2)])
+    assert {backward for *_, backward in tiles} == {0}
+
+
 @pytest.mark.parametrize("tile", OF_K_GROUPS, ids=lambda tile: "x".join(map(str, tile)))
 def test_groups_of_k_are_walked_one_after_another_as_one_product_is(tile: tuple[int, int], program: Path) -> None:
     block_m, block_n = tile
     shapes = list(product((1, 2 * block_m, 3 * block_m + 5), (1, 2 * block_n + 1), (1, 2), (0, 1)))
-    alone = walks(program, [(*tile, 1, 1, *shape, 0, 1) for shape in shapes])
+    alone = walks(program, [(*tile, 1, 0, *shape, 0, 1) for shape in shapes])
     asked = [
         (shape, tiles, groups, ctas)
         for shape, tiles in zip(shapes, alone, strict=True)
@@ -73,9 +95,9 @@ def test_groups_of_k_are_walked_one_after_another_as_one_product_is(tile: tuple[
         for ctas in {1, len(tiles), len(tiles) + 1, groups * len(tiles)}
         if ctas <= groups * len(tiles)
     ]
-    walked = walks(program, [(*tile, 1, 1, *shape, groups, ctas) for shape, _, groups, ctas in asked])
+    walked = walks(program, [(*tile, 1, 0, *shape, groups, ctas) for shape, _, groups, ctas in asked])
     for (_, tiles, groups, ctas), found in zip(asked, walked, strict=True):
-        every = [(row, column, group) for group in range(groups) for row, column, _ in tiles]
+        every = [(row, column, group, 0) for group in range(groups) for row, column, *_ in tiles]
         assert found == [place for cta in range(ctas) for place in every[cta::ctas]]
 
 

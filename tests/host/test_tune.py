@@ -24,7 +24,7 @@ NAMES = [kernel["name"] for kernel in KERNELS if kernel["out"] == "bf16" and ker
 GROUPED = [kernel["name"] for kernel in KERNELS if kernel["kind"] == "grouped_gemm"]
 SHA256 = store.hashes()
 # M for which every kernel is worth a time.
-PROBLEMS = [(128, 40, 256, 0), (130, 40, 256, 0), (128, 24, 128, 0)]
+PROBLEMS = [(128, 40, 256, 0), (128, 56, 256, 0), (128, 24, 128, 0)]
 GROUPS = [(9, 40, 256, 3), (30, 40, 256, 3)]
 
 
@@ -121,6 +121,12 @@ def test_tiles_that_would_be_more_than_half_empty_are_not_timed(gpu: FakeGpu, tm
         low = {name for name in NAMES if named[name] <= tallest[problem[0]]}
         assert {row["kernel"] for row in rows.of_problem(problem)} == low < set(NAMES)
     assert [sweep.worth_timing(128, m) for m in tallest] == [False, False, True]
+
+
+def test_tiles_for_few_rows_are_not_timed_for_many() -> None:
+    assert [sweep.worth_timing(48, m) for m in (1, 128, 129)] == [True, True, False]
+    assert [sweep.worth_timing(block_m, 4096) for block_m in (8, 64, 256)] == [False, True, True]
+    assert sweep.worth_timing(48, 4096, groups=32)
 
 
 def test_groups_are_timed_with_grouped_kernels(gpu: FakeGpu, tmp_path: Path) -> None:
@@ -270,7 +276,7 @@ def test_the_command_tunes_and_goes_on(
 ) -> None:
     monkeypatch.setattr(command, "this_machine", lambda: H100)
     path = tmp_path / "t.json"
-    arguments = ["tune", "--nk", "40x256", "--m", "128", "130", "--out", str(path)]
+    arguments = ["tune", "--nk", "40x256", "56x256", "--m", "128", "--out", str(path)]
     gpu.interrupt_after = 2
     assert cli.main(arguments) == 130
     assert f"run it again to go on from {path}" in capsys.readouterr().err

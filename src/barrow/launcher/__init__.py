@@ -60,8 +60,9 @@ class Cost(TypedDict):
 
 class GemmKernel(TypedDict):
     """A GEMM kernel of this build. `row_scales_b` is 1 where each row of B has a scale of its own, `k_groups` where a
-    launch takes products that differ in K, `smem_bytes` dynamic shared memory, `size` the bytes of its cubin. A
-    `grouped_gemm` is for groups of rows."""
+    launch takes products that differ in K, `alternates` where every other tile is summed from the end of K;
+    `blocks_ahead` blocks of K of B are loaded while it waits for the kernels in front, `smem_bytes` is dynamic shared
+    memory, `size` the bytes of its cubin. A `grouped_gemm` is for groups of rows."""
 
     name: str
     kind: Literal["gemm", "grouped_gemm"]
@@ -74,6 +75,8 @@ class GemmKernel(TypedDict):
     k_groups: int
     cluster_k: int
     cluster_n: int
+    blocks_ahead: int
+    alternates: int
     part_rows: int
     warpgroups: int
     threads: int

@@ -42,6 +42,8 @@ SUSTAINED_FROM_US = 40.0
 SUSTAINED_ROUNDS = 15
 # Tiles have at least as many rows as wgmma takes, or are swapped ones.
 LEAST_ROWS = 64
+# Of more rows than these swapped ones are never the fastest: on an H100 and an H200 by 14 % and more.
+FEW_ROWS = 128
 # Nearer to the best than this, kernels are timed again, in turn: their order is what a tuning is for. Of long
 # launches all that may come first on a GPU that is hot.
 CLOSE = 1.05
@@ -146,8 +148,9 @@ def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[fl
 
 
 def worth_timing(block_m: int, m: int, groups: int = 0) -> bool:
-    """Whether tiles of so many rows may be the fastest: of one product never those of which A fills less than half."""
-    return groups > 0 or block_m <= max(LEAST_ROWS, 2 * m)
+    """Whether tiles of so many rows may be the fastest: of one product never those of which A fills less than half,
+    nor, for more than `FEW_ROWS`, those made for few."""
+    return groups > 0 or (block_m <= max(LEAST_ROWS, 2 * m) and (m <= FEW_ROWS or block_m >= LEAST_ROWS))
 
 
 def _missing(store: Store, machine: Machine, problem: Problem, out: Out) -> list[str]:

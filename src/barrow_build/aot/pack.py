@@ -24,6 +24,8 @@ _UNLISTED = ("cost", "macros")
 _DERIVED = (
     "source",
     "k_groups",
+    "blocks_ahead",
+    "alternates",
     "part_rows",
     "threads",
     "smem_bytes",

@@ -17,6 +17,8 @@ GEMM_NUMBERS = (
     "k_groups",
     "cluster_k",
     "cluster_n",
+    "blocks_ahead",
+    "alternates",
     "part_rows",
     "warpgroups",
     "threads",

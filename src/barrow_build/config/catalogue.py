@@ -40,11 +40,15 @@ _BF16 = (
     GemmSpec(16, 64, 10, cluster_k=4, swapped=True),
     GemmSpec(16, 64, 9, cluster_k=8, swapped=True),
     GemmSpec(16, 128, 6, warpgroups=2, swapped=True),
+    GemmSpec(24, 64, 9, swapped=True),
+    GemmSpec(24, 64, 9, cluster_k=3, swapped=True),
     GemmSpec(32, 64, 8, cluster_k=2, swapped=True),
     GemmSpec(32, 64, 8, cluster_k=3, swapped=True),
     GemmSpec(32, 64, 8, cluster_k=8, swapped=True),
     GemmSpec(32, 128, 5, warpgroups=2, swapped=True),
     GemmSpec(32, 128, 4, cluster_k=4, warpgroups=2, swapped=True),
+    GemmSpec(48, 64, 7, swapped=True),
+    GemmSpec(48, 64, 7, cluster_k=2, swapped=True),
     # Few rows: columns for as many tiles as there are SMs.
     GemmSpec(64, 48, 14),
     GemmSpec(64, 64, 12),
@@ -67,7 +71,6 @@ _BF16 = (
     GemmSpec(128, 192, 4, warpgroups=2),
     GemmSpec(192, 96, 5, warpgroups=3),
     GemmSpec(192, 128, 4, warpgroups=3),
-    GemmSpec(192, 128, 4, cluster_n=2, warpgroups=3),
     GemmSpec(256, 64, 4, warpgroups=2),
     GemmSpec(256, 128, 3, warpgroups=2),
 )

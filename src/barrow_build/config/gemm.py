@@ -11,6 +11,8 @@ SMEM_LIMIT = 227 * 1024
 SMEM_PER_SM = 228 * 1024
 SCALE_BLOCK = 128
 WGMMA_M = 64
+# Elements of the largest tile whose sums math threads have registers for.
+LARGEST_TILE = 256 * 128
 # Where the copy engine writes in shared memory, in bytes.
 TMA_ALIGNMENT = 128
 WARP = 32
@@ -160,6 +162,17 @@ class GemmSpec:
         return min(room, MOST_HELD) if self.holds else 0
 
     @property
+    def blocks_ahead(self) -> int:
+        """Blocks of K of B that a CTA has room for while it waits for the kernels in front."""
+        return 0 if self.grouped else self.stages + self.held
+
+    @property
+    def alternates(self) -> bool:
+        """Whether every other tile goes through K from its end: what was loaded last is still in L2 then. Only the
+        largest tile gains by it, which runs where both operands are larger than L2."""
+        return not self.grouped and self.block_m * self.block_n == LARGEST_TILE
+
+    @property
     def part_rows(self) -> int:
         """Rows of a tile of A that one load brings; loads without a group's rows are left out. Each CTA that shares the
         tile has one, or of a tall one each warpgroup. (In tiles of 128 rows two took longer than they saved.)"""
@@ -239,6 +252,7 @@ class GemmSpec:
             "STAGES": str(self.stages),
             "CLUSTER_K": str(self.cluster_k),
             "CLUSTER_N": str(self.cluster_n),
+            "ALTERNATES": str(int(self.alternates)),
             "PART_ROWS": str(self.part_rows),
             "WARPGROUPS": str(self.warpgroups),
             "SLICES": str(self.slices),
@@ -275,8 +289,8 @@ class GemmSpec:
             (self.warpgroups <= 3, "at most 3 math warpgroups: more leave too few registers"),
             (self.cluster_k <= 8, "a portable cluster has at most 8 CTAs"),
             (
-                self.cluster_n == 1 or (self.cluster_n == 2 and self.cluster_k == 1 and not self.swapped),
-                "cluster_n is 1, or 2 in a kernel that is not swapped and does not split K",
+                self.cluster_n == 1 or (self.cluster_n == 2 and self.grouped and not self.swapped),
+                "cluster_n is 1, or 2 in a kernel for groups that is not swapped",
             ),
             (self.cluster_k == 1 or self.waves == 1, "split K takes 64 rows a warpgroup"),
             (
@@ -288,7 +302,7 @@ class GemmSpec:
                 "grouped, a tile is one CTA's, with one scale for 128 rows of B, and the output bf16",
             ),
             (
-                self.cluster_k * self.cluster_n == 1 or not self.k_groups,
+                self.cluster_k == 1 or not self.k_groups,
                 "with row_scales_b and float32, a launch takes groups of K, and a CTA has no cluster",
             ),
             (
