@@ -126,8 +126,9 @@ PyObject* kernels(PyObject*, PyObject*) {
         for (size_t i = 0; i < kGemmKernelCount; ++i) {
             const GemmKernel& k = kGemmKernels[i];
             append(list, checked(Py_BuildValue(
-                             "{s:s,s:s,s:i,s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:"
-                             "i,s:O,s:O}",
+                             "{s:s,s:s,s:i,s:s,"                         // to out
+                             "s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,"  // to part_rows
+                             "s:i,s:i,s:i,s:i,s:i,s:i,s:O,s:O}",
                              "name", k.name, "kind", k.grouped != 0 ? "grouped_gemm" : "gemm", "arch", k.arch,
                              "out", name_of(k.out), "block_m", k.block_m, "block_n", k.block_n, "stages",
                              k.stages, "row_scales_b", k.row_scales_b, "k_groups", k.k_groups, "cluster_k",
