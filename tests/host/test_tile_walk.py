@@ -67,18 +67,18 @@ def test_every_other_tile_goes_back_through_k_but_where_rows_are_in_two(program:
     block_m, block_n, *_ = tile
     for m, reaches_back in ((6 * block_m, False), (5 * block_m + 8, True)):
         for along, clusters in product((0, 1), (1, 2, 3, 5, 24)):
-            ((*tiles,),) = walks(program, [(*tile, m, 4 * block_n, 2, along, 0, clusters)])
+            (tiles,) = walks(program, [(*tile, m, 4 * block_n, 2, along, 0, clusters)])
             # The program writes one cluster's walk after another's: each takes every `clusters`-th tile.
             rounds = [round_ for cluster in range(clusters) for round_, _ in enumerate(range(cluster, 24, clusters))]
             in_two = {(row, column) for row, column, *_ in tiles if reaches_back and row + 2 * block_m > m}
             want = [
-                round_ % 2 and (row, column) not in in_two
+                round_ % 2 == 1 and (row, column) not in in_two
                 for round_, (row, column, *_) in zip(rounds, tiles, strict=True)
             ]
-            assert [bool(backward) for *_, backward in tiles] == [bool(back) for back in want]
+            assert [bool(backward) for *_, backward in tiles] == want
             assert any(want) == (clusters < 24)
     other = next(tile for tile in TILES if not tile[3] and tile[2] == 1)
-    ((*tiles,),) = walks(program, [(*other, 6 * other[0], 4 * other[1], 2, 0, 0, 2)])
+    (tiles,) = walks(program, [(*other, 6 * other[0], 4 * other[1], 2, 0, 0, 2)])
     assert {backward for *_, backward in tiles} == {0}
 
 
