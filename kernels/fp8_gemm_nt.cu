@@ -92,7 +92,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
     const uint32_t down = kSwapped ? 0 : math.first_row, along = kSwapped ? math.first_row : 0;
     Tile tile;
     bool more = scheduler.next(tile);
-    if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile), Access::backward(tile));
+    if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile), tile.backward);
     HeldB<kHeld> held;
     if (more) held.take(math, params, Access::k_blocks(params, tile.group, all_blocks), thread);
     while (more) {
@@ -105,7 +105,7 @@ __device__ __forceinline__ void consume(const Shared& shared, const CUtensorMap&
         const uint32_t row = done.m + down, column = done.n + along;
         // The next tile's scales travel while this one is stored. CTAs that split K have one tile.
         more = kClusterK == 1 && scheduler.next(tile);
-        if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile), Access::backward(tile));
+        if (more) scales.begin(tile.n + along, Access::scale_b_offset(params, tile), tile.backward);
         const uint32_t staged = shared.staged + group * kWaves * kStagedBytes;
         if constexpr (kClusterK > 1) {
             float slice[kSlice / 2];

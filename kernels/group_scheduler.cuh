@@ -13,6 +13,7 @@ struct GroupTile {
     uint32_t slab;   // of A and D
     uint32_t first;  // rows of D that are the group's: from here
     uint32_t end;    // to here; what of the tile is beyond is empty
+    static constexpr bool backward = false;
 };
 
 // The bands of a group, whose rows only the GPU knows: there are no factors to divide by. Most groups are one

@@ -41,7 +41,7 @@ struct GemmKernel {
     int k_groups;      // 1 where a launch takes products that differ in K
     int cluster_k;     // CTAs that split the K of a tile
     int cluster_n;     // CTAs that have tiles beside each other along N
-    int blocks_ahead;  // blocks of K of B that a CTA has room for while it waits
+    int blocks_ahead;  // blocks of K of B that a CTA loads while it waits for the kernels in front
     int alternates;    // 1 where every other tile goes through K from its end
     int part_rows;     // rows of a tile of A that one load brings
     int warpgroups;

@@ -29,9 +29,6 @@ struct SameK {
 
 template <Groups kOf>
 struct AccessOf : SameK {
-    static __device__ __forceinline__ bool backward(const DenseTile& tile) {
-        return kAlternates && tile.backward;
-    }
     // Loads of kPartRows rows that bring a tile of A, and those of one block of K.
     static __device__ __forceinline__ uint32_t parts_a(const DenseTile&) { return kPartsA; }
     static __device__ __forceinline__ void load_a(uint32_t smem, const CUtensorMap* map, uint32_t full,
@@ -72,7 +69,6 @@ struct AccessOf : SameK {
 // Maps have the group, or the slab, for a third dimension.
 template <>
 struct AccessOf<Groups::rows> : SameK {
-    static __device__ __forceinline__ bool backward(const GroupTile&) { return false; }
     // What lies beyond the group's last row is not loaded, as far as that is a whole part.
     static __device__ __forceinline__ uint32_t parts_a(const GroupTile& tile) {
         return kPartsA > 1 ? min(ceil_div(tile.end - tile.m, kPartRows), kPartsA) : 1;

@@ -6,16 +6,19 @@
 
 namespace barrow {
 
-// Blocks of K of a first tile of `k_blocks` whose B is loaded into the stages, where the caller has said that
-// the kernels in front do not write it: as many as those have room for beside what math threads hold.
-__device__ __forceinline__ uint32_t blocks_ahead(const GemmParams& params, uint32_t k_blocks) {
-    return params.prefetch_b ? min(kStages, k_blocks - held_blocks(params, k_blocks)) : 0;
-}
-
-// Loads on their way at once where a warp loads ahead. An SM's copy engine works through its loads in their
-// order, so A waits for all that were asked for before it: up to 3 us where they filled the stages. Most
-// often it is A of the kernel in front, whose CTA shares the SM. For both CTAs 64 KB keep the memory busy.
+// Loads of B ahead that are on their way at once. An SM's copy engine works through its loads in their order,
+// so A waits for all that were asked for before it: up to 3 us where they filled the stages. With few rows
+// most often it is A of the kernel in front, whose CTA shares the SM. For both CTAs 64 KB keep the memory
+// busy.
 constexpr uint32_t kAtOnce = CTAS_PER_SM > 1 ? (32 * 1024 - 1) / kTileBytesB + 1 : (kStages + 1) / 2;
+
+// Blocks of K of a first tile of `k_blocks` whose B is loaded into the stages, where the caller has said that
+// the kernels in front do not write it: as many as those have room for beside what math threads hold, or as
+// may be on their way where no warp waits for some to ask for more.
+__device__ __forceinline__ uint32_t blocks_ahead(const GemmParams& params, uint32_t k_blocks) {
+    constexpr uint32_t kMost = kAheadWarp ? kStages : kAtOnce;
+    return params.prefetch_b ? min(kMost, k_blocks - held_blocks(params, k_blocks)) : 0;
+}
 
 // A thread of that warp: first what is held, then the others.
 __device__ __forceinline__ void load_ahead(const Shared& shared, const OperandMap& b_map,
@@ -27,12 +30,12 @@ __device__ __forceinline__ void load_ahead(const Shared& shared, const OperandMa
     const uint32_t held = held_blocks(params, k_blocks), loads = held + blocks_ahead(params, k_blocks);
     const uint32_t others = full_arrivals(params.a_scale_box_rows == 0) - 1;
     static_assert(kAtOnce <= kStages);  // a held block's stage is free before another is loaded there
-    // No more than two rounds of the ring.
-    const auto stage_of = [](uint32_t load) { return load < kStages ? load : load - kStages; };
-    for (uint32_t load = 0; load < loads; ++load) {
+    StageRing next, first;              // where the next load goes, and the first one on its way
+    for (uint32_t load = 0; load < loads; ++load, next.advance()) {
         if (load >= kAtOnce) {
-            const uint32_t landed = load - kAtOnce, stage = stage_of(landed);
-            if (landed < held) {
+            const uint32_t stage = first.stage;
+            first.advance();
+            if (load - kAtOnce < held) {
                 // The math threads have it, so the stage is free again.
                 mbarrier_wait(shared.empty_at(stage), 0);
             } else {
@@ -40,7 +43,7 @@ __device__ __forceinline__ void load_ahead(const Shared& shared, const OperandMa
                 mbarrier_arrive(shared.full_at(stage));
             }
         }
-        const uint32_t stage = stage_of(load), full = shared.full_at(stage);
+        const uint32_t stage = next.stage, full = shared.full_at(stage);
         // Only what another load waits for has to tell this warp that it has landed.
         const bool holds = load < held, last = load + kAtOnce >= loads;
         const uint32_t barrier = holds || last ? full : shared.b_full_at(stage);

@@ -125,6 +125,11 @@ struct Partial {
     float sum[kSums];
 };
 
+// Pairs of blocks of K without a branch between them. Two warpgroups on a narrow tile have no time for the
+// end of a loop after every pair: with four, 128 x 64 is 3 to 4 % faster and 128 x 96 up to 3 %. Other tiles
+// gain nothing, and those that split K lose.
+constexpr uint32_t kPairs = kWarpgroups == 2 && kBlockN <= 96 && kClusterK == 1 ? 4 : 1;
+
 // The same with two partial sums: the tensor cores work on one while the CUDA cores promote the other. A warp
 // that sends off a step is held up until the tensor cores take it. Of a narrow tile, whose steps are short,
 // only the first one is therefore sent off before the promotion, and the later ones after it: else the warp
@@ -162,6 +167,7 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
     for (uint32_t first = 0; first < last; first += kWarp) {
         scales.advance();
         const uint32_t blocks = min(last - first, kWarp);
+#pragma unroll kPairs
         for (uint32_t block = 0; block + 1 < blocks; block += 2) {
             issue_then_promote(odd, even, block);
             issue_then_promote(even, odd, block + 1);

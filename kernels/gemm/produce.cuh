@@ -50,7 +50,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     uint32_t with_b = k_blocks - held, ahead = blocks_ahead(params, k_blocks);
     StageRing ring{held % kStages, held / kStages};
     if constexpr (!kAheadWarp) {
-        // All at once: with many rows they are soon through.
+        // At once: with many rows they are soon through, and a warp that waits for some took longer.
         for (uint32_t block = 0; leads && block < ahead; ++block) {
             mbarrier_expect_bytes(shared.full_at(block), kTileBytesB);
             load_b(block, rank + block * kClusterK, tile);
@@ -62,7 +62,7 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
         const uint32_t parts = Access::parts_a(tile), more_parts = (parts - 1) * part_bytes;
         for (uint32_t block = 0; block < k_blocks; ++block, ring.advance()) {
             const uint32_t stage = ring.stage, full = shared.full_at(stage);
-            const uint32_t kb = k_block_of(Access::backward(tile), k_blocks, rank, block);
+            const uint32_t kb = k_block_of(tile.backward, k_blocks, rank, block);
             const uint32_t scale_a = shared.scale_a + stage * kScaleBytesA;
             const uint32_t scale_b = shared.scale_b + stage * kScaleBytesB;
             const uint32_t scale_block = Access::scale_block(params, tile.group, kb);

@@ -46,7 +46,6 @@ _BF16 = (
     GemmSpec(32, 64, 8, cluster_k=3, swapped=True),
     GemmSpec(32, 64, 8, cluster_k=8, swapped=True),
     GemmSpec(32, 128, 5, warpgroups=2, swapped=True),
-    GemmSpec(32, 128, 4, cluster_k=4, warpgroups=2, swapped=True),
     GemmSpec(48, 64, 7, swapped=True),
     GemmSpec(48, 64, 7, cluster_k=2, swapped=True),
     # Few rows: columns for as many tiles as there are SMs.
@@ -59,7 +58,6 @@ _BF16 = (
     GemmSpec(64, 64, 12, cluster_k=3),
     GemmSpec(64, 64, 13, cluster_k=4),
     GemmSpec(64, 128, 8, cluster_k=2),
-    GemmSpec(128, 64, 8, cluster_k=2, warpgroups=2),
     GemmSpec(128, 64, 7, cluster_k=3, warpgroups=2),
     GemmSpec(128, 64, 8, cluster_k=4, warpgroups=2),
     # Many rows: the width that wastes the least of the last wave.

@@ -163,8 +163,10 @@ class GemmSpec:
 
     @property
     def blocks_ahead(self) -> int:
-        """Blocks of K of B that a CTA has room for while it waits for the kernels in front."""
-        return 0 if self.grouped else self.stages + self.held
+        """Blocks of K of B that a CTA loads while it waits for the kernels in front (kernels/gemm/ahead.cuh)."""
+        if self.grouped:
+            return 0
+        return self.stages + self.held if self.ahead_warp else (self.stages + 1) // 2
 
     @property
     def alternates(self) -> bool:
