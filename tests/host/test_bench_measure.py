@@ -176,6 +176,13 @@ def test_a_median_of_no_samples_is_none() -> None:
     assert timing.reason(RuntimeError("first\nsecond")) == "RuntimeError: first"
 
 
+def test_long_launches_run_for_a_while_before_they_are_timed() -> None:
+    assert timing.replays_ahead(39.0, 32) == 1
+    assert timing.replays_ahead(50.0, 32) == 32  # 51.2 ms
+    assert timing.replays_ahead(2500.0, 6) == 4
+    assert timing.replays_ahead(60_000.0, 1) == 1
+
+
 def test_weights_rotate_past_the_cache() -> None:
     assert timing.copies_for(1) == timing.MOST_COPIES
     assert timing.copies_for(10**9) == 2

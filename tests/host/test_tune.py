@@ -189,14 +189,11 @@ def test_kernels_near_the_best_are_timed_in_turn(gpu: FakeGpu, tmp_path: Path) -
     assert (us[NAMES[0]], us[NAMES[1]], us[NAMES[2]]) == (10.3, 10.1, 10.6)
 
 
-def test_long_launches_are_timed_on_a_hot_gpu_and_in_more_rounds(gpu: FakeGpu, tmp_path: Path) -> None:
+def test_long_launches_are_timed_as_a_benchmark_does_with_more_near_the_best(gpu: FakeGpu, tmp_path: Path) -> None:
     gpu.us = {**dict.fromkeys(NAMES, 200.0), NAMES[0]: 100.0, NAMES[1]: 124.0, NAMES[2]: 126.0}
     tune(tmp_path / "t.json")
     assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(PROBLEMS)
-    assert gpu.lengths == [(100, 15)] * len(PROBLEMS)
-    gpu.us = {name: 10.0 * us for name, us in gpu.us.items()}
-    tune(tmp_path / "longer.json")
-    assert gpu.lengths[-1] == (32, 15)
+    assert gpu.lengths == [(32, 7)] * len(PROBLEMS)
 
 
 def test_a_kernel_with_a_wrong_result_ends_the_tuning(gpu: FakeGpu, tmp_path: Path) -> None:

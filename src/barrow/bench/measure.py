@@ -18,7 +18,7 @@ from barrow.ops.layout import SCALE_BLOCK
 
 # Far above the rounding of e4m3 products to bfloat16 (0.002), far below what a misread scale does.
 WRONG = 0.01
-# Of a replay, where a launch takes so long that fewer of them will do: enough for the clocks to settle.
+# Of a replay, where a launch takes so long that fewer of them will do.
 REPLAY_US = 15_000.0
 
 Row = dict[str, Any]

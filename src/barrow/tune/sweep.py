@@ -34,12 +34,6 @@ LAUNCHES = 12
 LONG_US = 200.0
 LONG_LAUNCHES = 4
 FIRST_ROUNDS = 3
-# Longer launches are timed again in graphs of this many microseconds, or of as many launches as a benchmark's: a GPU at
-# its power limit ranks large tiles otherwise than one that has just woken up, and clocks take tens of milliseconds.
-SUSTAINED_US = 10_000.0
-SUSTAINED_FROM_US = 40.0
-# There a median of `ROUNDS` is within 3 %, which is more than what kernels near the best differ by.
-SUSTAINED_ROUNDS = 15
 # Tiles have at least as many rows as wgmma takes, or are swapped ones.
 LEAST_ROWS = 64
 # Of more rows than these swapped ones are never the fastest: on an H100 and an H200 by 14 % and more.
@@ -167,14 +161,14 @@ def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int],
     names = {kernel["name"] for kernel in store.kernels if kernel["out"] == out}
     exact = [row for row in store.of_problem(problem) if not row["coarse"] and row["kernel"] in names]
     best = min(row["us"] for row in exact)
-    long = best > SUSTAINED_FROM_US
+    long = best > timing.SUSTAINED_FROM_US
     limit = best * (CLOSE_WHEN_HOT if long else CLOSE)
     close = [row["kernel"] for row in exact if row["us"] <= limit]
     if len(close) > 1:
-        sustained = max(round(SUSTAINED_US / best), timing.LAUNCHES)
-        launches, rounds = (sustained, SUSTAINED_ROUNDS) if long else (LAUNCHES, ROUNDS)
+        # As a benchmark times them: a GPU at its power limit ranks large tiles otherwise than one that has just woken up.
+        launches = timing.LAUNCHES if long else LAUNCHES
         calls = {name: shape.calls(index[name]) for name in close}
-        for name, found in interleaved(calls, launches, rounds).items():
+        for name, found in interleaved(calls, launches, ROUNDS).items():
             if found.us is None:
                 raise RuntimeError(f"kernel {name}: {found.failure}")
             store.add(name, problem, found.us, coarse=False)
