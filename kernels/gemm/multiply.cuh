@@ -126,7 +126,7 @@ struct Partial {
 };
 
 // Pairs of blocks of K without a branch between them. Two warpgroups on a narrow tile have no time for the
-// end of a loop after every pair: with four, 128 x 64 is 3 to 4 % faster and 128 x 96 up to 3 %. Other tiles
+// end of a loop after every pair: with four, 128 x 64 is up to 4 % faster and 128 x 96 up to 3 %. Other tiles
 // gain nothing, and those that split K lose.
 constexpr uint32_t kPairs = kWarpgroups == 2 && kBlockN <= 96 && kClusterK == 1 ? 4 : 1;
 
