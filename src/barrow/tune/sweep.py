@@ -165,7 +165,7 @@ def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int],
     limit = best * (CLOSE_WHEN_HOT if long else CLOSE)
     close = [row["kernel"] for row in exact if row["us"] <= limit]
     if len(close) > 1:
-        # As a benchmark times them: a GPU at its power limit ranks large tiles otherwise than one that has just woken up.
+        # As a benchmark times them: a GPU at its power limit ranks large tiles otherwise than one that just woke up.
         launches = timing.LAUNCHES if long else LAUNCHES
         calls = {name: shape.calls(index[name]) for name in close}
         for name, found in interleaved(calls, launches, ROUNDS).items():
