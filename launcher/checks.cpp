@@ -114,7 +114,7 @@ const GemmKernel& check_kernel(int64_t row, const GemmShape& shape) {
     return kernel;
 }
 
-Dtype check_quant(const TensorView& x, const char* op) {
+Dtype check_quant(const char* op, const TensorView& x) {
     check_rank(op, x, 2, "rows and K", "flatten the leading dimensions with reshape(-1, K)");
     check_dim(op, x, 0, "rows");
     check_dim(op, x, 1, "K");

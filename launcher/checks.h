@@ -36,7 +36,7 @@ void check_accumulate(const GemmShape& shape, bool accumulate);
 // The GEMM kernel with this row of the table, which has to write the output's dtype.
 const GemmKernel& check_kernel(int64_t row, const GemmShape& shape);
 
-// Rules of what is quantized, by both quantizers and on the way to the experts. Returns the dtype of x.
-Dtype check_quant(const TensorView& x, const char* op = "barrow quantizer");
+// Rules of what `op` quantizes: a quantizer, or what brings tokens to the experts. Returns the dtype of x.
+Dtype check_quant(const char* op, const TensorView& x);
 
 }  // namespace barrow

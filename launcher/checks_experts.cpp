@@ -55,7 +55,7 @@ void check_moe_sort(const TensorView& topk_ids, int64_t num_experts, std::option
 }
 
 Dtype check_moe_permute_quant(const TensorView& x, const TensorView& positions, int64_t rows) {
-    const Dtype dtype = check_quant(x, kPermute);
+    const Dtype dtype = check_quant(kPermute, x);
     check_positions(kPermute, positions);
     check_device(kPermute, positions, x);
     if (positions.sizes[0] != x.sizes[0]) {

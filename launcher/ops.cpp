@@ -165,9 +165,10 @@ void quant(StableIValue* stack, uint64_t, uint64_t) {
     stack[1] = give_tensor(std::move(result.scale));
 }
 
-void check_quant_op(StableIValue* stack, uint64_t, uint64_t) {
+template <const char* kOp>
+void check_quantizer(StableIValue* stack, uint64_t, uint64_t) {
     const Tensor x = take_tensor(stack[0]);
-    check_quant(view("x", x));
+    check_quant(kOp, view("x", x));
 }
 
 }  // namespace
@@ -202,7 +203,8 @@ void register_operators() {
             "int kind, int alignment, SymInt expected_m, Tensor? out) -> ()",
             "check_k_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, SymInt[] ks, "
             "Tensor out) -> ()",
-            "check_quant(Tensor x) -> ()",
+            "check_per_token_group_quant_fp8(Tensor x) -> ()",
+            "check_per_block_quant_fp8(Tensor x) -> ()",
         });
     implement("CUDA", "fp8_gemm_nt", fp8_gemm_nt);
     implement("CUDA", "fp8_gemm_nt.out", fp8_gemm_nt_out);
@@ -216,7 +218,9 @@ void register_operators() {
     implement("CompositeExplicitAutograd", "check_fp8_gemm_nt", check_fp8_gemm_nt);
     implement("CompositeExplicitAutograd", "check_m_grouped_fp8_gemm_nt", check_m_grouped_fp8_gemm_nt);
     implement("CompositeExplicitAutograd", "check_k_grouped_fp8_gemm_nt", check_k_grouped_fp8_gemm_nt);
-    implement("CompositeExplicitAutograd", "check_quant", check_quant_op);
+    implement("CompositeExplicitAutograd", "check_per_token_group_quant_fp8",
+              check_quantizer<kTokenGroupQuant>);
+    implement("CompositeExplicitAutograd", "check_per_block_quant_fp8", check_quantizer<kBlockQuant>);
     register_expert_operators(library);
 }
 

@@ -15,6 +15,7 @@ using rules::ceil_div;
 
 // `rows_per_scale` rows share a scale; a thread block covers `rows_per_block` rows of one group of K.
 struct Scheme {
+    const char* op;
     const AuxKernel& (*kernel)(Dtype);
     int64_t rows_per_scale;
     int64_t rows_per_block;
@@ -24,11 +25,11 @@ struct Scheme {
     int64_t overlaps_rows;
 };
 
-constexpr Scheme kTokenGroup{per_token_group_quant_kernel, 1, kTokenGroupRows, true, 64};
-constexpr Scheme kBlock{per_block_quant_kernel, kScaleBlock, kScaleBlock, false, 0};
+constexpr Scheme kTokenGroup{kTokenGroupQuant, per_token_group_quant_kernel, 1, kTokenGroupRows, true, 64};
+constexpr Scheme kBlock{kBlockQuant, per_block_quant_kernel, kScaleBlock, kScaleBlock, false, 0};
 
 Quantized quantize(const Scheme& scheme, const TensorView& x, bool use_ue8m0) {
-    const Dtype dtype = check_quant(x);
+    const Dtype dtype = check_quant(scheme.op, x);
     const int64_t rows = x.sizes[0], k = x.sizes[1];
     const int64_t scale_rows = ceil_div(rows, scheme.rows_per_scale), k_blocks = ceil_div(k, kScaleBlock);
     const int64_t stride_m = scheme.k_major ? 1 : std::max<int64_t>(k_blocks, 1);

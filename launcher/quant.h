@@ -4,6 +4,10 @@
 
 namespace barrow {
 
+// What errors call them.
+inline constexpr char kTokenGroupQuant[] = "barrow.per_token_group_quant_fp8";
+inline constexpr char kBlockQuant[] = "barrow.per_block_quant_fp8";
+
 struct Quantized {
     Tensor q;      // float8_e4m3fn, contiguous
     Tensor scale;  // float32

@@ -225,17 +225,23 @@ BAD_QUANT: dict[str, tuple[Any, ...]] = {
 }
 
 
+QUANTIZERS = ("per_token_group_quant_fp8", "per_block_quant_fp8")
+
+
+@pytest.mark.parametrize("op", QUANTIZERS)
 @pytest.mark.parametrize("case", BAD_QUANT)
-def test_a_bad_argument_of_a_quantizer_is_named(case: str) -> None:
+def test_a_bad_argument_of_a_quantizer_is_named(case: str, op: str) -> None:
     make, *texts = BAD_QUANT[case]
-    refused(lambda: torch.ops.barrow.check_quant(make()), "barrow quantizer: ", *texts)
+    refused(lambda: getattr(torch.ops.barrow, f"check_{op}")(make()), f"barrow.{op}: ", *texts)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("shape", [(3, 4), (0, 4), (3, 0), (3, 1)])
-def test_good_arguments_of_a_quantizer_pass(dtype: torch.dtype, shape: tuple[int, int]) -> None:
-    torch.ops.barrow.check_quant(torch.ones(shape, dtype=dtype))
-    torch.ops.barrow.check_quant(torch.ones(shape[0], shape[1] + 1, dtype=dtype)[:, : shape[1]])
+@pytest.mark.parametrize("op", QUANTIZERS)
+def test_good_arguments_of_a_quantizer_pass(op: str, dtype: torch.dtype, shape: tuple[int, int]) -> None:
+    check_op = getattr(torch.ops.barrow, f"check_{op}")
+    check_op(torch.ones(shape, dtype=dtype))
+    check_op(torch.ones(shape[0], shape[1] + 1, dtype=dtype)[:, : shape[1]])
 
 
 def test_the_operator_itself_refuses_what_the_check_refuses() -> None:

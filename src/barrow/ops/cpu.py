@@ -78,13 +78,13 @@ def quantize(x: Tensor, group_rows: int, use_ue8m0: bool = False) -> tuple[Tenso
 
 
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
-    torch.ops.barrow.check_quant.default(x)
+    torch.ops.barrow.check_per_token_group_quant_fp8.default(x)
     q, scale = quantize(x, 1, use_ue8m0)
     return q, scale.new_empty_strided(scale.shape, token_scale_strides(x.shape[0])).copy_(scale)
 
 
 def _per_block_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
-    torch.ops.barrow.check_quant.default(x)
+    torch.ops.barrow.check_per_block_quant_fp8.default(x)
     return quantize(x, SCALE_BLOCK, use_ue8m0)
 
 

@@ -76,11 +76,11 @@ def _k_grouped_fp8_gemm_nt(
     check_devices("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
 
 
-def _rows_and_k(x: Tensor) -> tuple[int, int]:
+def _rows_and_k(op: str, x: Tensor) -> tuple[int, int]:
     # The launcher's check reads sizes, which may be symbolic here.
     if x.ndim != 2:
         raise RuntimeError(
-            f"barrow quantizer: x has {x.ndim} dimensions but needs 2, rows and K; "
+            f"barrow.{op}: x has {x.ndim} dimensions but needs 2, rows and K; "
             "flatten the leading dimensions with reshape(-1, K)"
         )
     rows, k = x.shape
@@ -88,13 +88,13 @@ def _rows_and_k(x: Tensor) -> tuple[int, int]:
 
 
 def _per_token_group_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
-    rows, k = _rows_and_k(x)
+    rows, k = _rows_and_k("per_token_group_quant_fp8", x)
     scale = x.new_empty_strided((rows, scale_blocks(k)), token_scale_strides(rows), dtype=torch.float32)
     return x.new_empty((rows, k), dtype=torch.float8_e4m3fn), scale
 
 
 def _per_block_quant_fp8(x: Tensor, use_ue8m0: bool) -> tuple[Tensor, Tensor]:
-    rows, k = _rows_and_k(x)
+    rows, k = _rows_and_k("per_block_quant_fp8", x)
     scale = x.new_empty((scale_blocks(rows), scale_blocks(k)), dtype=torch.float32)
     return x.new_empty((rows, k), dtype=torch.float8_e4m3fn), scale
 
