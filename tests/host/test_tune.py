@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,10 @@ from barrow.bench.timing import Call, Timing
 from barrow.cli import progress
 from barrow.cli import tune as command
 from barrow.tune import store, sweep
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+import retune
 
 KERNELS = sweep.gemm_kernels()
 NAMES = [kernel["name"] for kernel in KERNELS if kernel["out"] == "bf16" and kernel["kind"] == "gemm"]
@@ -249,6 +254,31 @@ def test_times_of_a_changed_or_gone_kernel_are_dropped(gpu: FakeGpu, tmp_path: P
     again = opened(path)
     assert again.dropped == 2 * len(PROBLEMS)
     assert {key[0] for key in again.rows} == set(NAMES[2:])
+
+
+def test_what_is_near_the_fastest_is_timed_again(gpu: FakeGpu, tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    gpu.us = {**dict.fromkeys(NAMES, 200.0), NAMES[0]: 100.0, NAMES[1]: 108.0}
+    tune(path)
+    before = json.loads(path.read_text())
+    before["kernels"][1]["sha256"] = "0" * 64  # it has changed
+    before["kernels"][2]["name"] = "gone"
+    for row in before["rows"]:
+        row["kernel"] = "gone" if row["kernel"] == NAMES[2] else row["kernel"]
+    edit(path, **before)
+    gpu.in_finals, gpu.finals = [], {NAMES[0]: 112.0, NAMES[1]: 106.0}
+    rows = store.Store.open(path, H100, KERNELS, SHA256, changed_too=True)
+    assert {key[0] for key in rows.rows} == {*NAMES} - {NAMES[2]}
+    assert (
+        retune.worth(rows, 129, 0.0, 1e9) == retune.worth(rows, 1, 101.0, 1e9) == retune.worth(rows, 1, 0.0, 99.0) == []
+    )
+    problems = retune.worth(rows, 128, 100.0, 101.0)
+    assert problems == [(128, 24, 128, 0), (128, 40, 256, 0), (128, 56, 256, 0)]
+    assert retune.retune(rows, problems, 1.1, 1e9, lambda *args: None) == len(problems)
+    assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(problems)
+    us = {row["kernel"]: row["us"] for row in json.loads(path.read_text())["rows"] if row["k"] == 128}
+    assert us == {**{name: 200.0 for name in NAMES if name != NAMES[2]}, NAMES[0]: 112.0, NAMES[1]: 106.0}
+    assert retune.retune(rows, problems, 1.1, -1.0, lambda *args: None) == 0
 
 
 def test_a_file_of_another_gpu_is_refused(gpu: FakeGpu, tmp_path: Path) -> None:

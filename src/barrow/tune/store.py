@@ -52,8 +52,11 @@ class Store:
     dropped: int = 0
 
     @classmethod
-    def open(cls, path: Path, machine: Machine, kernels: list[GemmKernel], sha256: dict[str, str]) -> "Store":
-        """The rows of an earlier run in `path` that still hold; none where there is no file.
+    def open(
+        cls, path: Path, machine: Machine, kernels: list[GemmKernel], sha256: dict[str, str], changed_too: bool = False
+    ) -> "Store":
+        """The rows of an earlier run in `path` that still hold, or, `changed_too`, of all kernels that are still there.
+        None where there is no file.
 
         Raises StoreError for a file of another GPU or one that is no tuning.
         """
@@ -64,7 +67,8 @@ class Store:
             data = json.loads(path.read_text(encoding="utf-8"))
             gpu, rows = data["machine"]["gpu"], data["rows"]
             before = {kernel["name"]: kernel.get("sha256") for kernel in data["kernels"]}
-            kept = {key_of(row): row for row in rows if before.get(row["kernel"]) == sha256.get(row["kernel"], "gone")}
+            holds = {name for name, code in sha256.items() if changed_too or before.get(name) == code}
+            kept = {key_of(row): row for row in rows if row["kernel"] in holds}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{path} is not what barrow tune wrote ({error!r}); choose another --out") from error
         if gpu != machine.gpu:

@@ -156,13 +156,15 @@ def _missing(store: Store, machine: Machine, problem: Problem, out: Out) -> list
     return [name for name in names if (name, problem) not in store.rows]
 
 
-def _finals(store: Store, shape: Shape, problem: Problem, index: dict[str, int], out: Out) -> None:
-    """Time the kernels that are close to the best again, in turn."""
+def time_close(
+    store: Store, shape: Shape, problem: Problem, index: dict[str, int], out: Out, within: float | None = None
+) -> None:
+    """Time the kernels that are close to the best again, in turn: `within` so many times its time, by default less."""
     names = {kernel["name"] for kernel in store.kernels if kernel["out"] == out}
     exact = [row for row in store.of_problem(problem) if not row["coarse"] and row["kernel"] in names]
     best = min(row["us"] for row in exact)
     long = best > timing.SUSTAINED_FROM_US
-    limit = best * (CLOSE_WHEN_HOT if long else CLOSE)
+    limit = best * (within or (CLOSE_WHEN_HOT if long else CLOSE))
     close = [row["kernel"] for row in exact if row["us"] <= limit]
     if len(close) > 1:
         # As a benchmark times them: a GPU at its power limit ranks large tiles otherwise than one that just woke up.
@@ -180,7 +182,7 @@ def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> Non
     todo = {problem: _missing(store, machine, problem, out) for problem in problems}
     total, done, saved = sum(map(len, todo.values())), 0, time.monotonic()
     try:
-        for problem, shape in _shapes([problem for problem in problems if todo[problem]], out):
+        for problem, shape in shapes([problem for problem in problems if todo[problem]], out):
             m, n, k, groups = problem
             tell(done, total, f"M = {m}, N = {n}, K = {k}" + (f", {groups} groups" if groups else ""))
             best = min((row["us"] for row in store.of_problem(problem)), default=float("inf"))
@@ -189,7 +191,7 @@ def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> Non
                 best = min(best, us)
                 store.add(name, problem, us, coarse)
                 done += 1
-            _finals(store, shape, problem, index, out)
+            time_close(store, shape, problem, index, out)
             if time.monotonic() - saved > SAVE_SECONDS:
                 store.save()
                 saved = time.monotonic()
@@ -198,7 +200,7 @@ def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> Non
         store.save()
 
 
-def _shapes(problems: Sequence[Problem], out: Out) -> Iterator[tuple[Problem, Shape]]:
+def shapes(problems: Sequence[Problem], out: Out) -> Iterator[tuple[Problem, Shape]]:
     """Operands for each problem; neighbours of one N x K, and number of groups, share their weights."""
     for (n, k, groups), same in itertools.groupby(problems, key=lambda problem: problem[1:]):
         if groups:

@@ -1,0 +1,72 @@
+"""Which kernels come first now? Times those near the fastest of a tuning again, in turn, on the GPU at hand.
+
+    python benchmarks/retune.py docs/results/tune-h100.json --out tune.json --within 1.1 --least-us 40 --seconds 120
+
+`barrow tune` times a kernel anew wherever its machine code has changed, and so takes an hour. After a change of some
+per cent only what was near the fastest may come first. All other times stay, of the kernels that they were taken with.
+The shapes of DeepSeek-V3 come first; when the time is over, what is done by then is written.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from barrow.bench.machine import this_machine
+from barrow.bench.shapes import DEEPSEEK_NK
+from barrow.cli.progress import Progress
+from barrow.tune.store import Problem, Store, hashes, problem_of
+from barrow.tune.sweep import gemm_kernels, indices, shapes, time_close
+
+Tell = Callable[[int, int, str], None]
+
+
+def worth(store: Store, least_m: int, least_us: float, most_us: float) -> list[Problem]:
+    """Problems of at least so many rows whose fastest kernel takes from `least_us` to below `most_us`, those of one
+    N x K together."""
+    best: dict[Problem, float] = {}
+    for row in store.rows.values():
+        if not row["coarse"]:
+            problem = problem_of(row)
+            best[problem] = min(row["us"], best.get(problem, float("inf")))
+    found = [p for p, us in best.items() if p[0] >= least_m * max(p[3], 1) and least_us <= us < most_us]
+    return sorted(found, key=lambda p: (p[1:3] not in DEEPSEEK_NK, p[1:], p[0]))
+
+
+def retune(store: Store, problems: list[Problem], within: float, seconds: float, tell: Tell) -> int:
+    """Time what is near the fastest; returns how many problems there was time for."""
+    index, start = indices(), time.monotonic()
+    done = 0
+    try:
+        for problem, shape in shapes(problems, "bf16"):
+            if time.monotonic() - start > seconds:
+                break
+            tell(done, len(problems), f"M = {problem[0]}, N = {problem[1]}, K = {problem[2]}")
+            time_close(store, shape, problem, index, "bf16", within)
+            done += 1
+    finally:
+        store.save()
+    tell(len(problems), len(problems), "")
+    return done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tuning", type=Path, help="JSON of barrow tune")
+    parser.add_argument("--out", type=Path, help="JSON file; default: the same")
+    parser.add_argument("--within", type=float, default=1.1, help="times the fastest; %(default)s by default")
+    parser.add_argument("--least-m", type=int, default=1, metavar="M", help="of groups, of each")
+    parser.add_argument("--least-us", type=float, default=0.0, metavar="US")
+    parser.add_argument("--most-us", type=float, default=float("inf"), metavar="US")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="what is not begun by then is left out")
+    args = parser.parse_args()
+    store = Store.open(args.tuning, this_machine(), gemm_kernels(), hashes(), changed_too=True)
+    store.path = args.out or args.tuning
+    problems = worth(store, args.least_m, args.least_us, args.most_us)
+    done = retune(store, problems, args.within, args.seconds, Progress(sys.stderr))
+    print(f"{store.path}: {done} of {len(problems)} problems timed again")
+
+
+if __name__ == "__main__":
+    main()
