@@ -180,7 +180,8 @@ void consume(uint32_t warp, uint32_t lane) {
     do {
         for (uint32_t block = 0; block < all_blocks; ++block) {
             math.wait_full();
-            const uint32_t stage = math.ring.stage, column = (rank + block * kClusterK) * kScaleBlock;
+            const uint32_t stage = math.ring.stage;
+            const uint32_t column = k_block_of(tile.backward, all_blocks, rank, block) * kScaleBlock;
             for (int twice = 0; twice < 2; ++twice) {
                 expect_box(shared.a + stage * kTileBytesA, {column, tile.m});
                 if (block < with_b) expect_box(shared.b + stage * kTileBytesB, {column, tile.n});

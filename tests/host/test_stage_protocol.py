@@ -1,4 +1,4 @@
-"""Loads and waits of kernels for few rows around the ring of stages, compiled for the host (stage_protocol.cpp)."""
+"""Loads and waits of kernels around the ring of stages, compiled for the host (stage_protocol.cpp)."""
 
 import random
 import subprocess
@@ -11,8 +11,9 @@ from walks import host_program
 from barrow_build.config import GemmSpec
 
 KERNELS = [spec for spec in SPECS if spec.ahead_warp and spec.out == "bf16" and not spec.row_scales_b]
-# One that loads ahead by itself, with several tiles for each CTA.
-KERNELS.append(next(spec for spec in SPECS if not spec.ahead_warp and not spec.grouped))
+# And those that load ahead by themselves, with several tiles for each CTA: one, and the one that goes back through K.
+for alternates in (False, True):
+    KERNELS.append(next(s for s in SPECS if not s.ahead_warp and not s.grouped and s.alternates == alternates))
 ORDERS = 12  # of turns, for each problem
 
 
@@ -22,7 +23,8 @@ def problems(spec: GemmSpec) -> list[str]:
     around = (spec.stages, spec.held, spec.stages + spec.held, 2 * spec.stages + spec.held, 50)
     blocks = {1, *(at * spec.cluster_k + off for at in around for off in (-1, 0, 1))} - {-1, 0}
     # CTAs that split K have a tile each; of others the first of two has three of six.
-    m, n, ctas = (8, spec.block_n, 1) if spec.cluster_k > 1 else (spec.block_m + 1, 2 * spec.block_n + 8, 2)
+    rows = 2 * spec.block_m if spec.alternates else spec.block_m + 1
+    m, n, ctas = (8, spec.block_n, 1) if spec.cluster_k > 1 else (rows, 2 * spec.block_n + 8, 2)
     return [
         f"{m} {n} {k * 128 - 5} {rank} {ctas} {prefetch} {copies} {drawn.randrange(2**32)}"
         for k in sorted(blocks)
