@@ -72,22 +72,21 @@ __device__ __forceinline__ void promote_last(const Multiplier& math, uint32_t st
     if (kRowScalesB) math.release(stage);
 }
 
-// Blocks of K without a branch between them, so that the next one's addresses are there in time; but where
-// scales of B's rows take the registers for that.
-constexpr uint32_t kBlocksOnEnd = kRowScalesB ? 1 : 8;
-
 // Multiplies a tile's blocks of K into `sum`, a partial sum at a time. While a warpgroup promotes, the tensor
-// cores have only the other one's work, which lasts no longer: so all that can be is done before the wait.
-// What it does for every 32nd block stands outside of the inner loop, since a branch in there costs tens of
-// cycles. Of the waves the first kActive have rows of the tile.
+// cores have only the other one's work, which lasts no longer: so all that can be is done before the wait,
+// and the loop is unrolled for the next block's addresses to be there in time, but where scales of B's rows
+// take the registers for that. What it does for every 32nd block stands outside of the inner loop, since a
+// branch in there costs tens of cycles. Of the waves the first kActive have rows of the tile.
 template <uint32_t kActive>
 __device__ __forceinline__ void multiply_in_turn(Multiplier& math, ScalesB& scales, uint32_t k_blocks,
                                                  float (&sum)[kWaves][kSums]) {
+    // A host compiler does not know what reads it.
+    [[maybe_unused]] constexpr uint32_t kUnroll = kRowScalesB ? 1 : 8;
     float part[kSums];
     for (uint32_t first = 0; first < k_blocks; first += kWarp) {
         scales.advance();
         const uint32_t blocks = min(k_blocks - first, kWarp);
-#pragma unroll kBlocksOnEnd
+#pragma unroll kUnroll
         for (uint32_t block = 0; block < blocks; ++block) {
             math.wait_full();
             const uint32_t stage = math.ring.stage;
@@ -127,10 +126,10 @@ struct Partial {
     float sum[kSums];
 };
 
-// Pairs of blocks without a branch between them. Two warpgroups on a narrow tile have no time for the
+// Pairs of blocks of K without a branch between them. Two warpgroups on a narrow tile have no time for the
 // end of a loop after every pair: with four, 128 x 64 is up to 4 % faster and 128 x 96 up to 3 %. Other tiles
 // gain nothing, and those that split K lose.
-constexpr uint32_t kPairsOnEnd = kWarpgroups == 2 && kBlockN <= 96 && kClusterK == 1 ? 4 : 1;
+constexpr uint32_t kPairs = kWarpgroups == 2 && kBlockN <= 96 && kClusterK == 1 ? 4 : 1;
 
 // The same with two partial sums: the tensor cores work on one while the CUDA cores promote the other. A warp
 // that sends off a step is held up until the tensor cores take it. Of a narrow tile, whose steps are short,
@@ -169,7 +168,7 @@ __device__ __forceinline__ void multiply_overlapped(Multiplier& math, ScalesB& s
     for (uint32_t first = 0; first < last; first += kWarp) {
         scales.advance();
         const uint32_t blocks = min(last - first, kWarp);
-#pragma unroll kPairsOnEnd
+#pragma unroll kPairs
         for (uint32_t block = 0; block + 1 < blocks; block += 2) {
             issue_then_promote(odd, even, block);
             issue_then_promote(even, odd, block + 1);
