@@ -15,9 +15,9 @@ import torch
 from barrow.bench.machine import this_machine
 from barrow.bench.measure import Row, Settings, measure
 from barrow.bench.providers import Activation, Provider, Weight, deep_gemms, import_deep_gemm
-from barrow.bench.shapes import Problem
+from barrow.bench.shapes import Problem, parse_nk
 from barrow.bench.summary import DEEP_GEMM, speedups
-from barrow.tune.sweep import indices
+from barrow.tune.sweep import gemm_kernels, indices
 
 PREFIX = "fp8_gemm_nt_bf16_sm90a_"
 
@@ -40,17 +40,18 @@ class Kernel:
 
 def named(parts: Sequence[str]) -> list[Provider]:
     """The bfloat16 kernels of plain products whose names hold one of `parts`."""
-    plain = {name: i for name, i in indices().items() if name.startswith(PREFIX) and "_rows" not in name}
-    found = {name: i for name, i in plain.items() if "_grouped" not in name and any(part in name for part in parts)}
+    plain = [kernel["name"] for kernel in gemm_kernels() if kernel["kind"] == "gemm" and kernel["out"] == "bf16"]
+    found = [name for name in plain if any(part in name for part in parts)]
     if not found:
         raise SystemExit(f"no kernel has any of {', '.join(parts)} in its name; barrow info --kernels lists them")
-    return [Kernel(name, i, ahead) for name, i in found.items() for ahead in (False, True)]
+    index = indices()
+    return [Kernel(name, index[name], ahead) for name in found for ahead in (False, True)]
 
 
 def shape(text: str) -> Problem:
     """`512x2112x7168` as M, N, K."""
-    m, n, k = map(int, text.split("x"))
-    return m, n, k
+    m, _, nk = text.partition("x")
+    return int(m), *parse_nk(nk)
 
 
 def tell(row: Row) -> None:

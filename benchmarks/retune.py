@@ -10,26 +10,25 @@ The shapes of DeepSeek-V3 come first; when the time is over, what is done by the
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from barrow.bench.machine import this_machine
 from barrow.bench.shapes import DEEPSEEK_NK
 from barrow.cli.progress import Progress
 from barrow.tune.store import Problem, Store, hashes, problem_of
-from barrow.tune.sweep import gemm_kernels, indices, shapes, time_close
+from barrow.tune.sweep import Tell, gemm_kernels, indices, label, shapes, time_close
 
-Tell = Callable[[int, int, str], None]
+OUT: Literal["bf16"] = "bf16"
 
 
 def worth(store: Store, least_m: int, least_us: float, most_us: float) -> list[Problem]:
     """Problems of at least so many rows whose fastest kernel takes from `least_us` to below `most_us`, those of one
     N x K together."""
     best: dict[Problem, float] = {}
-    for row in store.rows.values():
-        if not row["coarse"]:
-            problem = problem_of(row)
-            best[problem] = min(row["us"], best.get(problem, float("inf")))
+    for row in store.exact(OUT):
+        problem = problem_of(row)
+        best[problem] = min(row["us"], best.get(problem, float("inf")))
     found = [p for p, us in best.items() if p[0] >= least_m * max(p[3], 1) and least_us <= us < most_us]
     return sorted(found, key=lambda p: (p[1:3] not in DEEPSEEK_NK, p[1:], p[0]))
 
@@ -39,11 +38,11 @@ def retune(store: Store, problems: list[Problem], within: float, seconds: float,
     index, start = indices(), time.monotonic()
     done = 0
     try:
-        for problem, shape in shapes(problems, "bf16"):
+        for problem, shape in shapes(problems, OUT):
             if time.monotonic() - start > seconds:
                 break
-            tell(done, len(problems), f"M = {problem[0]}, N = {problem[1]}, K = {problem[2]}")
-            time_close(store, shape, problem, index, "bf16", within)
+            tell(done, len(problems), label(problem))
+            time_close(store, shape, problem, index, OUT, within)
             done += 1
     finally:
         store.save()

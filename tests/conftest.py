@@ -10,8 +10,9 @@ import torch
 from cxx import compiler
 from hypothesis import HealthCheck, settings
 
-# Makes barrow_build importable, after everything installed: `barrow` is the wheel's and never the source tree's.
-sys.path.append(str(Path(__file__).parents[1] / "src"))
+# Makes barrow_build and the benchmarks importable, after everything installed: `barrow` is the wheel's and never the
+# source tree's.
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("src", "benchmarks")]
 
 # The matrices are small, and threads that wait for each other take 100 times longer on a busy machine.
 torch.set_num_threads(1)

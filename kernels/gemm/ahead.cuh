@@ -8,9 +8,8 @@ namespace barrow {
 
 // Loads of B ahead that are on their way at once. An SM's copy engine works through its loads in their order,
 // so A waits for all that were asked for before it: up to 3 us where they filled the stages. With few rows
-// most often it is A of the kernel in front, whose CTA shares the SM. For both CTAs 64 KB keep the memory
-// busy.
-constexpr uint32_t kAtOnce = CTAS_PER_SM > 1 ? (32 * 1024 - 1) / kTileBytesB + 1 : (kStages + 1) / 2;
+// most often it is A of the kernel in front, whose CTA shares the SM.
+constexpr uint32_t kAtOnce = AT_ONCE;
 
 // Blocks of K of a first tile of `k_blocks` whose B is loaded into the stages, where the caller has said that
 // the kernels in front do not write it: as many as those have room for beside what math threads hold, or as
@@ -30,7 +29,9 @@ __device__ __forceinline__ void load_ahead(const Shared& shared, const OperandMa
     const uint32_t held = held_blocks(params, k_blocks), loads = held + blocks_ahead(params, k_blocks);
     const uint32_t others = full_arrivals(params.a_scale_box_rows == 0) - 1;
     static_assert(kAtOnce <= kStages);  // a held block's stage is free before another is loaded there
-    StageRing next, first;              // where the next load goes, and the first one on its way
+
+    // Where the next load goes, and where the first one on its way.
+    StageRing next, first;
     for (uint32_t load = 0; load < loads; ++load, next.advance()) {
         if (load >= kAtOnce) {
             const uint32_t stage = first.stage;

@@ -1,13 +1,7 @@
 """Named kernels beside each other: who takes part, and what is said of them (benchmarks/compare_kernels.py)."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-
 import compare_kernels
+import pytest
 
 
 def test_all_plain_kernels_with_a_part_of_the_name_take_part() -> None:

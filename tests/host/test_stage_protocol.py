@@ -12,8 +12,8 @@ from barrow_build.config import GemmSpec
 
 KERNELS = [spec for spec in SPECS if spec.ahead_warp and spec.out == "bf16" and not spec.row_scales_b]
 # And those that load ahead by themselves, with several tiles for each CTA: one, and the one that goes back through K.
-for alternates in (False, True):
-    KERNELS.append(next(s for s in SPECS if not s.ahead_warp and not s.grouped and s.alternates == alternates))
+OWN = [spec for spec in SPECS if not spec.ahead_warp and not spec.grouped]
+KERNELS += [next(spec for spec in OWN if spec.alternates == alternates) for alternates in (False, True)]
 ORDERS = 12  # of turns, for each problem
 
 

@@ -2,13 +2,13 @@
 
 import io
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import retune
 import torch
 from bench_on_cpu import H100, pretend
 from torch import Tensor
@@ -19,10 +19,6 @@ from barrow.bench.timing import Call, Timing
 from barrow.cli import progress
 from barrow.cli import tune as command
 from barrow.tune import store, sweep
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-
-import retune
 
 KERNELS = sweep.gemm_kernels()
 NAMES = [kernel["name"] for kernel in KERNELS if kernel["out"] == "bf16" and kernel["kind"] == "gemm"]
@@ -279,6 +275,17 @@ def test_what_is_near_the_fastest_is_timed_again(gpu: FakeGpu, tmp_path: Path) -
     us = {row["kernel"]: row["us"] for row in json.loads(path.read_text())["rows"] if row["k"] == 128}
     assert us == {**{name: 200.0 for name in NAMES if name != NAMES[2]}, NAMES[0]: 112.0, NAMES[1]: 106.0}
     assert retune.retune(rows, problems, 1.1, -1.0, lambda *args: None) == 0
+    gpu.wrong = NAMES[1]  # the one that has changed
+    with pytest.raises(RuntimeError, match=rf"^kernel {NAMES[1]} computes a wrong product for "):
+        retune.retune(rows, problems, 1.1, 1e9, lambda *args: None)
+
+
+def test_what_has_times_of_the_other_output_only_is_not_timed_again(gpu: FakeGpu, tmp_path: Path) -> None:
+    rows = opened(tmp_path / "t.json")
+    gpu.us.update({kernel["name"]: 10.0 for kernel in KERNELS if kernel["out"] == "f32"})
+    sweep.tune(rows, PROBLEMS[:1], "f32", lambda *args: None)
+    assert rows.rows
+    assert retune.worth(rows, 1, 0.0, 1e9) == []
 
 
 def test_a_file_of_another_gpu_is_refused(gpu: FakeGpu, tmp_path: Path) -> None:

@@ -8,18 +8,16 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+import cost_model
 import pytest
+import write_table
 from bench_on_cpu import H100
 from choice_probe import SPECS
 
+from barrow import launcher
+from barrow_build.config import CostModel, tuning
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.append(str(BENCHMARKS))
-
-import cost_model  # noqa: E402
-import write_table  # noqa: E402
-
-from barrow import launcher  # noqa: E402
-from barrow_build.config import CostModel, tuning  # noqa: E402
 
 N, K = 2112, 7168
 

@@ -84,7 +84,7 @@ def capture(calls: Sequence[Call], launches: int) -> tuple[torch.cuda.CUDAGraph,
 
 def replays_ahead(us: float, launches: int) -> int:
     """How often a graph of launches of `us` microseconds is replayed before it is timed."""
-    return 1 if us < SUSTAINED_FROM_US else max(1, math.ceil(SETTLE_US / (us * launches)))
+    return 1 if us < SUSTAINED_FROM_US else math.ceil(SETTLE_US / (us * launches))
 
 
 def replay_us(graph: torch.cuda.CUDAGraph, launches: int, ahead: int = 1) -> float:
@@ -112,10 +112,10 @@ def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int, rounds:
             failures[name] = reason(error)
     ahead = {name: replays_ahead(replay_us(graph, count), count) for name, (graph, count) in graphs.items()}
     samples: dict[str, list[float]] = {name: [] for name in graphs}
-    # Without a seed: one order for every shape would let a contender follow the same ones throughout.
+    # At its power limit a GPU is as fast as the last contender left it cool: no one always follows the same one, from
+    # round to round or, as with a seed, from shape to shape.
     shuffled = Random()
     for _ in range(rounds):
-        # At its power limit a GPU is as fast as the last contender left it cool: no one always follows the same one.
         for name in shuffled.sample(list(graphs), len(graphs)):
             samples[name].append(replay_us(*graphs[name], ahead[name]))
     return {

@@ -81,6 +81,11 @@ class Store:
         row = {"kernel": kernel, "m": m, "n": n, "k": k, "groups": groups, "us": round(us, 4), "coarse": coarse}
         self.rows[key_of(row)] = row
 
+    def exact(self, out: str) -> list[Row]:
+        """Rows of the kernels that write `out` that are not coarse."""
+        names = {kernel["name"] for kernel in self.kernels if kernel["out"] == out}
+        return [row for row in self.rows.values() if not row["coarse"] and row["kernel"] in names]
+
     def of_problem(self, problem: Problem) -> list[Row]:
         return [row for row in self.rows.values() if problem_of(row) == problem]
 

@@ -18,7 +18,7 @@ from barrow.bench.providers import Activation, Weight, activation, result
 from barrow.bench.timing import ROUNDS, Call, capture, interleaved, replay_us
 from barrow.launcher import GemmKernel
 from barrow.ops.layout import GroupLayout
-from barrow.tune.store import Problem, Store
+from barrow.tune.store import Problem, Store, problem_of
 
 Out = Literal["bf16", "f32"]
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
@@ -129,10 +129,16 @@ def eager_us(call: Call) -> float:
     return min(times)
 
 
-def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[float, bool]:
-    """Microseconds per launch, and whether they are coarse."""
+def checked_calls(shape: Shape, name: str, index: int) -> list[Call]:
+    """Calls of a kernel that gives the product; raises RuntimeError where it does not."""
     calls = shape.calls(index)
     shape.check(name, calls)
+    return calls
+
+
+def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[float, bool]:
+    """Microseconds per launch, and whether they are coarse."""
+    calls = checked_calls(shape, name, index)
     rough = eager_us(calls[0])
     if rough > HOPELESS * max(best_us, EAGER_US):
         return rough, True
@@ -160,8 +166,7 @@ def time_close(
     store: Store, shape: Shape, problem: Problem, index: dict[str, int], out: Out, within: float | None = None
 ) -> None:
     """Time the kernels that are close to the best again, in turn: `within` so many times its time, by default less."""
-    names = {kernel["name"] for kernel in store.kernels if kernel["out"] == out}
-    exact = [row for row in store.of_problem(problem) if not row["coarse"] and row["kernel"] in names]
+    exact = [row for row in store.exact(out) if problem_of(row) == problem]
     best = min(row["us"] for row in exact)
     long = best > timing.SUSTAINED_FROM_US
     limit = best * (within or (CLOSE_WHEN_HOT if long else CLOSE))
@@ -169,11 +174,18 @@ def time_close(
     if len(close) > 1:
         # As a benchmark times them: a GPU at its power limit ranks large tiles otherwise than one that just woke up.
         launches = timing.LAUNCHES if long else LAUNCHES
-        calls = {name: shape.calls(index[name]) for name in close}
+        # Also what an earlier run has timed: its code may have changed since.
+        calls = {name: checked_calls(shape, name, index[name]) for name in close}
         for name, found in interleaved(calls, launches, ROUNDS).items():
             if found.us is None:
                 raise RuntimeError(f"kernel {name}: {found.failure}")
             store.add(name, problem, found.us, coarse=False)
+
+
+def label(problem: Problem) -> str:
+    """How progress calls it."""
+    m, n, k, groups = problem
+    return f"M = {m}, N = {n}, K = {k}" + (f", {groups} groups" if groups else "")
 
 
 def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> None:
@@ -183,8 +195,7 @@ def tune(store: Store, problems: Sequence[Problem], out: Out, tell: Tell) -> Non
     total, done, saved = sum(map(len, todo.values())), 0, time.monotonic()
     try:
         for problem, shape in shapes([problem for problem in problems if todo[problem]], out):
-            m, n, k, groups = problem
-            tell(done, total, f"M = {m}, N = {n}, K = {k}" + (f", {groups} groups" if groups else ""))
+            tell(done, total, label(problem))
             best = min((row["us"] for row in store.of_problem(problem)), default=float("inf"))
             for name in todo[problem]:
                 us, coarse = time_kernel(shape, name, index[name], best)

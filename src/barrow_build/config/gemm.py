@@ -28,6 +28,8 @@ BOOKKEEPING_REGISTERS = 32
 HELD_REGISTERS = SCALE_BLOCK * WGMMA_M // WARPGROUP // 4
 # Three CTAs that split K = 7168 then have room for all. With more N = 2112 took as long, N = 4096 longer.
 MOST_HELD = 8
+# Of B on its way ahead, for each of two CTAs that share an SM: 64 KB keep the memory busy.
+BYTES_AT_ONCE = 32 * 1024
 
 
 class SpecError(ValueError):
@@ -162,11 +164,16 @@ class GemmSpec:
         return min(room, MOST_HELD) if self.holds else 0
 
     @property
+    def at_once(self) -> int:
+        """Loads of B ahead that are on their way at once; A waits for all of them (kernels/gemm/ahead.cuh)."""
+        return -(-BYTES_AT_ONCE // (self.block_n * SCALE_BLOCK)) if self.ctas_per_sm > 1 else (self.stages + 1) // 2
+
+    @property
     def blocks_ahead(self) -> int:
-        """Blocks of K of B that a CTA loads while it waits for the kernels in front (kernels/gemm/ahead.cuh)."""
+        """Blocks of K of B that a CTA loads while it waits for the kernels in front."""
         if self.grouped:
             return 0
-        return self.stages + self.held if self.ahead_warp else (self.stages + 1) // 2
+        return self.stages + self.held if self.ahead_warp else self.at_once
 
     @property
     def alternates(self) -> bool:
@@ -266,6 +273,7 @@ class GemmSpec:
             "CTAS_PER_SM": str(self.ctas_per_sm),
             "IN_FLIGHT": str(self.in_flight),
             "AHEAD_WARP": str(int(self.ahead_warp)),
+            "AT_ONCE": str(self.at_once),
             "HELD": str(self.held),
             "PRODUCER_REGISTERS": str(PRODUCER_REGISTERS),
             "MATH_REGISTERS": str(self.math_registers if self.exchanges_registers else 0),
