@@ -27,6 +27,9 @@ WORTH_ALONG = 1024
 USUAL_GB_S = 3352
 SMS = 132
 FILLED_SMS = (132, 132, 117, 120)
+HIDDEN = 0.4
+CROWDED = 0.2
+STARVED = 0.2
 COEFFICIENTS = tuple(field.name for field in fields(CostModel))
 
 # How much a kernel's own times have to say before its coefficients leave those of its family: a coefficient that is
@@ -154,14 +157,20 @@ def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: 
     matrices = likely_groups(m, groups) if groups else 1
     stage = (min(m / matrices, tile.block_m) + tile.block_n) / (tile.block_m + tile.block_n)
     tiles_per_sm = clusters * cluster_size(tile) / gpu.num_sms
-    turns = max(waves, ceil(tiles_per_sm))
+    turns: float = max(waves, ceil(tiles_per_sm))
+    if tile.ctas_per_sm > 1 and tiles_per_sm <= 1:
+        turns += CROWDED * tiles_per_sm
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us
     again = matrices * bytes_again(tile, -(-m // groups) if groups else m, n, k, running)
     empty = waves * resident / clusters - 1 if groups and clusters > resident else max(0.0, 1 - tiles_per_sm)
-    late = 1 - min(1.0, tile.blocks_ahead / k_blocks)
+    if not groups:
+        empty += STARVED
+    ahead = tile.blocks_ahead / k_blocks
+    late = 1 - min(1.0, ahead)
+    rounds = waves - HIDDEN * min(1.0, ahead / waves)
     load = tiles_per_sm * k_blocks * stage
-    return 1.0, waves, turns * k_blocks, load, once_us, empty * late * once_us, again / bytes_per_us
+    return 1.0, rounds, turns * k_blocks, load, once_us, empty * late * once_us, again / bytes_per_us
 
 
 def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> float:

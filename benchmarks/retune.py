@@ -22,14 +22,14 @@ from barrow.tune.sweep import Tell, gemm_kernels, indices, label, shapes, time_c
 OUT: Literal["bf16"] = "bf16"
 
 
-def worth(store: Store, least_m: int, least_us: float, most_us: float) -> list[Problem]:
-    """Problems of at least so many rows whose fastest kernel takes from `least_us` to below `most_us`, those of one
-    N x K together."""
+def worth(store: Store, least_m: int, most_m: float, least_us: float, most_us: float) -> list[Problem]:
+    """Problems of so many rows, in each group, whose fastest kernel takes from `least_us` to below `most_us`, those of
+    one N x K together."""
     best: dict[Problem, float] = {}
     for row in store.exact(OUT):
         problem = problem_of(row)
         best[problem] = min(row["us"], best.get(problem, float("inf")))
-    found = [p for p, us in best.items() if p[0] >= least_m * max(p[3], 1) and least_us <= us < most_us]
+    found = [p for p, us in best.items() if least_m <= p[0] / max(p[3], 1) <= most_m and least_us <= us < most_us]
     return sorted(found, key=lambda p: (p[1:3] not in DEEPSEEK_NK, p[1:], p[0]))
 
 
@@ -56,13 +56,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file; default: the same")
     parser.add_argument("--within", type=float, default=1.1, help="times the fastest; %(default)s by default")
     parser.add_argument("--least-m", type=int, default=1, metavar="M", help="of groups, of each")
+    parser.add_argument("--most-m", type=float, default=float("inf"), metavar="M", help="the same")
     parser.add_argument("--least-us", type=float, default=0.0, metavar="US")
     parser.add_argument("--most-us", type=float, default=float("inf"), metavar="US")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="what is not begun by then is left out")
     args = parser.parse_args()
     store = Store.open(args.tuning, this_machine(), gemm_kernels(), hashes(), changed_too=True)
     store.path = args.out or args.tuning
-    problems = worth(store, args.least_m, args.least_us, args.most_us)
+    problems = worth(store, args.least_m, args.most_m, args.least_us, args.most_us)
     done = retune(store, problems, args.within, args.seconds, Progress(sys.stderr))
     print(f"{store.path}: {done} of {len(problems)} problems timed again")
 

@@ -38,6 +38,17 @@ constexpr int kUsualGbPerS = 3352;
 constexpr int kSms = 132;
 constexpr int kFilledSms[] = {132, 132, 117, 120};
 
+// Of a round of tiles' fixed costs, the share that nobody waits for where B is there before the kernels in
+// front have ended.
+constexpr double kHidden = 0.4;
+
+// By how many turns more an SM with room for two CTAs takes where one launch has a CTA for each SM: they go
+// where the one in front leaves room, some of them two to an SM.
+constexpr double kCrowded = 0.2;
+
+// Share of the SMs that seems to have no tile even where all have one, by what comes late.
+constexpr double kStarved = 0.2;
+
 // The root of the sum of fourth powers: of two things that overlap the longer one, and up to 19 % more where
 // they take the same time.
 double overlapped(double a, double b) {
@@ -99,18 +110,18 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
     return again;
 }
 
-// fixed_us + waves * tile_us + again * again_us + overlapped(
+// fixed_us + rounds * tile_us + again * again_us + overlapped(
 //     turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty * late) * memory_us), where
-//   waves      rounds that the resident clusters need for all tiles
-//   turns      the same, or more where CTAs share an SM, whose tensor cores they take in turn
+//   rounds     that the resident clusters need for all tiles, less kHidden where B is loaded ahead
+//   turns      as many whole rounds, or more where CTAs share an SM, whose tensor cores they take in turn
 //   k_blocks   blocks of K that one CTA multiplies for a tile
 //   load       stages an SM loads on average over the GPU, counted whole; less where A has fewer rows than a
 //              tile
 //   memory_us  of A, B and D at the peak of the memory, each once
 //   late       share of B that comes once the kernels in front have ended: what came before left no SM idle
-//   empty      share of the SMs that have no tile, where one round is enough; of groups, for which memory
-//              counts most, of more rounds what the last one leaves of the GPU's room, over what all tiles
-//              take
+//   empty      share of the SMs that have no tile, where one round is enough, and kStarved; of groups, for
+//              which memory counts most, of more rounds what the last one leaves of the GPU's room, over
+//              what all tiles take
 //   again_us   of bytes_again at the peak
 // and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients. Where it
 // is sure to be more than `enough`, something between the two: most kernels are far off, and this is asked
@@ -132,7 +143,8 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     const double load = tiles_per_sm * k_blocks * stage;
     // Rounded up without libm, whose ceil is a call.
     const double whole = static_cast<double>(static_cast<int64_t>(tiles_per_sm));
-    const double turns = std::max(waves, whole + (whole < tiles_per_sm));
+    double turns = std::max(waves, whole + (whole < tiles_per_sm));
+    if (kernel.ctas_per_sm > 1 && tiles_per_sm <= 1) turns += kCrowded * tiles_per_sm;
     const double compute_us = turns * k_blocks * cost.k_block_us + load * cost.load_us;
 
     const double bytes_per_us = 1e3 * (problem.memory_gb_s > 0 ? problem.memory_gb_s : kUsualGbPerS);
@@ -140,18 +152,21 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     const double n = problem.n;
     const double d_bytes = problem.out == Dtype::f32 ? 4 : 2;
     const double once_us = ((m + matrices * n) * problem.k + m * n * d_bytes) / bytes_per_us;
-    const double empty = problem.groups > 0 && clusters > resident ? waves * resident / clusters - 1
-                                                                   : std::max(0.0, 1 - tiles_per_sm);
-    const double late = 1 - std::min(1.0, static_cast<double>(kernel.blocks_ahead) / k_blocks);
+    double empty = problem.groups > 0 && clusters > resident ? waves * resident / clusters - 1
+                                                             : std::max(0.0, 1 - tiles_per_sm);
+    if (problem.groups == 0) empty += kStarved;
+    const double ahead = static_cast<double>(kernel.blocks_ahead) / k_blocks;
+    const double late = 1 - std::min(1.0, ahead);
+    const double rounds_us = (waves - kHidden * std::min(1.0, ahead / waves)) * cost.tile_us;
     const double memory_us = once_us * (cost.memory + empty * late * cost.idle);
-    const double no_less = cost.fixed_us + waves * cost.tile_us + std::max(compute_us, memory_us);
+    const double no_less = cost.fixed_us + rounds_us + std::max(compute_us, memory_us);
     if (no_less > enough) return no_less;
 
     GemmProblem one_group = problem;
     one_group.m = mean_rows(problem);
     one_group.groups = 0;
     const double again_us = matrices * bytes_again(kernel, one_group, running) / bytes_per_us;
-    return cost.fixed_us + waves * cost.tile_us + again_us * cost.again + overlapped(compute_us, memory_us);
+    return cost.fixed_us + rounds_us + again_us * cost.again + overlapped(compute_us, memory_us);
 }
 
 // From which predicted time on a launch had better wait for its turn. One that starts early saves the time

@@ -72,12 +72,16 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s:
     bytes_per_us = 1e3 * gb_s
     once = (m * k + n * k + m * n * (4 if kernel["out"] == "f32" else 2)) / bytes_per_us
     again = read_again(kernel, m, n, k, num_sms) / bytes_per_us
-    idle = max(0.0, 1 - tiles_per_sm) * (1 - min(1.0, kernel["blocks_ahead"] / k_blocks))
+    ahead = kernel["blocks_ahead"] / k_blocks
+    idle = (max(0.0, 1 - tiles_per_sm) + 0.2) * (1 - min(1.0, ahead))
+    rounds = waves - 0.4 * min(1.0, ahead / waves)
     cost = kernel["cost"]
-    compute = max(waves, math.ceil(tiles_per_sm)) * k_blocks * cost["k_block_us"] + loaded * cost["load_us"]
+    crowded = 0.2 * tiles_per_sm if kernel["ctas_per_sm"] > 1 and tiles_per_sm <= 1 else 0
+    turns = max(waves, math.ceil(tiles_per_sm)) + crowded
+    compute = turns * k_blocks * cost["k_block_us"] + loaded * cost["load_us"]
     memory = once * (cost["memory"] + idle * cost["idle"])
     longer = math.sqrt(math.hypot(compute**2, memory**2))
-    return cost["fixed_us"] + waves * cost["tile_us"] + again * cost["again"] + longer
+    return cost["fixed_us"] + rounds * cost["tile_us"] + again * cost["again"] + longer
 
 
 def test_there_are_kernels_for_both_outputs_and_both_kinds_of_scales() -> None:

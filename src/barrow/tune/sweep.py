@@ -15,7 +15,7 @@ from barrow.bench.groups import Quantised, ends_of, expert_weights, grouped_refe
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, reference, weights
 from barrow.bench.providers import Activation, Weight, activation, result
-from barrow.bench.timing import ROUNDS, Call, capture, interleaved, replay_us
+from barrow.bench.timing import ROUNDS, Call, captured, interleaved, replay_us
 from barrow.launcher import GemmKernel
 from barrow.ops.layout import GroupLayout
 from barrow.tune.store import Problem, Store, problem_of
@@ -142,8 +142,7 @@ def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[fl
     rough = eager_us(calls[0])
     if rough > HOPELESS * max(best_us, EAGER_US):
         return rough, True
-    graph, launches = capture(calls, LAUNCHES if rough < LONG_US else LONG_LAUNCHES)
-    replay_us(graph, launches)
+    graph, launches, _ = captured(calls, LAUNCHES if rough < LONG_US else LONG_LAUNCHES)
     return median(replay_us(graph, launches) for _ in range(FIRST_ROUNDS)), False
 
 
