@@ -27,9 +27,9 @@ WORTH_ALONG = 1024
 USUAL_GB_S = 3352
 SMS = 132
 FILLED_SMS = (132, 132, 117, 120)
-HIDDEN = 0.4
+HIDDEN = 0.3
 CROWDED = 0.2
-STARVED = 0.2
+LAST_ROUND = 0.5
 COEFFICIENTS = tuple(field.name for field in fields(CostModel))
 
 # How much a kernel's own times have to say before its coefficients leave those of its family: a coefficient that is
@@ -163,14 +163,14 @@ def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: 
     bytes_per_us = 1e3 * (gpu.memory_gb_s or USUAL_GB_S)
     once_us = ((m + matrices * n) * k + m * n * out_bytes) / bytes_per_us
     again = matrices * bytes_again(tile, -(-m // groups) if groups else m, n, k, running)
-    empty = waves * resident / clusters - 1 if groups and clusters > resident else max(0.0, 1 - tiles_per_sm)
-    if not groups:
-        empty += STARVED
-    ahead = tile.blocks_ahead / k_blocks
-    late = 1 - min(1.0, ahead)
-    rounds = waves - HIDDEN * min(1.0, ahead / waves)
+    if clusters > resident:
+        empty = (waves * resident / clusters - 1) * (1 if groups else LAST_ROUND)
+    else:
+        empty = max(0.0, 1 - tiles_per_sm)
+    early = min(1.0, tile.blocks_ahead / k_blocks)
+    rounds = waves - HIDDEN * early
     load = tiles_per_sm * k_blocks * stage
-    return 1.0, rounds, turns * k_blocks, load, once_us, empty * late * once_us, again / bytes_per_us
+    return 1.0, rounds, turns * k_blocks, load, once_us, empty * (1 - early) * once_us, again / bytes_per_us
 
 
 def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> float:

@@ -40,14 +40,15 @@ constexpr int kFilledSms[] = {132, 132, 117, 120};
 
 // Of a round of tiles' fixed costs, the share that nobody waits for where B is there before the kernels in
 // front have ended.
-constexpr double kHidden = 0.4;
+constexpr double kHidden = 0.3;
 
 // By how many turns more an SM with room for two CTAs takes where one launch has a CTA for each SM: they go
 // where the one in front leaves room, some of them two to an SM.
 constexpr double kCrowded = 0.2;
 
-// Share of the SMs that seems to have no tile even where all have one, by what comes late.
-constexpr double kStarved = 0.2;
+// What the last of several rounds leaves of the GPU's room counts in full for groups, for which memory counts
+// most, and by this much else.
+constexpr double kLastRound = 0.5;
 
 // The root of the sum of fourth powers: of two things that overlap the longer one, and up to 19 % more where
 // they take the same time.
@@ -111,17 +112,17 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 }
 
 // fixed_us + rounds * tile_us + again * again_us + overlapped(
-//     turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty * late) * memory_us), where
-//   rounds     that the resident clusters need for all tiles, less kHidden where B is loaded ahead
+//     turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty * (1 - early)) * memory_us),
+//     where
+//   rounds     that the resident clusters need for all tiles, less kHidden where all of B is early
 //   turns      as many whole rounds, or more where CTAs share an SM, whose tensor cores they take in turn
 //   k_blocks   blocks of K that one CTA multiplies for a tile
 //   load       stages an SM loads on average over the GPU, counted whole; less where A has fewer rows than a
 //              tile
 //   memory_us  of A, B and D at the peak of the memory, each once
-//   late       share of B that comes once the kernels in front have ended: what came before left no SM idle
-//   empty      share of the SMs that have no tile, where one round is enough, and kStarved; of groups, for
-//              which memory counts most, of more rounds what the last one leaves of the GPU's room, over
-//              what all tiles take
+//   early      share of B that is loaded before the kernels in front have ended, by SMs that are idle else
+//   empty      share of the SMs that have no tile, where one round is enough; of more rounds what the last
+//              one leaves of the GPU's room, over what all tiles take
 //   again_us   of bytes_again at the peak
 // and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients. Where it
 // is sure to be more than `enough`, something between the two: most kernels are far off, and this is asked
@@ -152,13 +153,12 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     const double n = problem.n;
     const double d_bytes = problem.out == Dtype::f32 ? 4 : 2;
     const double once_us = ((m + matrices * n) * problem.k + m * n * d_bytes) / bytes_per_us;
-    double empty = problem.groups > 0 && clusters > resident ? waves * resident / clusters - 1
-                                                             : std::max(0.0, 1 - tiles_per_sm);
-    if (problem.groups == 0) empty += kStarved;
-    const double ahead = static_cast<double>(kernel.blocks_ahead) / k_blocks;
-    const double late = 1 - std::min(1.0, ahead);
-    const double rounds_us = (waves - kHidden * std::min(1.0, ahead / waves)) * cost.tile_us;
-    const double memory_us = once_us * (cost.memory + empty * late * cost.idle);
+    const double empty = clusters > resident
+                             ? (waves * resident / clusters - 1) * (problem.groups > 0 ? 1 : kLastRound)
+                             : std::max(0.0, 1 - tiles_per_sm);
+    const double early = std::min(1.0, static_cast<double>(kernel.blocks_ahead) / k_blocks);
+    const double rounds_us = (waves - kHidden * early) * cost.tile_us;
+    const double memory_us = once_us * (cost.memory + empty * (1 - early) * cost.idle);
     const double no_less = cost.fixed_us + rounds_us + std::max(compute_us, memory_us);
     if (no_less > enough) return no_less;
 

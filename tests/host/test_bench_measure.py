@@ -1,6 +1,7 @@
 """What the benchmark does around its timing: who takes part, what is judged, what a row holds."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,19 @@ def test_no_gpu_is_an_error_that_says_what_is_missing() -> None:
         pytest.skip("this machine has a GPU")
     with pytest.raises(RuntimeError, match=r"^it needs a Hopper GPU \(H100, H200\), but "):
         machine.this_machine()
+
+
+@pytest.mark.parametrize(("us", "launches", "captured"), [(4.0, 32, [32, 125]), (15.0, 32, [32, 34]), (16.0, 32, [32])])
+def test_graphs_last_long_enough(
+    monkeypatch: pytest.MonkeyPatch, us: float, launches: int, captured: list[int]
+) -> None:
+    graphs: list[int] = []
+
+    def capture(calls: Sequence[timing.Call], launches: int) -> tuple[int, int]:
+        graphs.append(launches)
+        return launches, launches
+
+    monkeypatch.setattr(timing, "capture", capture)
+    monkeypatch.setattr(timing, "replay_us", lambda graph, launches: us)
+    assert timing.captured([lambda: None], launches) == (captured[-1], captured[-1], us)
+    assert graphs == captured

@@ -72,9 +72,10 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s:
     bytes_per_us = 1e3 * gb_s
     once = (m * k + n * k + m * n * (4 if kernel["out"] == "f32" else 2)) / bytes_per_us
     again = read_again(kernel, m, n, k, num_sms) / bytes_per_us
-    ahead = kernel["blocks_ahead"] / k_blocks
-    idle = (max(0.0, 1 - tiles_per_sm) + 0.2) * (1 - min(1.0, ahead))
-    rounds = waves - 0.4 * min(1.0, ahead / waves)
+    early = min(1.0, kernel["blocks_ahead"] / k_blocks)
+    empty = (waves * resident / clusters - 1) / 2 if clusters > resident else max(0.0, 1 - tiles_per_sm)
+    idle = empty * (1 - early)
+    rounds = waves - 0.3 * early
     cost = kernel["cost"]
     crowded = 0.2 * tiles_per_sm if kernel["ctas_per_sm"] > 1 and tiles_per_sm <= 1 else 0
     turns = max(waves, math.ceil(tiles_per_sm)) + crowded

@@ -69,6 +69,10 @@ class FakeGpu:
             self.timed.append(name)
             return self.us[name]
 
+        def captured(calls: Sequence[Call], launches: int) -> tuple[str, int, float]:
+            name = str(calls[0]())
+            return name, launches, self.us[name]
+
         def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int, rounds: int) -> dict[str, Timing]:
             self.in_finals.append(set(contenders))
             self.lengths.append((launches, rounds))
@@ -78,7 +82,7 @@ class FakeGpu:
         monkeypatch.setattr(sweep.GroupedShape, "calls", grouped_calls)
         monkeypatch.setattr(groups, "DEVICE", torch.device("cpu"))
         monkeypatch.setattr(sweep, "eager_us", eager_us)
-        monkeypatch.setattr(sweep, "capture", lambda calls, launches: (str(calls[0]()), launches))
+        monkeypatch.setattr(sweep, "captured", captured)
         monkeypatch.setattr(sweep, "replay_us", lambda graph, launches: self.us[graph])
         monkeypatch.setattr(sweep, "interleaved", interleaved)
 
@@ -265,10 +269,9 @@ def test_what_is_near_the_fastest_is_timed_again(gpu: FakeGpu, tmp_path: Path) -
     gpu.in_finals, gpu.finals = [], {NAMES[0]: 112.0, NAMES[1]: 106.0}
     rows = store.Store.open(path, H100, KERNELS, SHA256, changed_too=True)
     assert {key[0] for key in rows.rows} == {*NAMES} - {NAMES[2]}
-    assert (
-        retune.worth(rows, 129, 0.0, 1e9) == retune.worth(rows, 1, 101.0, 1e9) == retune.worth(rows, 1, 0.0, 99.0) == []
-    )
-    problems = retune.worth(rows, 128, 100.0, 101.0)
+    for none in ((129, 1e9, 0.0, 1e9), (1, 127, 0.0, 1e9), (1, 1e9, 101.0, 1e9), (1, 1e9, 0.0, 99.0)):
+        assert retune.worth(rows, *none) == []
+    problems = retune.worth(rows, 128, 128, 100.0, 101.0)
     assert problems == [(128, 24, 128, 0), (128, 40, 256, 0), (128, 56, 256, 0)]
     assert retune.retune(rows, problems, 1.1, 1e9, lambda *args: None) == len(problems)
     assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(problems)
@@ -285,7 +288,7 @@ def test_what_has_times_of_the_other_output_only_is_not_timed_again(gpu: FakeGpu
     gpu.us.update({kernel["name"]: 10.0 for kernel in KERNELS if kernel["out"] == "f32"})
     sweep.tune(rows, PROBLEMS[:1], "f32", lambda *args: None)
     assert rows.rows
-    assert retune.worth(rows, 1, 0.0, 1e9) == []
+    assert retune.worth(rows, 1, 1e9, 0.0, 1e9) == []
 
 
 def test_a_file_of_another_gpu_is_refused(gpu: FakeGpu, tmp_path: Path) -> None:

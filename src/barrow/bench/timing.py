@@ -20,8 +20,8 @@ Call = Callable[[], object]
 # Four times the 50 MB of an H100's L2 cache, over three times an H200's.
 ROTATED_BYTES = 200 * 2**20
 MOST_COPIES = 16
-# In a graph, at least: launches, and microseconds of them. A host that is late with the replay that is timed is in the
-# time of a graph that is over before that.
+# In a graph, at least: launches, and microseconds of them. A graph's start and end are in its time, 3 to 5 us: of 16
+# launches that took 4.3 us each, every one seemed to take 4.5.
 LAUNCHES = 32
 GRAPH_US = 500.0
 ROUNDS = 7
