@@ -234,5 +234,5 @@ def test_graphs_last_long_enough(
 
     monkeypatch.setattr(timing, "capture", capture)
     monkeypatch.setattr(timing, "replay_us", lambda graph, launches: us)
-    assert timing.captured([lambda: None], launches) == (captured[-1], captured[-1], us)
+    assert timing.captured([lambda: None], launches)[1:] == (captured[-1], us)
     assert graphs == captured
