@@ -1,0 +1,95 @@
+"""Which kernel takes the least time, and energy, where nothing but it runs? Beside DeepGEMM's, at the power limit.
+
+    python benchmarks/sustained.py --shape 8192x24576x1536 --kernel 192x128 128x192 --deep-gemm DIR
+
+Long launches hold a GPU at its power limit, and it takes its clocks from what they draw. `barrow bench` lets contenders
+take turns, tens of milliseconds each, so that none runs long enough to be sure of its own. Here each runs alone for
+some seconds, of which the second half counts, contenders forth and back again. Needs nvidia-ml-py, which torch asks for
+clocks and power.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from compare_kernels import named, shape
+
+from barrow.bench.measure import weights
+from barrow.bench.providers import Provider, activation, deep_gemms, import_deep_gemm, result
+from barrow.bench.shapes import Problem
+from barrow.bench.timing import LAUNCHES, Call, capture, replay_us
+
+ROW = "  {:32} {:>10} {:>6} {:>6} {:>8} {:>8}"
+
+
+@dataclass(frozen=True)
+class Sustained:
+    """A contender that runs alone: microseconds of a launch, the SMs' clock and the GPU's power."""
+
+    us: float
+    mhz: float
+    watts: float
+
+    @property
+    def mega_cycles(self) -> float:
+        return self.us * self.mhz / 1e6
+
+    @property
+    def millijoules(self) -> float:
+        return self.us * self.watts / 1e3
+
+
+def alone(calls: Sequence[Call], seconds: float) -> Sustained:
+    """Run the calls' graph again and again, and look at the second half. The power is a mean of the last second."""
+    graph, launches = capture(calls, LAUNCHES)
+    us, mhz = [], []
+    start = time.monotonic()
+    while (passed := time.monotonic() - start) < seconds:
+        took = replay_us(graph, launches)
+        if passed >= seconds / 2:
+            us.append(took)
+            mhz.append(float(torch.cuda.clock_rate()))
+    return Sustained(fmean(us), fmean(mhz), torch.cuda.power_draw() / 1e3)
+
+
+def measured(contenders: Sequence[Provider], problem: Problem, seconds: float) -> Iterator[tuple[str, Sustained]]:
+    """Every contender twice, the second time in the reverse order."""
+    m, n, k = problem
+    a, ws = activation(m, k), weights(n, k, cold=True)
+    out = result(a, n)
+    for contender in (*contenders, *reversed(contenders)):
+        contender.prepare()
+        yield contender.name, alone([partial(contender.run, a, w, out) for w in ws], seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", type=shape, nargs="+", required=True, metavar="MxNxK")
+    parser.add_argument("--kernel", nargs="+", required=True, metavar="PART", help="of a kernel's name")
+    parser.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each run; %(default)s by default")
+    args = parser.parse_args()
+    contenders = [contender for contender in named(args.kernel) if not contender.name.endswith(" ahead")]
+    if args.deep_gemm:
+        contenders += deep_gemms(import_deep_gemm(args.deep_gemm))
+    for problem in args.shape:
+        print("M = {}, N = {}, K = {}".format(*problem))
+        print(ROW.format("", "us", "MHz", "W", "Mcycles", "mJ"))
+        for name, at in measured(contenders, problem, args.seconds):
+            numbers = (
+                f"{at.us:.2f}",
+                f"{at.mhz:.0f}",
+                f"{at.watts:.0f}",
+                f"{at.mega_cycles:.3f}",
+                f"{at.millijoules:.1f}",
+            )
+            print(ROW.format(name, *numbers), flush=True)
+
+
+if __name__ == "__main__":
+    main()
