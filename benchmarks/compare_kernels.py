@@ -63,17 +63,26 @@ def tell(row: Row) -> None:
         print(f"    no time  {name}: {why}")
 
 
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """What names shapes and contenders."""
+    found = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--shape", type=shape, nargs="+", required=True, metavar="MxNxK")
+    found.add_argument("--kernel", nargs="+", required=True, metavar="PART", help="of a kernel's name")
+    found.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/")
+    return found
+
+
+def contenders(parts: Sequence[str], folder: Path | None) -> list[Provider]:
+    """The kernels that are named, and DeepGEMM from the folder."""
+    return named(parts) + (deep_gemms(import_deep_gemm(folder)) if folder else [])
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", type=shape, nargs="+", required=True, metavar="MxNxK")
-    parser.add_argument("--kernel", nargs="+", required=True, metavar="PART", help="of a kernel's name")
-    parser.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/")
-    parser.add_argument("--rounds", type=int, default=15)
-    args = parser.parse_args()
-    contenders = named(args.kernel)
-    if args.deep_gemm:
-        contenders += deep_gemms(import_deep_gemm(args.deep_gemm))
-    for row in measure(this_machine(), contenders, args.shape, Settings(rounds=args.rounds)):
+    arguments = parser(__doc__)
+    arguments.add_argument("--rounds", type=int, default=15)
+    args = arguments.parse_args()
+    settings = Settings(rounds=args.rounds)
+    for row in measure(this_machine(), contenders(args.kernel, args.deep_gemm), args.shape, settings):
         tell(row)
 
 

@@ -8,19 +8,17 @@ some seconds, of which the second half counts, contenders forth and back again. 
 clocks and power.
 """
 
-import argparse
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import fmean
 
 import torch
-from compare_kernels import named, shape
+from compare_kernels import contenders, parser
 
 from barrow.bench.measure import weights
-from barrow.bench.providers import Provider, activation, deep_gemms, import_deep_gemm, result
+from barrow.bench.providers import Provider, activation, result
 from barrow.bench.shapes import Problem
 from barrow.bench.timing import LAUNCHES, Call, capture, replay_us
 
@@ -57,30 +55,28 @@ def alone(calls: Sequence[Call], seconds: float) -> Sustained:
     return Sustained(fmean(us), fmean(mhz), torch.cuda.power_draw() / 1e3)
 
 
-def measured(contenders: Sequence[Provider], problem: Problem, seconds: float) -> Iterator[tuple[str, Sustained]]:
+def measured(providers: Sequence[Provider], problem: Problem, seconds: float) -> Iterator[tuple[str, Sustained]]:
     """Every contender twice, the second time in the reverse order."""
     m, n, k = problem
     a, ws = activation(m, k), weights(n, k, cold=True)
     out = result(a, n)
-    for contender in (*contenders, *reversed(contenders)):
+    for contender in (*providers, *reversed(providers)):
         contender.prepare()
         yield contender.name, alone([partial(contender.run, a, w, out) for w in ws], seconds)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", type=shape, nargs="+", required=True, metavar="MxNxK")
-    parser.add_argument("--kernel", nargs="+", required=True, metavar="PART", help="of a kernel's name")
-    parser.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each run; %(default)s by default")
-    args = parser.parse_args()
-    contenders = [contender for contender in named(args.kernel) if not contender.name.endswith(" ahead")]
-    if args.deep_gemm:
-        contenders += deep_gemms(import_deep_gemm(args.deep_gemm))
+    arguments = parser(__doc__)
+    arguments.add_argument("--seconds", type=float, default=3.0, help="of each run; %(default)s by default")
+    args = arguments.parse_args()
+    # Alone, a launch of this length gains nothing by what is loaded ahead.
+    plain = [
+        contender for contender in contenders(args.kernel, args.deep_gemm) if not contender.name.endswith(" ahead")
+    ]
     for problem in args.shape:
         print("M = {}, N = {}, K = {}".format(*problem))
         print(ROW.format("", "us", "MHz", "W", "Mcycles", "mJ"))
-        for name, at in measured(contenders, problem, args.seconds):
+        for name, at in measured(plain, problem, args.seconds):
             numbers = (
                 f"{at.us:.2f}",
                 f"{at.mhz:.0f}",

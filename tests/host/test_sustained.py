@@ -25,7 +25,7 @@ def test_every_contender_runs_forth_and_back(
         return sustained.Sustained(*next(found))
 
     monkeypatch.setattr(sustained, "alone", alone)
-    monkeypatch.setattr(sustained, "named", lambda parts: peers)
+    monkeypatch.setattr(sustained, "contenders", lambda parts, folder: peers)
     monkeypatch.setattr(sys, "argv", ["sustained.py", "--shape", "8x40x256", "--kernel", "any", "--seconds", "0.5"])
     sustained.main()
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
