@@ -132,16 +132,22 @@ def test_what_requires_grad_is_refused_before_d_is_written(name: str, layout: st
 
 
 def test_it_compiles() -> None:
-    ks = [256, 128]
-    a, b, products = problem(ks)
-    told, c = torch.tensor(ks, dtype=torch.int32), torch.ones(products.shape)
+    torch.compiler.reset()
 
-    def step(d: Tensor) -> Tensor:
-        deep_gemm.k_grouped_fp8_gemm_nt_contiguous(a, b, d, ks, told, c)
+    def step(a: Pair, b: Pair, d: Tensor, ks: list[int], c: Tensor) -> Tensor:
+        deep_gemm.k_grouped_fp8_gemm_nt_contiguous(a, b, d, ks, torch.tensor(ks, dtype=torch.int32), c)
         return d + 1
 
-    out = torch.compile(step, fullgraph=True, backend="aot_eager")(torch.empty(products.shape))
-    assert torch.equal(out, (products + 2).float())
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
+    # The second time with sizes that are symbolic.
+    for ks in ([256, 128], [128, 384], [384, 256]):
+        a, b, products = problem(ks)
+        out = compiled(a, b, torch.empty(products.shape), ks, torch.ones(products.shape))
+        assert torch.equal(out, (products + 2).float())
+    d = torch.full(products.shape, 7.0)
+    with pytest.raises(RuntimeError, match=r"k_grouped_fp8_gemm_nt: a_scale has shape .* pass one scale per row"):
+        compiled((a[0], a[1][:, :1].contiguous()), b, d, ks, torch.ones(products.shape))
+    assert (d == 7).all()
 
 
 def test_rows_of_k_are_one_matrix() -> None:

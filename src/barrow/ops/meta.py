@@ -76,6 +76,13 @@ def _k_grouped_fp8_gemm_nt(
     check_devices("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
 
 
+def _check_k_grouped_fp8_gemm_nt(
+    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, ks: list[int], out: Tensor
+) -> None:
+    # The launcher's check reads sizes, which may be symbolic here. It is made when the compiled call runs.
+    check_devices("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+
+
 def _rows_and_k(op: str, x: Tensor) -> tuple[int, int]:
     # The launcher's check reads sizes, which may be symbolic here.
     if x.ndim != 2:
@@ -106,5 +113,6 @@ def register() -> None:
     torch.library.register_fake("barrow::m_grouped_fp8_gemm_nt", _m_grouped_fp8_gemm_nt)
     torch.library.register_fake("barrow::m_grouped_fp8_gemm_nt.out", _m_grouped_fp8_gemm_nt_out)
     torch.library.register_fake("barrow::k_grouped_fp8_gemm_nt", _k_grouped_fp8_gemm_nt)
+    torch.library.register_fake("barrow::check_k_grouped_fp8_gemm_nt", _check_k_grouped_fp8_gemm_nt)
     torch.library.register_fake("barrow::per_token_group_quant_fp8", _per_token_group_quant_fp8)
     torch.library.register_fake("barrow::per_block_quant_fp8", _per_block_quant_fp8)
