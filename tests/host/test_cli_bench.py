@@ -17,7 +17,7 @@ from barrow.bench import expert_layers, experts, grouped, providers, shapes
 from barrow.bench import measure as bench_measure
 from barrow.bench.grouped_problems import GroupedProblem
 from barrow.bench.measure import Row
-from barrow.cli import bench, bench_mixture
+from barrow.cli import bench, bench_mixture, bench_report
 
 
 @pytest.mark.parametrize(
@@ -198,6 +198,30 @@ def test_an_interrupted_run_reports_what_it_has(
     assert not out.exists()
 
 
+def test_a_run_that_ends_without_a_word_has_kept_its_rows(
+    on_cpu: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[bool, int]] = []
+    out = tmp_path / "run.json"
+
+    def measure(*arguments: Any) -> Iterator[Row]:
+        for row in bench_measure.measure(*arguments):
+            if out.exists():
+                data = json.loads(out.read_text())
+                kept.append((data["complete"], len(data["rows"])))
+            yield row
+
+    monkeypatch.setattr(bench, "measure", measure)
+    arguments = ["bench", "--nk", "40x256", "--m", "1", "8", "16"]
+    assert cli.main([*arguments, "--out", str(out)]) == 0
+    assert kept == []  # it was over sooner
+    out.unlink()
+    monkeypatch.setattr(bench_report, "SAVE_SECONDS", -1.0)
+    assert cli.main([*arguments, "--out", str(out)]) == 0
+    assert kept == [(False, 1), (False, 2)]
+    assert json.loads(out.read_text())["complete"]
+
+
 def test_the_layers_of_a_config_are_listed_and_measured(
     on_cpu: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,7 +306,7 @@ def test_what_cannot_be_written_after_all_is_told_below_the_table(
     what: str, on_cpu: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The numbers are no less measured; plots are an extra, and their lack no failure."""
-    report = bench_mixture.report
+    report = bench_report.report
 
     def meanwhile(*arguments: Any) -> Row:
         (tmp_path / what).mkdir()

@@ -14,7 +14,8 @@ from barrow.bench.serve import BLOCK, SERVE_MS, measure_steps
 from barrow.bench.shapes import Problem
 from barrow.bench.summary import header, line, summary
 from barrow.bench.timing import ROUNDS
-from barrow.cli.bench_mixture import measure_experts, measure_grouped, report, say, say_missing, warmed
+from barrow.cli.bench_mixture import measure_experts, measure_grouped
+from barrow.cli.bench_report import report, say, say_missing, warmed, write
 from barrow.cli.exit_status import FAILED, INTERRUPTED
 from barrow.cli.shape_options import config_nk, nk, positive, writable
 
@@ -130,7 +131,7 @@ def _measure(options: argparse.Namespace, problems: list[Problem]) -> Row:
         rows = measure_steps(machine, contenders, ms, settings.rounds)
     else:
         rows = measure(machine, contenders, problems, settings)
-    return report(machine, settings, rows, lambda row: line(row, names), summary)
+    return report(machine, settings, rows, lambda row: line(row, names), summary, options.out)
 
 
 def _draw(data: Row, path: Path) -> int:
@@ -181,7 +182,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     if options.out:
         try:
-            options.out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+            write(data, options.out)
         except OSError as error:
             print(f"barrow bench: {options.out} cannot be written: {error}", file=sys.stderr)
             return FAILED
