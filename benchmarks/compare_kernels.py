@@ -38,14 +38,14 @@ class Kernel:
         torch.ops.barrow.fp8_gemm_nt_with(a.q, a.scale, b.q, b.scale, self._index, self._ahead, out=out)
 
 
-def named(parts: Sequence[str]) -> list[Provider]:
-    """The bfloat16 kernels of plain products whose names hold one of `parts`."""
+def named(parts: Sequence[str], ahead: Sequence[bool] = (False, True)) -> list[Provider]:
+    """The bfloat16 kernels of plain products whose names hold one of `parts`, with B loaded ahead or not."""
     plain = [kernel["name"] for kernel in gemm_kernels() if kernel["kind"] == "gemm" and kernel["out"] == "bf16"]
     found = [name for name in plain if any(part in name for part in parts)]
     if not found:
         raise SystemExit(f"no kernel has any of {', '.join(parts)} in its name; barrow info --kernels lists them")
     index = indices()
-    return [Kernel(name, index[name], ahead) for name in found for ahead in (False, True)]
+    return [Kernel(name, index[name], early) for name in found for early in ahead]
 
 
 def shape(text: str) -> Problem:
@@ -72,9 +72,9 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     return found
 
 
-def contenders(parts: Sequence[str], folder: Path | None) -> list[Provider]:
+def contenders(parts: Sequence[str], folder: Path | None, ahead: Sequence[bool] = (False, True)) -> list[Provider]:
     """The kernels that are named, and DeepGEMM from the folder."""
-    return named(parts) + (deep_gemms(import_deep_gemm(folder)) if folder else [])
+    return named(parts, ahead) + (deep_gemms(import_deep_gemm(folder)) if folder else [])
 
 
 def main() -> None:

@@ -11,24 +11,20 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Literal
 
 from barrow.bench.machine import this_machine
 from barrow.bench.shapes import DEEPSEEK_NK
 from barrow.cli.progress import Progress
-from barrow.tune.store import Problem, Store, hashes, problem_of
-from barrow.tune.sweep import Tell, gemm_kernels, indices, label, shapes, time_close
+from barrow.tune.store import Problem, Store, hashes
+from barrow.tune.sweep import Out, Tell, gemm_kernels, indices, label, shapes, time_close
 
-OUT: Literal["bf16"] = "bf16"
+OUT: Out = "bf16"
 
 
 def worth(store: Store, least_m: int, most_m: float, least_us: float, most_us: float) -> list[Problem]:
     """Problems of so many rows, in each group, whose fastest kernel takes from `least_us` to below `most_us`, those of
     one N x K together."""
-    best: dict[Problem, float] = {}
-    for row in store.exact(OUT):
-        problem = problem_of(row)
-        best[problem] = min(row["us"], best.get(problem, float("inf")))
+    best = {problem: min(row["us"] for row in rows) for problem, rows in store.exact(OUT).items()}
     found = [p for p, us in best.items() if least_m <= p[0] / max(p[3], 1) <= most_m and least_us <= us < most_us]
     return sorted(found, key=lambda p: (p[1:3] not in DEEPSEEK_NK, p[1:], p[0]))
 

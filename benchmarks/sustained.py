@@ -17,12 +17,13 @@ from statistics import fmean
 import torch
 from compare_kernels import contenders, parser
 
-from barrow.bench.measure import weights
+from barrow.bench.measure import prepared, weights
 from barrow.bench.providers import Provider, activation, result
 from barrow.bench.shapes import Problem
 from barrow.bench.timing import LAUNCHES, Call, capture, replay_us
 
-ROW = "  {:32} {:>10} {:>6} {:>6} {:>8} {:>8}"
+HEADER = f"  {'':32} {'us':>10} {'MHz':>6} {'W':>6} {'Mcycles':>8} {'mJ':>8}"
+ROW = "  {:32} {:10.2f} {:6.0f} {:6.0f} {:8.3f} {:8.1f}"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,7 @@ def measured(providers: Sequence[Provider], problem: Problem, seconds: float) ->
     a, ws = activation(m, k), weights(n, k, cold=True)
     out = result(a, n)
     for contender in (*providers, *reversed(providers)):
-        contender.prepare()
-        yield contender.name, alone([partial(contender.run, a, w, out) for w in ws], seconds)
+        yield contender.name, alone(prepared(contender, [partial(contender.run, a, w, out) for w in ws]), seconds)
 
 
 def main() -> None:
@@ -70,21 +70,12 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=3.0, help="of each run; %(default)s by default")
     args = arguments.parse_args()
     # Alone, a launch of this length gains nothing by what is loaded ahead.
-    plain = [
-        contender for contender in contenders(args.kernel, args.deep_gemm) if not contender.name.endswith(" ahead")
-    ]
+    plain = contenders(args.kernel, args.deep_gemm, ahead=(False,))
     for problem in args.shape:
         print("M = {}, N = {}, K = {}".format(*problem))
-        print(ROW.format("", "us", "MHz", "W", "Mcycles", "mJ"))
+        print(HEADER)
         for name, at in measured(plain, problem, args.seconds):
-            numbers = (
-                f"{at.us:.2f}",
-                f"{at.mhz:.0f}",
-                f"{at.watts:.0f}",
-                f"{at.mega_cycles:.3f}",
-                f"{at.millijoules:.1f}",
-            )
-            print(ROW.format(name, *numbers), flush=True)
+            print(ROW.format(name, at.us, at.mhz, at.watts, at.mega_cycles, at.millijoules), flush=True)
 
 
 if __name__ == "__main__":

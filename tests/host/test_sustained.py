@@ -25,7 +25,9 @@ def test_every_contender_runs_forth_and_back(
         return sustained.Sustained(*next(found))
 
     monkeypatch.setattr(sustained, "alone", alone)
-    monkeypatch.setattr(sustained, "contenders", lambda parts, folder: peers)
+    monkeypatch.setattr(
+        sustained, "contenders", lambda parts, folder, ahead: [p for p in peers if p.name.endswith("ahead") in ahead]
+    )
     monkeypatch.setattr(sys, "argv", ["sustained.py", "--shape", "8x40x256", "--kernel", "any", "--seconds", "0.5"])
     sustained.main()
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [

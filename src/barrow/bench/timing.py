@@ -116,23 +116,22 @@ def replay_us(graph: torch.cuda.CUDAGraph, launches: int, ahead: int = 1) -> flo
 
 def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int, rounds: int) -> dict[str, Timing]:
     """Time each contender's calls, all contenders in turn within every round. One that raises gets the reason."""
-    graphs: dict[str, tuple[torch.cuda.CUDAGraph, int]] = {}
-    ahead: dict[str, int] = {}
+    # With how many launches each has, and how many replays go ahead of one that is timed.
+    graphs: dict[str, tuple[torch.cuda.CUDAGraph, int, int]] = {}
     failures: dict[str, str] = {}
     for name, calls in contenders.items():
         try:
             graph, count, us = captured(calls, launches)
+            graphs[name] = graph, count, replays_ahead(us, count)
         except Exception as error:  # whatever a contender's library raises
             failures[name] = reason(error)
-            continue
-        graphs[name], ahead[name] = (graph, count), replays_ahead(us, count)
     samples: dict[str, list[float]] = {name: [] for name in graphs}
     # At its power limit a GPU is as fast as the last contender left it cool: no one always follows the same one, from
     # round to round or, as with a seed, from shape to shape.
     shuffled = Random()
     for _ in range(rounds):
         for name in shuffled.sample(list(graphs), len(graphs)):
-            samples[name].append(replay_us(*graphs[name], ahead[name]))
+            samples[name].append(replay_us(*graphs[name]))
     return {
         name: Timing(failure=failures[name]) if name in failures else Timing(tuple(samples[name]))
         for name in contenders

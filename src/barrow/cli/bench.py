@@ -15,7 +15,7 @@ from barrow.bench.shapes import Problem
 from barrow.bench.summary import header, line, summary
 from barrow.bench.timing import ROUNDS
 from barrow.cli.bench_mixture import measure_experts, measure_grouped
-from barrow.cli.bench_report import report, say, say_missing, warmed, write
+from barrow.cli.bench_report import as_text, report, say, say_missing, warmed
 from barrow.cli.exit_status import FAILED, INTERRUPTED
 from barrow.cli.shape_options import config_nk, nk, positive, writable
 
@@ -182,7 +182,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     if options.out:
         try:
-            write(data, options.out)
+            options.out.write_text(as_text(data), encoding="utf-8")
         except OSError as error:
             print(f"barrow bench: {options.out} cannot be written: {error}", file=sys.stderr)
             return FAILED

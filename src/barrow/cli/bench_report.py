@@ -8,9 +8,8 @@ from pathlib import Path
 
 from barrow.bench.machine import Machine
 from barrow.bench.measure import Row, Settings
+from barrow.bench.saving import SAVE_SECONDS, write_whole
 from barrow.bench.summary import summary_lines
-
-SAVE_SECONDS = 10.0
 
 
 def say(text: str) -> None:
@@ -30,8 +29,9 @@ def warmed(warm: Callable[[], None]) -> None:
     say(f"DeepGEMM's cache filled in {time.perf_counter() - started:.0f} s")
 
 
-def write(data: Row, path: Path) -> None:
-    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+def as_text(data: Row) -> str:
+    """What the file holds."""
+    return json.dumps(data, indent=1) + "\n"
 
 
 def report(
@@ -58,10 +58,11 @@ def report(
         for row in measured:
             rows.append(row)
             say(line(row))
-            # Into no pipe or device. That a file cannot be written is told in the end.
-            if out and (out.is_file() or not out.exists()) and time.monotonic() - saved > SAVE_SECONDS:
-                with suppress(OSError):
-                    write(data(complete), out)
+            if out and time.monotonic() - saved > SAVE_SECONDS:
+                # Into no pipe or device. That a file cannot be written is told in the end.
+                if out.is_file() or not out.exists():
+                    with suppress(OSError):
+                        write_whole(out.resolve(), as_text(data(complete)))
                 saved = time.monotonic()
         complete = True
     except KeyboardInterrupt:

@@ -70,16 +70,7 @@ def _m_grouped_fp8_gemm_nt_out(
     check_devices("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups, out=out)
 
 
-def _k_grouped_fp8_gemm_nt(
-    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, ks: list[int], *, out: Tensor
-) -> None:
-    check_devices("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
-
-
-def _check_k_grouped_fp8_gemm_nt(
-    a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, ks: list[int], out: Tensor
-) -> None:
-    # The launcher's check reads sizes, which may be symbolic here. It is made when the compiled call runs.
+def _k_grouped_fp8_gemm_nt(a: Tensor, a_scale: Tensor, b: Tensor, b_scale: Tensor, ks: list[int], out: Tensor) -> None:
     check_devices("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
 
 
@@ -113,6 +104,7 @@ def register() -> None:
     torch.library.register_fake("barrow::m_grouped_fp8_gemm_nt", _m_grouped_fp8_gemm_nt)
     torch.library.register_fake("barrow::m_grouped_fp8_gemm_nt.out", _m_grouped_fp8_gemm_nt_out)
     torch.library.register_fake("barrow::k_grouped_fp8_gemm_nt", _k_grouped_fp8_gemm_nt)
-    torch.library.register_fake("barrow::check_k_grouped_fp8_gemm_nt", _check_k_grouped_fp8_gemm_nt)
+    # The launcher's check reads sizes, which may be symbolic here. It is made when the compiled call runs.
+    torch.library.register_fake("barrow::check_k_grouped_fp8_gemm_nt", _k_grouped_fp8_gemm_nt)
     torch.library.register_fake("barrow::per_token_group_quant_fp8", _per_token_group_quant_fp8)
     torch.library.register_fake("barrow::per_block_quant_fp8", _per_block_quant_fp8)

@@ -56,8 +56,8 @@ class ExpertParallel(nn.Module):
     sums are added in float32 in the order of ranks, and rounded once to x's dtype. So the result is the same every
     time, and differs from that of one process by the rounding of the sums.
 
-    The host waits for the numbers of tokens, so this cannot stand in a CUDA graph. Where all
-    processes have the same tokens, a plain `Fp8Experts` with `local` and an all-reduce can.
+    The host waits for the numbers of tokens, so this cannot stand in a CUDA graph. Where all processes have the same
+    tokens, a plain `Fp8Experts` with `local` and an all-reduce can.
 
     Args:
         experts: those of this process, `local` being `experts_of(num_experts, rank, world)`.
@@ -103,12 +103,8 @@ class ExpertParallel(nn.Module):
         coming = torch.empty_like(counts)
         dist.all_to_all_single(coming, counts, group=self.group)
         (send, _), (receive, ids) = torch.stack([counts, coming]).transpose(1, 2).tolist()
-        # In the order of processes, and of tokens for each. As nonzero says it, but for that the host would wait again.
-        flat = wanted.T.flatten()
-        behind = sum(send)
-        place = torch.where(flat, flat.cumsum(0) - 1, behind)
-        every = torch.arange(len(x), device=x.device).repeat(len(send))
-        tokens = place.new_empty(behind + 1).scatter_(0, place, every)[:behind]
+        # In the order of processes, and of tokens for each. Told how many there are, the host need not wait again.
+        tokens = wanted.T.nonzero_static(size=sum(send))[:, 1]
         known = topk_ids.masked_fill(~theirs.any(2), -1).int()
         routing = torch.cat([known, topk_weights.float().view(torch.int32)], 1)
         arrived = self._exchange(x[tokens], send, receive)

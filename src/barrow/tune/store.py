@@ -1,13 +1,14 @@
 """The file of a tuning: what was timed, on what, and which of it still holds when a run goes on."""
 
 import json
-import os
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from barrow import launcher
 from barrow.bench.machine import Machine
+from barrow.bench.saving import write_whole
 from barrow.launcher import GemmKernel
 
 Row = dict[str, Any]
@@ -81,10 +82,14 @@ class Store:
         row = {"kernel": kernel, "m": m, "n": n, "k": k, "groups": groups, "us": round(us, 4), "coarse": coarse}
         self.rows[key_of(row)] = row
 
-    def exact(self, out: str) -> list[Row]:
-        """Rows of the kernels that write `out` that are not coarse."""
+    def exact(self, out: str) -> dict[Problem, list[Row]]:
+        """By problem, rows of the kernels that write `out` that are not coarse."""
         names = {kernel["name"] for kernel in self.kernels if kernel["out"] == out}
-        return [row for row in self.rows.values() if not row["coarse"] and row["kernel"] in names]
+        found: dict[Problem, list[Row]] = defaultdict(list)
+        for row in self.rows.values():
+            if not row["coarse"] and row["kernel"] in names:
+                found[problem_of(row)].append(row)
+        return found
 
     def of_problem(self, problem: Problem) -> list[Row]:
         return [row for row in self.rows.values() if problem_of(row) == problem]
@@ -97,6 +102,4 @@ class Store:
         }
         rows = ",\n".join(json.dumps(row) for row in self.rows.values())
         text = "{" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items())
-        beside = self.path.with_name(f"{self.path.name}.part")
-        beside.write_text(f'{text}"rows": [\n{rows}\n]}}\n', encoding="utf-8")
-        os.replace(beside, self.path)
+        write_whole(self.path, f'{text}"rows": [\n{rows}\n]}}\n')

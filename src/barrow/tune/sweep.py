@@ -15,10 +15,11 @@ from barrow.bench.groups import Quantised, ends_of, expert_weights, grouped_refe
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, reference, weights
 from barrow.bench.providers import Activation, Weight, activation, result
+from barrow.bench.saving import SAVE_SECONDS
 from barrow.bench.timing import ROUNDS, Call, captured, interleaved, replay_us
 from barrow.launcher import GemmKernel
 from barrow.ops.layout import GroupLayout
-from barrow.tune.store import Problem, Store, problem_of
+from barrow.tune.store import Problem, Store
 
 Out = Literal["bf16", "f32"]
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
@@ -42,7 +43,6 @@ FEW_ROWS = 128
 # launches all that may come first on a GPU that is hot.
 CLOSE = 1.05
 CLOSE_WHEN_HOT = 1.25
-SAVE_SECONDS = 10.0
 
 # (timed, to be timed, the shape that is next)
 Tell = Callable[[int, int, str], None]
@@ -165,7 +165,7 @@ def time_close(
     store: Store, shape: Shape, problem: Problem, index: dict[str, int], out: Out, within: float | None = None
 ) -> None:
     """Time the kernels that are close to the best again, in turn: `within` so many times its time, by default less."""
-    exact = [row for row in store.exact(out) if problem_of(row) == problem]
+    exact = store.exact(out)[problem]
     best = min(row["us"] for row in exact)
     long = best > timing.SUSTAINED_FROM_US
     limit = best * (within or (CLOSE_WHEN_HOT if long else CLOSE))
