@@ -38,14 +38,14 @@ class Kernel:
         torch.ops.barrow.fp8_gemm_nt_with(a.q, a.scale, b.q, b.scale, self._index, self._ahead, out=out)
 
 
-def named(parts: Sequence[str], ahead: Sequence[bool] = (False, True)) -> list[Provider]:
-    """The bfloat16 kernels of plain products whose names hold one of `parts`, with B loaded ahead or not."""
+def named(parts: Sequence[str]) -> list[Provider]:
+    """The bfloat16 kernels of plain products whose names hold one of `parts`."""
     plain = [kernel["name"] for kernel in gemm_kernels() if kernel["kind"] == "gemm" and kernel["out"] == "bf16"]
     found = [name for name in plain if any(part in name for part in parts)]
     if not found:
         raise SystemExit(f"no kernel has any of {', '.join(parts)} in its name; barrow info --kernels lists them")
     index = indices()
-    return [Kernel(name, index[name], early) for name in found for early in ahead]
+    return [Kernel(name, index[name], ahead) for name in found for ahead in (False, True)]
 
 
 def shape(text: str) -> Problem:
@@ -63,26 +63,17 @@ def tell(row: Row) -> None:
         print(f"    no time  {name}: {why}")
 
 
-def parser(about: str | None) -> argparse.ArgumentParser:
-    """What names shapes and contenders."""
-    found = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("--shape", type=shape, nargs="+", required=True, metavar="MxNxK")
-    found.add_argument("--kernel", nargs="+", required=True, metavar="PART", help="of a kernel's name")
-    found.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/")
-    return found
-
-
-def contenders(parts: Sequence[str], folder: Path | None, ahead: Sequence[bool] = (False, True)) -> list[Provider]:
-    """The kernels that are named, and DeepGEMM from the folder."""
-    return named(parts, ahead) + (deep_gemms(import_deep_gemm(folder)) if folder else [])
-
-
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--rounds", type=int, default=15)
-    args = arguments.parse_args()
-    settings = Settings(rounds=args.rounds)
-    for row in measure(this_machine(), contenders(args.kernel, args.deep_gemm), args.shape, settings):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", type=shape, nargs="+", required=True, metavar="MxNxK")
+    parser.add_argument("--kernel", nargs="+", required=True, metavar="PART", help="of a kernel's name")
+    parser.add_argument("--deep-gemm", type=Path, metavar="DIR", help="folder that holds deep_gemm/")
+    parser.add_argument("--rounds", type=int, default=15)
+    args = parser.parse_args()
+    contenders = named(args.kernel)
+    if args.deep_gemm:
+        contenders += deep_gemms(import_deep_gemm(args.deep_gemm))
+    for row in measure(this_machine(), contenders, args.shape, Settings(rounds=args.rounds)):
         tell(row)
 
 

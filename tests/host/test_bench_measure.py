@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -177,11 +178,37 @@ def test_a_median_of_no_samples_is_none() -> None:
     assert timing.reason(RuntimeError("first\nsecond")) == "RuntimeError: first"
 
 
-def test_long_launches_run_for_a_while_before_they_are_timed() -> None:
-    assert timing.replays_ahead(39.0, 32) == 1
-    assert timing.replays_ahead(50.0, 32) == 32  # 51.2 ms
-    assert timing.replays_ahead(2500.0, 6) == 4
-    assert timing.replays_ahead(60_000.0, 1) == 1
+def test_long_launches_run_for_a_while_before_and_while_they_are_timed() -> None:
+    assert timing.replays(39.0, 32) == (1, 1)
+    assert timing.replays(50.0, 32) == (32, 63)  # 51.2 and 100.8 ms
+    assert timing.replays(2500.0, 6) == (4, 7)
+    assert timing.replays(120_000.0, 1) == (1, 1)
+
+
+def test_the_time_is_that_of_the_replays_between_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            done.append("event")
+
+        def synchronize(self) -> None:
+            done.append("wait")
+
+        def elapsed_time(self, stop: "Event") -> float:
+            return 6.0
+
+    class Graph:
+        def replay(self) -> None:
+            done.append("replay")
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    graph = cast(torch.cuda.CUDAGraph, Graph())
+    assert timing.replay_us(graph, launches=10, ahead=2, timed=3) == pytest.approx(200.0)
+    assert done == ["replay"] * 2 + ["event"] + ["replay"] * 3 + ["event", "wait"]
 
 
 def test_weights_rotate_past_the_cache() -> None:

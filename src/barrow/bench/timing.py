@@ -4,7 +4,7 @@ Launches sit back to back in a CUDA graph, as in serving, so that the host plays
 through more bytes of weights than it holds, so every launch reads its weights from memory. Competitors take turns
 within one round, in an order drawn anew, so a clock that drifts meets all of them alike; the median of the rounds is
 what counts. Where launches are long enough to hold the GPU at its power limit, its clocks still follow the contender
-before: such ones run for a while before the clock does.
+before, and swing for a while: such ones run for a while before they are timed, and for longer while they are.
 """
 
 import math
@@ -31,6 +31,9 @@ SUSTAINED_FROM_US = 40.0
 # What such launches run for before they are timed. Without it a kernel's times lay 7 % apart on an H100, with it 3.5
 # (the second lowest and the second highest of nine rounds), and 192 x 128 took 513 us or 566 by who had been before it.
 SETTLE_US = 50_000.0
+# What they run for while they are: 50 to 200 ms after a change of contenders each of them, whoever it was and whoever
+# had been before, was up to 8 % slower for a while than before and after.
+TIMED_US = 100_000.0
 
 
 @dataclass(frozen=True)
@@ -95,34 +98,37 @@ def captured(calls: Sequence[Call], launches: int) -> tuple[torch.cuda.CUDAGraph
     return graph, count, us
 
 
-def replays_ahead(us: float, launches: int) -> int:
-    """How often a graph of launches of `us` microseconds is replayed before it is timed."""
-    return 1 if us < SUSTAINED_FROM_US else math.ceil(SETTLE_US / (us * launches))
+def replays(us: float, launches: int) -> tuple[int, int]:
+    """How often a graph of launches of `us` microseconds is replayed before it is timed, and then while it is."""
+    if us < SUSTAINED_FROM_US:
+        return 1, 1
+    return math.ceil(SETTLE_US / (us * launches)), math.ceil(TIMED_US / (us * launches))
 
 
-def replay_us(graph: torch.cuda.CUDAGraph, launches: int, ahead: int = 1) -> float:
-    """Microseconds per launch of one replay, after `ahead` others."""
+def replay_us(graph: torch.cuda.CUDAGraph, launches: int, ahead: int = 1, timed: int = 1) -> float:
+    """Microseconds per launch of `timed` replays, after `ahead` others."""
     start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     # A replay ahead keeps the GPU busy while the host enqueues the one that is timed, whose start latency would
     # otherwise be in the number, and leaves the caches as this contender's own launches do.
     for _ in range(ahead):
         graph.replay()
     start.record()
-    graph.replay()
+    for _ in range(timed):
+        graph.replay()
     stop.record()
     stop.synchronize()
-    return float(start.elapsed_time(stop)) * 1e3 / launches
+    return float(start.elapsed_time(stop)) * 1e3 / (timed * launches)
 
 
 def interleaved(contenders: Mapping[str, Sequence[Call]], launches: int, rounds: int) -> dict[str, Timing]:
     """Time each contender's calls, all contenders in turn within every round. One that raises gets the reason."""
-    # With how many launches each has, and how many replays go ahead of one that is timed.
-    graphs: dict[str, tuple[torch.cuda.CUDAGraph, int, int]] = {}
+    # With how many launches each has, and how many replays go ahead and are timed.
+    graphs: dict[str, tuple[torch.cuda.CUDAGraph, int, int, int]] = {}
     failures: dict[str, str] = {}
     for name, calls in contenders.items():
         try:
             graph, count, us = captured(calls, launches)
-            graphs[name] = graph, count, replays_ahead(us, count)
+            graphs[name] = graph, count, *replays(us, count)
         except Exception as error:  # whatever a contender's library raises
             failures[name] = reason(error)
     samples: dict[str, list[float]] = {name: [] for name in graphs}
