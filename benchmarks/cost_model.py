@@ -30,15 +30,17 @@ FILLED_SMS = (132, 132, 117, 120)
 HIDDEN = 0.3
 CROWDED = 0.2
 LAST_ROUND = 0.5
+THROTTLED_US = 60.0
 COEFFICIENTS = tuple(field.name for field in fields(CostModel))
 
 # How much a kernel's own times have to say before its coefficients leave those of its family: a coefficient that is
 # twice the family's weighs as much as ten times that are wrong by 10 %. Chosen by the loss on shapes held out.
 DRAWN = 10 * 0.1**2
-# What comes from memory again depends on how a kernel's tiles are walked over, so each may go a way of its own.
-PULL = torch.tensor([0.1 if name == "again" else 1.0 for name in COEFFICIENTS], dtype=torch.float64)
+# What comes from memory again depends on how a kernel's tiles are walked over, and what it takes at the power limit on
+# what they load, so there each may go a way of its own.
+PULL = torch.tensor([0.1 if name in ("again", "throttle") else 1.0 for name in COEFFICIENTS], dtype=torch.float64)
 # A start for the fit of a family, drawn to it so little that any time outweighs it.
-GUESS = torch.tensor([1.0, 0.3, 1.0, 1.0, 1.0, 0.3, 1.0], dtype=torch.float64)
+GUESS = torch.tensor([1.0, 0.3, 1.0, 1.0, 1.0, 0.3, 1.0, 0.1], dtype=torch.float64)
 BARELY = 1e-6
 # Where a family shows none of it, a kernel still starts from the peak of the memory, or from next to nothing.
 LEAST = torch.tensor([1.0 if name == "again" else 0.02 for name in COEFFICIENTS], dtype=torch.float64)
@@ -149,7 +151,7 @@ def bytes_again(tile: Tile, m: int, n: int, k: int, running: int) -> int:
 
 @cache
 def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> tuple[float, ...]:
-    """What the coefficients are multiplied with, in the order of CostModel."""
+    """What the coefficients are multiplied with, in the order of CostModel, all but the last."""
     columns = -(-n // cluster_columns(tile))
     clusters, resident = int(rows_of_tiles(tile, m, groups) * columns), resident_clusters(tile, gpu.num_sms)
     waves, running = -(-clusters // resident), min(clusters, resident)
@@ -175,9 +177,11 @@ def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: 
 
 def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> float:
     """Microseconds, as predict_us says them."""
+    *values, throttle = astuple(cost)
     found = terms(tile, m, n, k, groups, gpu, out_bytes)
-    parts: list[float] = [term * value for term, value in zip(found, astuple(cost), strict=True)]
-    return _total(parts)
+    parts: list[float] = [term * value for term, value in zip(found, values, strict=True)]
+    us = _total(parts)
+    return us + throttle * _long(us)
 
 
 def _total(parts: Sequence[T]) -> T:
@@ -190,18 +194,28 @@ def _overlapped(a: T, b: T) -> T:
     return both
 
 
-def _times(found: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
-    return _total((found * cost).unbind(1))
+def _long(us: T) -> T:
+    """What the power limit makes longer: of a launch of `THROTTLED_US` half, of longer ones nearly all."""
+    return us * us / (us + THROTTLED_US)
 
 
-def _slopes(found: torch.Tensor, cost: torch.Tensor) -> torch.Tensor:
+def _times(rows: "Rows", cost: torch.Tensor) -> torch.Tensor:
+    us = _total((rows.terms * cost[:-1]).unbind(1))
+    return us + rows.throttled * cost[-1] * _long(us)
+
+
+def _slopes(rows: "Rows", cost: torch.Tensor) -> torch.Tensor:
     """The derivatives of `_times` by the coefficients."""
-    _, _, k_block, load, memory, idle, _ = (found * cost).unbind(1)
+    parts = (rows.terms * cost[:-1]).unbind(1)
+    _, _, k_block, load, memory, idle, _ = parts
     compute, memory = k_block + load, memory + idle
     both = _overlapped(compute, memory).clamp(min=1e-30)
     by_compute, by_memory = ((part / both) ** 3 for part in (compute, memory))
     ones = torch.ones_like(both)
-    return found * torch.stack([ones, ones, by_compute, by_compute, by_memory, by_memory, ones], 1)
+    by_part = torch.stack([ones, ones, by_compute, by_compute, by_memory, by_memory, ones], 1)
+    us = _total(parts)
+    by_us = 1 + rows.throttled * cost[-1] * us * (us + 2 * THROTTLED_US) / (us + THROTTLED_US) ** 2
+    return torch.cat([rows.terms * by_part * by_us[:, None], (rows.throttled * _long(us))[:, None]], 1)
 
 
 def _units(tile: Tile) -> torch.Tensor:
@@ -211,24 +225,33 @@ def _units(tile: Tile) -> torch.Tensor:
     flop = 2 * 128 * tile.block_m * tile.block_n * max(narrow, 16) / narrow
     loaded = (tile.block_m + tile.block_n) * 128
     k_block = flop * tile.ctas_per_sm / FLOP_PER_US
-    return torch.tensor([1, 1, k_block, loaded / BYTES_PER_US, 1, 1, 1], dtype=torch.float64)
+    return torch.tensor([1, 1, k_block, loaded / BYTES_PER_US, 1, 1, 1, 1], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Samples of one kernel, or of a family, as tensors: terms in the kernels' units, times, weights."""
+    """Samples of one kernel, or of a family, as tensors: terms in the kernels' units, whether the kernel may be
+    throttled, times, weights."""
 
     terms: torch.Tensor
+    throttled: torch.Tensor
     us: torch.Tensor
     weight: torch.Tensor
+
+
+def throttled(tile: Tile) -> bool:
+    """Whether a long launch of the kernel is one of many rows, which hold a GPU at its power limit. With few rows it is
+    long because of what it reads: fitted there too, M up to 128 lost 2.5 % for 2.2, each N x K held out."""
+    return tile.block_m >= SQUARE
 
 
 def _rows(tile: Tile, samples: Sequence[Sample]) -> Rows:
     found = [terms(tile, s.m, s.n, s.k, s.groups, s.gpu) for s in samples]
     us = torch.tensor([s.us for s in samples], dtype=torch.float64)
     best = torch.tensor([s.best_us for s in samples], dtype=torch.float64)
+    by_kernel = torch.full_like(us, float(throttled(tile)))
     # Squared: N x K held out lose 2.1 % then, and 2.3 by the plain quotient.
-    return Rows(torch.tensor(found, dtype=torch.float64) * _units(tile), us, (best / us) ** 2)
+    return Rows(torch.tensor(found, dtype=torch.float64) * _units(tile)[:-1], by_kernel, us, (best / us) ** 2)
 
 
 def _least_squares(rows: Rows, drawn_to: torch.Tensor, pull: torch.Tensor) -> torch.Tensor:
@@ -240,12 +263,12 @@ def _least_squares(rows: Rows, drawn_to: torch.Tensor, pull: torch.Tensor) -> to
 
     def residuals(log: torch.Tensor) -> torch.Tensor:
         cost = drawn_to * log.exp()
-        return torch.cat([scale * _times(rows.terms, cost) - rows.weight, root * (log.exp() - 1)])
+        return torch.cat([scale * _times(rows, cost) - rows.weight, root * (log.exp() - 1)])
 
     damping, error = 1e-3, residuals(log)
     for _ in range(STEPS):
         cost = drawn_to * log.exp()
-        slopes = torch.cat([scale[:, None] * _slopes(rows.terms, cost) * cost, torch.diag(root * log.exp())])
+        slopes = torch.cat([scale[:, None] * _slopes(rows, cost) * cost, torch.diag(root * log.exp())])
         normal, gradient = slopes.T @ slopes, slopes.T @ error
         step = torch.linalg.solve(normal + damping * torch.diag(normal.diagonal() + 1e-12), gradient).clamp(-2, 2)
         if float(step.abs().max()) < CONVERGED:
@@ -280,6 +303,7 @@ def fit(tiles: Mapping[str, Tile], samples: Mapping[str, Sequence[Sample]]) -> d
         common = common.clamp(min=LEAST)
         for name in names:
             found = _least_squares(rows[name], common, DRAWN * PULL) * _units(tiles[name])
+            found[-1] *= throttled(tiles[name])
             costs[name] = CostModel(*(float(f"{value:.4g}") for value in found.tolist()))
     return costs
 

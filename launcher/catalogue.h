@@ -16,8 +16,8 @@ struct Image {
     uint32_t crc32;
 };
 
-// Coefficients of the microseconds of one launch, as predict_us in choice.cpp puts them together; the last
-// three are multiples of a time at the memory's peak.
+// Coefficients of the microseconds of one launch, as predict_us in choice.cpp puts them together; `memory`,
+// `idle` and `again` are multiples of a time at the memory's peak, `throttle` is a share.
 struct CostModel {
     float fixed_us;
     float tile_us;
@@ -26,6 +26,7 @@ struct CostModel {
     float memory;
     float idle;
     float again;
+    float throttle;
 };
 
 // The symbol inside a cubin is the kernel's name.

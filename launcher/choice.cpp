@@ -50,6 +50,10 @@ constexpr double kCrowded = 0.2;
 // most, and by this much else.
 constexpr double kLastRound = 0.5;
 
+// What the power limit makes longer is half of a launch that takes so long without it, nearly all of longer
+// ones, and next to nothing of short ones.
+constexpr double kThrottledUs = 60;
+
 // The root of the sum of fourth powers: of two things that overlap the longer one, and up to 19 % more where
 // they take the same time.
 double overlapped(double a, double b) {
@@ -111,9 +115,10 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
     return again;
 }
 
-// fixed_us + rounds * tile_us + again * again_us + overlapped(
-//     turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty * (1 - early)) * memory_us),
-//     where
+// us + throttle * us * us / (us + kThrottledUs),  where
+//     us = fixed_us + rounds * tile_us + again * again_us + overlapped(
+//         turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty * (1 - early)) * memory_us)
+//     and
 //   rounds     that the resident clusters need for all tiles, less kHidden where all of B is early
 //   turns      as many whole rounds, or more where CTAs share an SM, whose tensor cores they take in turn
 //   k_blocks   blocks of K that one CTA multiplies for a tile
@@ -124,9 +129,9 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 //   empty      share of the SMs that have no tile, where one round is enough; of more rounds what the last
 //              one leaves of the GPU's room, over what all tiles take
 //   again_us   of bytes_again at the peak
-// and fixed_us, tile_us, k_block_us, load_us, memory, idle and again are the kernel's coefficients. Where it
-// is sure to be more than `enough`, something between the two: most kernels are far off, and this is asked
-// for every one of them at every new shape.
+// and fixed_us, tile_us, k_block_us, load_us, memory, idle, again and throttle are the kernel's coefficients.
+// Where it is sure to be more than `enough`, something between the two: most kernels are far off, and this is
+// asked for every one of them at every new shape.
 double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
                   double enough = std::numeric_limits<double>::infinity()) {
     const CostModel& cost = kernel.cost;
@@ -166,7 +171,8 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     one_group.m = mean_rows(problem);
     one_group.groups = 0;
     const double again_us = matrices * bytes_again(kernel, one_group, running) / bytes_per_us;
-    return cost.fixed_us + rounds_us + again_us * cost.again + overlapped(compute_us, memory_us);
+    const double us = cost.fixed_us + rounds_us + again_us * cost.again + overlapped(compute_us, memory_us);
+    return us + cost.throttle * us * us / (us + kThrottledUs);
 }
 
 // From which predicted time on a launch had better wait for its turn. One that starts early saves the time

@@ -112,10 +112,11 @@ PyObject* choose(PyObject*, PyObject* args, PyObject* kwargs) {
 }
 
 Object build_cost(const CostModel& cost) {
-    return checked(Py_BuildValue("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "fixed_us", double{cost.fixed_us},
+    return checked(Py_BuildValue("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "fixed_us", double{cost.fixed_us},
                                  "tile_us", double{cost.tile_us}, "k_block_us", double{cost.k_block_us},
                                  "load_us", double{cost.load_us}, "memory", double{cost.memory}, "idle",
-                                 double{cost.idle}, "again", double{cost.again}));
+                                 double{cost.idle}, "again", double{cost.again}, "throttle",
+                                 double{cost.throttle}));
 }
 
 Object image_size(const Image& image) { return checked(PyLong_FromUnsignedLongLong(image.size)); }

@@ -20,7 +20,7 @@ from barrow_build.config import AuxSpec, CostModel, GemmSpec
 from barrow_build.config.tuning import M_EDGES
 
 GEMM = GemmSpec(
-    128, 64, 4, cluster_k=2, warpgroups=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25, 0.5, 1.0, 0.125, 0.0)
+    128, 64, 4, cluster_k=2, warpgroups=2, out="f32", cost=CostModel(2.5, 1e-05, 0.25, 0.5, 1.0, 0.125, 0.0, 0.75)
 )
 AUX = AuxSpec("pad_rows", "pad_rows.cu", (("WIDTH", "16"),))
 KERNELS = (
@@ -105,7 +105,7 @@ def test_table_of_one_gemm_and_one_other_kernel() -> None:
     crc = zlib.crc32(KERNELS[0].cubin.image)
     assert (
         f'{{"{GEMM.name}", 90, Dtype::f32, 128, 64, 4, 0, 0, 0, 2, 1, 4, 0, 128, 2, 384, {GEMM.smem_bytes}, 1, 64, 0, '
-        f"{{2.5f, 1e-05f, 0.25f, 0.5f, 1.0f, 0.125f, 0.0f}}, {{64, 132, {crc}u}}}},"
+        f"{{2.5f, 1e-05f, 0.25f, 0.5f, 1.0f, 0.125f, 0.0f, 0.75f}}, {{64, 132, {crc}u}}}},"
     ) in text
     assert f'{{"pad_rows_sm90a", "pad_rows", {{256, 3, {zlib.crc32(b"aux")}u}}}},' in text
     assert re.findall(r"k(\w+)Count = (\d+)", text) == [

@@ -82,7 +82,8 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s:
     compute = turns * k_blocks * cost["k_block_us"] + loaded * cost["load_us"]
     memory = once * (cost["memory"] + idle * cost["idle"])
     longer = math.sqrt(math.hypot(compute**2, memory**2))
-    return cost["fixed_us"] + rounds * cost["tile_us"] + again * cost["again"] + longer
+    us = cost["fixed_us"] + rounds * cost["tile_us"] + again * cost["again"] + longer
+    return us + cost["throttle"] * us**2 / (us + 60)
 
 
 def test_there_are_kernels_for_both_outputs_and_both_kinds_of_scales() -> None:

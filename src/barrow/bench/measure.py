@@ -165,7 +165,7 @@ def measure_shape(
     row = {**empty_row(m, floor), "n": n, "k": k, "kernel": chosen["kernel"], "kernel_measured": chosen["measured"]}
     able = judge(contenders, a, ws[0], out, row, settings.quantise)
     calls = {p.name: prepared(p, [partial(multiply, p, a, w, out, settings.quantise) for w in ws]) for p in able}
-    take_times(row, calls, settings.rounds)
+    take_times(row, calls, settings.rounds, launches_of(floor))
     return row
 
 

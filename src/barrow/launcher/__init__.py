@@ -46,7 +46,8 @@ class Candidate(TypedDict):
 class Cost(TypedDict):
     """Coefficients of the microseconds of one launch, fitted to measurements; launcher/choice.cpp has the formula.
 
-    `memory`, `idle` and `again` are multiples of a time at the memory's peak.
+    `memory`, `idle` and `again` are multiples of a time at the memory's peak, `throttle` is the share by which a long
+    launch takes longer at the GPU's power limit.
     """
 
     fixed_us: float
@@ -56,6 +57,7 @@ class Cost(TypedDict):
     memory: float
     idle: float
     again: float
+    throttle: float
 
 
 class GemmKernel(TypedDict):

@@ -40,8 +40,9 @@ class SpecError(ValueError):
 class CostModel:
     """Coefficients of the microseconds of one launch, fitted to measurements; launcher/choice.cpp has the formula.
 
-    `memory`, `idle` and `again` are multiples of a time at the memory's peak. Without an argument the costs of a kernel
-    that nothing was fitted for: it is chosen only where no other can run.
+    `memory`, `idle` and `again` are multiples of a time at the memory's peak, `throttle` is the share by which a long
+    launch takes longer at the GPU's power limit. Without an argument the costs of a kernel that nothing was fitted for:
+    it is chosen only where no other can run.
     """
 
     fixed_us: float = 1e9
@@ -51,6 +52,7 @@ class CostModel:
     memory: float = 0.0
     idle: float = 0.0
     again: float = 0.0
+    throttle: float = 0.0
 
 
 @dataclass(frozen=True, order=True)
