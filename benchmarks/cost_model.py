@@ -47,6 +47,8 @@ LEAST = torch.tensor([1.0 if name == "again" else 0.02 for name in COEFFICIENTS]
 STEPS = 60
 # A step of the logarithms that four digits of a coefficient do not show.
 CONVERGED = 1e-6
+# A coefficient below it changes no choice.
+NOTHING = 1e-9
 # FLOP and bytes that an SM of an H100 gets done in a microsecond, so that one coefficient fits tiles of any size.
 FLOP_PER_US = 11.4e6
 BYTES_PER_US = 40e3
@@ -177,11 +179,10 @@ def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: 
 
 def predict(cost: CostModel, tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: int = 2) -> float:
     """Microseconds, as predict_us says them."""
-    *values, throttle = astuple(cost)
     found = terms(tile, m, n, k, groups, gpu, out_bytes)
-    parts: list[float] = [term * value for term, value in zip(found, values, strict=True)]
+    parts: list[float] = [term * value for term, value in zip(found, astuple(cost)[:-1], strict=True)]
     us = _total(parts)
-    return us + throttle * _long(us)
+    return us + cost.throttle * _long(us)
 
 
 def _total(parts: Sequence[T]) -> T:
@@ -199,12 +200,23 @@ def _long(us: T) -> T:
     return us * us / (us + THROTTLED_US)
 
 
-def _times(rows: "Rows", cost: torch.Tensor) -> torch.Tensor:
+@dataclass(frozen=True)
+class Rows:
+    """Samples of one kernel, or of a family, as tensors: terms in the kernels' units, whether the kernel may be
+    throttled, times, weights."""
+
+    terms: torch.Tensor
+    throttled: torch.Tensor
+    us: torch.Tensor
+    weight: torch.Tensor
+
+
+def _times(rows: Rows, cost: torch.Tensor) -> torch.Tensor:
     us = _total((rows.terms * cost[:-1]).unbind(1))
     return us + rows.throttled * cost[-1] * _long(us)
 
 
-def _slopes(rows: "Rows", cost: torch.Tensor) -> torch.Tensor:
+def _slopes(rows: Rows, cost: torch.Tensor) -> torch.Tensor:
     """The derivatives of `_times` by the coefficients."""
     parts = (rows.terms * cost[:-1]).unbind(1)
     _, _, k_block, load, memory, idle, _ = parts
@@ -226,17 +238,6 @@ def _units(tile: Tile) -> torch.Tensor:
     loaded = (tile.block_m + tile.block_n) * 128
     k_block = flop * tile.ctas_per_sm / FLOP_PER_US
     return torch.tensor([1, 1, k_block, loaded / BYTES_PER_US, 1, 1, 1, 1], dtype=torch.float64)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Samples of one kernel, or of a family, as tensors: terms in the kernels' units, whether the kernel may be
-    throttled, times, weights."""
-
-    terms: torch.Tensor
-    throttled: torch.Tensor
-    us: torch.Tensor
-    weight: torch.Tensor
 
 
 def throttled(tile: Tile) -> bool:
@@ -286,6 +287,11 @@ def family(tile: Tile) -> tuple[bool, bool, bool]:
     return tile.swapped, tile.cluster_k > 1, tile.grouped
 
 
+def _four_digits(value: float) -> float:
+    """What is written down; logarithms know no zero, but get near it."""
+    return float(f"{value:.4g}") if value > NOTHING else 0.0
+
+
 def fit(tiles: Mapping[str, Tile], samples: Mapping[str, Sequence[Sample]]) -> dict[str, CostModel]:
     """Costs of every kernel of `samples`, by name.
 
@@ -304,7 +310,7 @@ def fit(tiles: Mapping[str, Tile], samples: Mapping[str, Sequence[Sample]]) -> d
         for name in names:
             found = _least_squares(rows[name], common, DRAWN * PULL) * _units(tiles[name])
             found[-1] *= throttled(tiles[name])
-            costs[name] = CostModel(*(float(f"{value:.4g}") for value in found.tolist()))
+            costs[name] = CostModel(*(_four_digits(value) for value in found.tolist()))
     return costs
 
 

@@ -42,7 +42,7 @@ def retune(store: Store, problems: list[Problem], within: float, seconds: float,
             done += 1
     finally:
         store.save()
-    tell(len(problems), len(problems), "")
+    tell(done, done, "")
     return done
 
 

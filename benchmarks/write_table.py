@@ -2,7 +2,7 @@
 
     python benchmarks/write_table.py docs/results/tune-*.json
 
-Keeps a shape where another kernel than the cost model's choice was faster by at least 2 %. Run it after fit_cost.py:
+Keeps a shape where another kernel than the cost model's choice was faster by at least 1 %. Run it after fit_cost.py:
 the model chooses by the costs in the sources. Needs no GPU.
 """
 

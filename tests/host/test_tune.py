@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import retune
 import torch
+import tune_large
 from bench_on_cpu import H100, pretend
 from torch import Tensor
 
 from barrow import cli, launcher, ops
 from barrow.bench import groups
+from barrow.bench.shapes import DEEPSEEK_NK, OTHER_NK, model_nk
 from barrow.bench.timing import Call, Timing
 from barrow.cli import progress
 from barrow.cli import tune as command
@@ -379,3 +381,34 @@ def test_a_line_now_and_then_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_dtype_has_a_torch_dtype() -> None:
     assert {kernel["out"] for kernel in launcher.kernels() if kernel["kind"] == "gemm"} == set(sweep.DTYPES)
     assert sweep.DTYPES["f32"] is torch.float32
+
+
+def test_large_tiles_take_turns_on_random_problems(gpu: FakeGpu, tmp_path: Path) -> None:
+    names = set(tune_large.large(KERNELS))
+    assert {tuple(map(int, name.split("_")[5].split("x")[:2])) for name in names} == {
+        (128, 128), (128, 160), (128, 192), (192, 128), (256, 128)
+    }  # fmt: skip
+    rows = opened(tmp_path / "t.json")
+    first = min(names)
+    rows.add(first, PROBLEMS[0], 5.0, coarse=False)
+    told: list[tuple[int, int, str]] = []
+    assert tune_large.tune_large(rows, PROBLEMS[:2], 1e9, lambda *args: told.append(args)) == 2
+    assert told == [(0, 2, "M = 128, N = 40, K = 256"), (1, 2, "M = 128, N = 56, K = 256"), (2, 2, "")]
+    assert gpu.in_finals == [names, names]
+    assert gpu.lengths == [(32, tune_large.ROUNDS)] * 2
+    saved = {(row["kernel"], row["n"]): row["us"] for row in json.loads(rows.path.read_text())["rows"]}
+    assert saved == {(name, n): gpu.us[name] for name in names for n in (40, 56)}
+    assert tune_large.tune_large(rows, PROBLEMS[:2], 1e9, lambda *args: None) == 0
+    assert tune_large.tune_large(rows, PROBLEMS, -1.0, lambda *args: None) == 0
+
+
+def test_random_large_problems_are_of_no_model() -> None:
+    problems = tune_large.problems(20)
+    assert problems == tune_large.problems(30)[:20]
+    assert len({*problems}) == 20
+    assert not {(n, k) for _, n, k, _ in problems} & {*DEEPSEEK_NK, *OTHER_NK, *model_nk()}
+    for m, n, k, no_groups in problems:
+        assert no_groups == 0
+        assert 1100 <= m <= 8192
+        assert n % 128 == k % 256 == 0
+        assert 45 < 2 * m * n * k / 1.3e9 < 1500

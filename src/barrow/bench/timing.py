@@ -32,7 +32,7 @@ SUSTAINED_FROM_US = 40.0
 # (the second lowest and the second highest of nine rounds), and 192 x 128 took 513 us or 566 by who had been before it.
 SETTLE_US = 50_000.0
 # What they run for while they are: 50 to 200 ms after a change of contenders each of them, whoever it was and whoever
-# had been before, was up to 8 % slower for a while than before and after.
+# had been before, was up to 7 % slower for a while than before and after.
 TIMED_US = 100_000.0
 
 

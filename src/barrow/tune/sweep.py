@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from statistics import median
 from typing import Literal, Protocol
@@ -173,12 +173,19 @@ def time_close(
     if len(close) > 1:
         # As a benchmark times them: a GPU at its power limit ranks large tiles otherwise than one that just woke up.
         launches = timing.LAUNCHES if long else LAUNCHES
-        # Also what an earlier run has timed: its code may have changed since.
-        calls = {name: checked_calls(shape, name, index[name]) for name in close}
-        for name, found in interleaved(calls, launches, ROUNDS).items():
-            if found.us is None:
-                raise RuntimeError(f"kernel {name}: {found.failure}")
-            store.add(name, problem, found.us, coarse=False)
+        time_in_turn(store, shape, problem, {name: index[name] for name in close}, launches, ROUNDS)
+
+
+def time_in_turn(
+    store: Store, shape: Shape, problem: Problem, kernels: Mapping[str, int], launches: int, rounds: int
+) -> None:
+    """Time the kernels, each with its place in the table, in turn. Raises RuntimeError for one that fails."""
+    # Checked also where an earlier run has timed them: their code may have changed since.
+    calls = {name: checked_calls(shape, name, index) for name, index in kernels.items()}
+    for name, found in interleaved(calls, launches, rounds).items():
+        if found.us is None:
+            raise RuntimeError(f"kernel {name}: {found.failure}")
+        store.add(name, problem, found.us, coarse=False)
 
 
 def label(problem: Problem) -> str:
