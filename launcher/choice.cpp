@@ -179,7 +179,7 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
 // between two, but its CTAs come to the SMs in the order in which those are left. In its turn all neighbours
 // are beside each other, and what they load is merged on its way to them. That saves a part of the time, up
 // to a tenth where the tiles of a group that share columns of B are neighbours. Limits and kernels are as
-// measured: docs/architecture.md, "Long launches start in their turn".
+// measured: docs/gemm-kernel.md, "Between two launches".
 constexpr double kNever = std::numeric_limits<double>::infinity();
 double worth_waiting_us(const GemmKernel& kernel) {
     if (kernel.grouped != 0 && kernel.block_m == kSquare) return 30;
