@@ -10,13 +10,14 @@ The shapes of DeepSeek-V3 come first; when the time is over, what is done by the
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from barrow.bench.machine import this_machine
 from barrow.bench.shapes import DEEPSEEK_NK
 from barrow.cli.progress import Progress
 from barrow.tune.store import Problem, Store, hashes
-from barrow.tune.sweep import Out, Tell, gemm_kernels, indices, label, shapes, time_close
+from barrow.tune.sweep import Out, Shape, Tell, gemm_kernels, indices, label, shapes, time_close
 
 OUT: Out = "bf16"
 
@@ -29,21 +30,33 @@ def worth(store: Store, least_m: int, most_m: float, least_us: float, most_us: f
     return sorted(found, key=lambda p: (p[1:3] not in DEEPSEEK_NK, p[1:], p[0]))
 
 
-def retune(store: Store, problems: list[Problem], within: float, seconds: float, tell: Tell) -> int:
-    """Time what is near the fastest; returns how many problems there was time for."""
-    index, start = indices(), time.monotonic()
-    done = 0
+def while_time(
+    store: Store, problems: list[Problem], seconds: float, tell: Tell, work: Callable[[Problem, Shape], None]
+) -> int:
+    """Do this work for one problem after the other until the time is over, and save the store whatever ends it; returns
+    how many problems there was time for."""
+    start, done = time.monotonic(), 0
     try:
         for problem, shape in shapes(problems, OUT):
             if time.monotonic() - start > seconds:
                 break
             tell(done, len(problems), label(problem))
-            time_close(store, shape, problem, index, OUT, within)
+            work(problem, shape)
             done += 1
     finally:
         store.save()
     tell(done, done, "")
     return done
+
+
+def retune(store: Store, problems: list[Problem], within: float, seconds: float, tell: Tell) -> int:
+    """Time what is near the fastest; returns how many problems there was time for."""
+    index = indices()
+
+    def again(problem: Problem, shape: Shape) -> None:
+        time_close(store, shape, problem, index, OUT, within)
+
+    return while_time(store, problems, seconds, tell, again)
 
 
 def main() -> None:

@@ -13,9 +13,10 @@ import itertools
 import math
 import random
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from retune import OUT, while_time
 
 from barrow.bench.machine import this_machine
 from barrow.bench.measure import launches_of
@@ -23,9 +24,8 @@ from barrow.bench.shapes import DEEPSEEK_NK, OTHER_NK, model_nk
 from barrow.cli.progress import Progress
 from barrow.launcher import GemmKernel
 from barrow.tune.store import Problem, Store, hashes
-from barrow.tune.sweep import Out, Tell, gemm_kernels, indices, label, shapes, time_in_turn
+from barrow.tune.sweep import Shape, Tell, gemm_kernels, indices, time_in_turn
 
-OUT: Out = "bf16"
 SEED = 7
 COUNT = 47
 ROUNDS = 3
@@ -74,21 +74,14 @@ def large(kernels: list[GemmKernel]) -> list[str]:
 
 def tune_large(store: Store, wanted: list[Problem], seconds: float, tell: Tell) -> int:
     """Time the large tiles on what of `wanted` the store lacks; returns how many problems there was time for."""
-    index, names, start = indices(), large(store.kernels), time.monotonic()
-    todo = [problem for problem in wanted if any((name, problem) not in store.rows for name in names)]
-    done = 0
-    try:
-        for problem, shape in shapes(todo, OUT):
-            if time.monotonic() - start > seconds:
-                break
-            tell(done, len(todo), label(problem))
-            launches = launches_of(estimate_us(*problem[:3]))
-            time_in_turn(store, shape, problem, {name: index[name] for name in names}, launches, ROUNDS)
-            done += 1
-    finally:
-        store.save()
-    tell(done, done, "")
-    return done
+    index = indices()
+    tiles = {name: index[name] for name in large(store.kernels)}
+
+    def in_turn(problem: Problem, shape: Shape) -> None:
+        time_in_turn(store, shape, problem, tiles, launches_of(estimate_us(*problem[:3])), ROUNDS)
+
+    todo = [problem for problem in wanted if any((name, problem) not in store.rows for name in tiles)]
+    return while_time(store, todo, seconds, tell, in_turn)
 
 
 def main() -> None:
