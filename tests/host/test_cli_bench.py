@@ -198,6 +198,20 @@ def test_an_interrupted_run_reports_what_it_has(
     assert not out.exists()
 
 
+def test_plots_that_are_interrupted_can_be_drawn_later(
+    on_cpu: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run.json"
+    with monkeypatch.context() as patch:
+        patch.setattr("barrow.bench.plot.draw", lambda data, path: signal.raise_signal(signal.SIGTERM))
+        assert cli.main(["bench", "--nk", "40x256", "--m", "1", "--out", str(out)]) == 130
+    told = f"barrow bench --plot {out}"
+    assert capsys.readouterr().err == f"\nbarrow bench: interrupted; {told} draws the plots\n"
+    assert json.loads(out.read_text())["complete"]
+    assert cli.main(told.split()[1:]) == 0
+    assert (tmp_path / "run-time.svg").is_file()
+
+
 def test_a_run_that_ends_without_a_word_has_kept_its_rows(
     on_cpu: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

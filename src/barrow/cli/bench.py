@@ -145,6 +145,9 @@ def _draw(data: Row, path: Path) -> int:
     except OSError as error:
         print(f"barrow bench: no plots: {error}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print(f"\nbarrow bench: interrupted; barrow bench --plot {path} draws the plots", file=sys.stderr)
+        return INTERRUPTED
     for plot in plots:
         say(str(plot))
     return 0
@@ -187,5 +190,6 @@ def run(options: argparse.Namespace) -> int:
             print(f"barrow bench: {options.out} cannot be written: {error}", file=sys.stderr)
             return FAILED
         # The numbers are there; that they could not be drawn is said and no failure.
-        _draw(data, options.out)
+        if _draw(data, options.out) == INTERRUPTED:
+            return INTERRUPTED
     return 0 if data["complete"] else INTERRUPTED
