@@ -8,6 +8,7 @@ import reference
 import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch.autograd import forward_ad
 
 import barrow
 
@@ -140,3 +141,12 @@ def test_what_requires_grad_is_refused(op: Callable[..., Any], arguments: dict[s
         op(**arguments)
     with torch.no_grad():
         op(**arguments)
+
+
+@pytest.mark.parametrize(("op", "arguments", "name"), WITH_GRAD)
+def test_what_carries_a_tangent_is_refused(op: Callable[..., Any], arguments: dict[str, Any], name: str) -> None:
+    with forward_ad.dual_level():
+        op(**arguments)
+        dual = forward_ad.make_dual(arguments[name], torch.ones_like(arguments[name]))
+        with pytest.raises(RuntimeError, match=rf"barrow.{op.__name__}: {name} carries a tangent.*torch.no_grad\(\)"):
+            op(**{**arguments, name: dual})

@@ -8,6 +8,7 @@ import reference
 import torch
 from compiles_once import check_compiles_once
 from torch import Tensor
+from torch.autograd import forward_ad
 
 import barrow
 
@@ -97,6 +98,29 @@ def test_the_gemm_refuses_what_requires_grad(name: str) -> None:
         barrow.fp8_gemm_nt(**arguments)
     with torch.no_grad():
         reference.judge(barrow.fp8_gemm_nt(**arguments), p)
+
+
+@pytest.mark.parametrize("name", ["a_scale", "b_scale", "out"])
+def test_the_gemm_refuses_what_carries_a_tangent(name: str) -> None:
+    p = reference.random_problem(3, 4, 5)
+    arguments: dict[str, Any] = dict(zip(NAMES, (*p.args, torch.empty(3, 4)), strict=True))
+    with forward_ad.dual_level():
+        reference.judge(barrow.fp8_gemm_nt(**arguments), p)  # nobody asks for a derivative of these
+        arguments[name] = forward_ad.make_dual(arguments[name], torch.ones_like(arguments[name]))
+        with pytest.raises(RuntimeError, match=rf"barrow.fp8_gemm_nt: {name} carries a tangent.*torch.no_grad\(\)"):
+            barrow.fp8_gemm_nt(**arguments)
+
+
+@pytest.mark.parametrize("derivative", [torch.func.jacfwd, torch.func.hessian, torch.func.jacrev, torch.func.grad])
+@pytest.mark.parametrize("layer", [False, True])
+def test_what_torch_func_differentiates_is_refused(derivative: Callable[..., Any], layer: bool) -> None:
+    linear = barrow.Fp8Linear.from_linear(torch.nn.Linear(8, 8))
+
+    def of(x: Tensor) -> Tensor:
+        return linear(x).square().sum() if layer else barrow.per_token_group_quant_fp8(x)[1].sum()
+
+    with pytest.raises(RuntimeError, match=r"barrow\.\w+: x (requires grad|carries a tangent)"):
+        derivative(of)(torch.randn(2, 8))
 
 
 @pytest.mark.parametrize("name", ["per_token_group_quant_fp8", "per_block_quant_fp8"])

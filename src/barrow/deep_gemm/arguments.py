@@ -6,7 +6,7 @@ from typing import SupportsIndex, TypeGuard
 import torch
 from torch import Tensor
 
-from barrow.ops.grad import refuse_grad
+from barrow.ops.grad import in_dual_level, refuse_derivatives
 
 Scaled = tuple[Tensor, Tensor]
 
@@ -112,10 +112,10 @@ def one_tensor(op: str, name: str, value: object, needed: str) -> Tensor:
 
 
 def check_no_grad(op: str, a: Scaled, b: Scaled, c: Tensor, d: Tensor) -> None:
-    """Raise RuntimeError for what requires grad, before c is written to d or d becomes a part of autograd."""
+    """Raise RuntimeError for what is to be differentiated, before c is written to d or d becomes a part of autograd."""
     tensors = {"a": a[0], "the scales of a": a[1], "b": b[0], "the scales of b": b[1], "c": c, "d": d}
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors.values()):
-        refuse_grad(f"deep_gemm.{op}", **tensors)
+    if torch.is_grad_enabled() and (in_dual_level() or any(tensor.requires_grad for tensor in tensors.values())):
+        refuse_derivatives(f"deep_gemm.{op}", **tensors)
 
 
 def check_result(op: str, d: object) -> None:

@@ -108,8 +108,8 @@ def fp8_gemm_nt(
         epilogue: None.
 
     Raises:
-        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad while grad mode is
-            on.
+        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad, or carries a
+            tangent, while grad mode is on.
         NotImplementedError: FP4, packed scales, another recipe, `alpha`, an epilogue.
     """
     _gemm(

@@ -86,8 +86,8 @@ def m_grouped_fp8_gemm_nt_contiguous(
         epilogue: None.
 
     Raises:
-        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad while grad mode is
-            on.
+        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad, or carries a
+            tangent, while grad mode is on.
         NotImplementedError: FP4, packed scales, another recipe, an epilogue.
     """
     op = "m_grouped_fp8_gemm_nt_contiguous"
@@ -148,8 +148,8 @@ def m_grouped_fp8_gemm_nt_masked(
         epilogue: None.
 
     Raises:
-        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad while grad mode is
-            on.
+        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad, or carries a
+            tangent, while grad mode is on.
         NotImplementedError: FP4, packed scales, another recipe, an epilogue.
     """
     op = "m_grouped_fp8_gemm_nt_masked"

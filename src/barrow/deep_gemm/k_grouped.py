@@ -110,8 +110,8 @@ def k_grouped_fp8_gemm_nt_contiguous(
         epilogue: None.
 
     Raises:
-        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad while grad mode is
-            on. d is then as it was.
+        RuntimeError: naming the argument, what it got and what it needs; also if one requires grad, or carries a
+            tangent, while grad mode is on. d is then as it was.
         NotImplementedError: FP4, packed scales, another recipe, prefix sums, an epilogue.
     """
     op = "k_grouped_fp8_gemm_nt_contiguous"

@@ -13,7 +13,7 @@ from barrow.linear.case import GEMM_DTYPE
 from barrow.linear.explain import explain
 from barrow.linear.formats import Fp8Module
 from barrow.linear.target import target_of
-from barrow.ops.grad import refuse_grad
+from barrow.ops.grad import in_dual_level, refuse_derivatives
 from barrow.ops.layout import SCALE_BLOCK, scale_blocks
 from barrow.ops.tensors import check_tensors
 
@@ -249,8 +249,8 @@ class Fp8Experts(Fp8Module):
 
         Raises:
             TypeError: naming the argument that is no tensor.
-            RuntimeError: naming the argument, what it got, what it needs; also if one requires grad while grad mode is
-                on.
+            RuntimeError: naming the argument, what it got, what it needs; also if one requires grad, or carries a
+                tangent, while grad mode is on.
         """
         self.check(x, topk_ids, topk_weights)
         return self.run(x, topk_ids, topk_weights, topk_ids.numel())
@@ -301,8 +301,8 @@ class Fp8Experts(Fp8Module):
                 or topk_weights.device != device
             ):
                 raise wrong("topk_weights", topk_weights, f"floating point of shape {list(topk_ids.shape)} on {device}")
-            if torch.is_grad_enabled() and (x.requires_grad or topk_weights.requires_grad):
-                refuse_grad("Fp8Experts", x=x, topk_weights=topk_weights)
+            if torch.is_grad_enabled() and (x.requires_grad or topk_weights.requires_grad or in_dual_level()):
+                refuse_derivatives("Fp8Experts", x=x, topk_weights=topk_weights)
         except (AttributeError, RuntimeError):
             check_tensors("Fp8Experts", x=x, topk_ids=topk_ids, topk_weights=topk_weights)
             raise

@@ -103,7 +103,8 @@ class Fp8Linear(Fp8Module):
 
         Raises:
             TypeError: if x is no tensor.
-            RuntimeError: if x has another dtype or last dimension, or requires grad while grad mode is on.
+            RuntimeError: if x has another dtype or last dimension, or requires grad, or carries a tangent, while grad
+                mode is on.
         """
         try:
             fits = x.dtype in GEMM_DTYPE and x.dim() > 0 and x.shape[-1] == self.in_features

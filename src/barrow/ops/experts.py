@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
-from barrow.ops.grad import refuse_grad
+from barrow.ops.grad import in_dual_level, refuse_derivatives
 from barrow.ops.tensors import check_tensors
 
 _sort = torch.ops.barrow.moe_sort.default
@@ -62,11 +62,12 @@ def moe_permute_quant(x: Tensor, positions: Tensor, rows: int, *, use_ue8m0: boo
 
     Raises:
         TypeError: naming the argument that is no tensor.
-        RuntimeError: naming the argument, what it got, what it needs; also if x requires grad while grad mode is on.
+        RuntimeError: naming the argument, what it got, what it needs; also if x requires grad, or carries a tangent,
+            while grad mode is on.
     """
     try:
-        if x.requires_grad and torch.is_grad_enabled():
-            refuse_grad("moe_permute_quant", x=x)
+        if torch.is_grad_enabled() and (x.requires_grad or in_dual_level()):
+            refuse_derivatives("moe_permute_quant", x=x)
         result: tuple[Tensor, Tensor] = _permute_quant(x, positions, rows, use_ue8m0)
         return result
     except (AttributeError, RuntimeError):
@@ -101,11 +102,12 @@ def silu_mul_quant(x: Tensor, groups: Tensor | None = None, *, use_ue8m0: bool =
 
     Raises:
         TypeError: naming the argument that is no tensor.
-        RuntimeError: naming the argument, what it got, what it needs; also if x requires grad while grad mode is on.
+        RuntimeError: naming the argument, what it got, what it needs; also if x requires grad, or carries a tangent,
+            while grad mode is on.
     """
     try:
-        if x.requires_grad and torch.is_grad_enabled():
-            refuse_grad("silu_mul_quant", x=x)
+        if torch.is_grad_enabled() and (x.requires_grad or in_dual_level()):
+            refuse_derivatives("silu_mul_quant", x=x)
         result: tuple[Tensor, Tensor] = _silu_mul_quant(x, groups, use_ue8m0)
         return result
     except (AttributeError, RuntimeError):
@@ -130,12 +132,12 @@ def moe_unpermute(y: Tensor, positions: Tensor, weights: Tensor) -> Tensor:
 
     Raises:
         TypeError: naming the argument that is no tensor.
-        RuntimeError: naming the argument, what it got, what it needs; also if y or weights requires grad while grad
-            mode is on.
+        RuntimeError: naming the argument, what it got, what it needs; also if y or weights requires grad, or carries a
+            tangent, while grad mode is on.
     """
     try:
-        if torch.is_grad_enabled() and (y.requires_grad or weights.requires_grad):
-            refuse_grad("moe_unpermute", y=y, weights=weights)
+        if torch.is_grad_enabled() and (y.requires_grad or weights.requires_grad or in_dual_level()):
+            refuse_derivatives("moe_unpermute", y=y, weights=weights)
         result: Tensor = _unpermute(y, positions, weights)
         return result
     except (AttributeError, RuntimeError):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
-from barrow.ops.grad import refuse_grad
+from barrow.ops.grad import in_dual_level, refuse_derivatives
 from barrow.ops.tensors import check_tensors
 
 # The overloads themselves: going through the packet costs a lookup on every call.
@@ -54,8 +54,8 @@ def fp8_gemm_nt(
 
     Raises:
         TypeError: naming the argument that is no tensor.
-        RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
-            mode is on, or if the GPU or its driver cannot run the kernels.
+        RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad, or carries a
+            tangent, while grad mode is on, or if the GPU or its driver cannot run the kernels.
     """
     try:
         if torch.is_grad_enabled() and (
@@ -64,8 +64,9 @@ def fp8_gemm_nt(
             or b.requires_grad
             or b_scale.requires_grad
             or (out is not None and out.requires_grad)
+            or in_dual_level()
         ):
-            refuse_grad("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+            refuse_derivatives("fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
         if out is None:
             if accumulate:
                 raise RuntimeError("barrow.fp8_gemm_nt: accumulate is True but out is None; pass the tensor to add to")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
 from barrow.ops.check_groups import check_groups_asked
-from barrow.ops.grad import refuse_grad
+from barrow.ops.grad import in_dual_level, refuse_derivatives
 from barrow.ops.layout import GroupLayout
 from barrow.ops.tensors import check_tensors
 
@@ -52,10 +52,10 @@ def m_grouped_fp8_gemm_nt(
 
     Raises:
         TypeError: naming the argument that is no tensor.
-        RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
-            mode is on, or if the GPU or its driver cannot run the kernels. With BARROW_CHECK_GROUPS=1 also if
-            `group_ends` do not ascend, exceed M or lie before the aligned start of their group: see
-            `barrow.ops.check_groups`.
+        RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad, or carries a
+            tangent, while grad mode is on, or if the GPU or its driver cannot run the kernels. With
+            BARROW_CHECK_GROUPS=1 also if `group_ends` do not ascend, exceed M or lie before the aligned start of their
+            group: see `barrow.ops.check_groups`.
     """
     return _run(GroupLayout.ENDS, a, a_scale, b, b_scale, group_ends, alignment, 0, out)
 
@@ -139,14 +139,19 @@ def k_grouped_fp8_gemm_nt(
 
     Raises:
         TypeError: naming the argument that is no tensor.
-        RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad while grad
-            mode is on, or if the GPU or its driver cannot run the kernels.
+        RuntimeError: naming the argument, what it got, what it needs; also if an argument requires grad, or carries a
+            tangent, while grad mode is on, or if the GPU or its driver cannot run the kernels.
     """
     try:
         if torch.is_grad_enabled() and (
-            a.requires_grad or a_scale.requires_grad or b.requires_grad or b_scale.requires_grad or out.requires_grad
+            a.requires_grad
+            or a_scale.requires_grad
+            or b.requires_grad
+            or b_scale.requires_grad
+            or out.requires_grad
+            or in_dual_level()
         ):
-            refuse_grad("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+            refuse_derivatives("k_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
         _k_gemm(a, a_scale, b, b_scale, list(ks), out=out)
         return out
     except (AttributeError, RuntimeError):
@@ -172,8 +177,9 @@ def _run(
             or b.requires_grad
             or b_scale.requires_grad
             or (out is not None and out.requires_grad)
+            or in_dual_level()
         ):
-            refuse_grad("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
+            refuse_derivatives("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
         if _CHECK_GROUPS:
             groups = torch.ops.barrow.checked_groups(
                 a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out

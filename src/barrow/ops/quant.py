@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 import barrow.launcher  # noqa: F401  (its library defines the operators)
-from barrow.ops.grad import refuse_grad
+from barrow.ops.grad import in_dual_level, refuse_derivatives
 from barrow.ops.tensors import check_tensors
 
 _token_quant = torch.ops.barrow.per_token_group_quant_fp8.default
@@ -34,11 +34,12 @@ def per_token_group_quant_fp8(x: Tensor, *, use_ue8m0: bool = False) -> tuple[Te
 
     Raises:
         TypeError: naming the argument that is no tensor.
-        RuntimeError: naming the argument, what it got, what it needs; also if x requires grad while grad mode is on.
+        RuntimeError: naming the argument, what it got, what it needs; also if x requires grad, or carries a tangent,
+            while grad mode is on.
     """
     try:
-        if x.requires_grad and torch.is_grad_enabled():
-            refuse_grad("per_token_group_quant_fp8", x=x)
+        if torch.is_grad_enabled() and (x.requires_grad or in_dual_level()):
+            refuse_derivatives("per_token_group_quant_fp8", x=x)
         result: tuple[Tensor, Tensor] = _token_quant(x, use_ue8m0)
         return result
     except (AttributeError, RuntimeError):
@@ -61,11 +62,12 @@ def per_block_quant_fp8(x: Tensor, *, use_ue8m0: bool = False) -> tuple[Tensor, 
 
     Raises:
         TypeError: naming the argument that is no tensor.
-        RuntimeError: naming the argument, what it got, what it needs; also if x requires grad while grad mode is on.
+        RuntimeError: naming the argument, what it got, what it needs; also if x requires grad, or carries a tangent,
+            while grad mode is on.
     """
     try:
-        if x.requires_grad and torch.is_grad_enabled():
-            refuse_grad("per_block_quant_fp8", x=x)
+        if torch.is_grad_enabled() and (x.requires_grad or in_dual_level()):
+            refuse_derivatives("per_block_quant_fp8", x=x)
         result: tuple[Tensor, Tensor] = _block_quant(x, use_ue8m0)
         return result
     except (AttributeError, RuntimeError):
