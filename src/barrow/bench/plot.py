@@ -73,7 +73,7 @@ def ratio_figure(data: Row) -> Figure:
 def scatter_figure(data: Row) -> Figure:
     """The ratio to every peer against M, a point per shape: for shapes that have one M each."""
     rows: list[Row] = data["rows"]
-    figure = Figure(figsize=(9, 5.5))
+    figure = Figure(figsize=(13, 5.5))
     axes = figure.subplots()
     for peer in peers_of(rows):
         ratios = speedups(rows, [peer])
@@ -86,11 +86,11 @@ def scatter_figure(data: Row) -> Figure:
         axes.axhline(mean, color="black", linestyle=":", label=f"geomean against the fastest FP8 peer: {mean:.2f}")
     axes.axhline(1, color="black", linewidth=1)
     axes.set(xscale="log", yscale="log", xlabel="M", ylabel="time of the peer over time of barrow")
-    ticks = [0.5, 0.75, 1, 1.5, 2, 3, 4]
+    ticks = [0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8]
     axes.set_yticks(ticks, [str(tick) for tick in ticks])
     axes.set_yticks([], minor=True)
     axes.grid(True, which="major", alpha=0.3)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))  # points may lie anywhere
     axes.set_title(f"Random N x K of real models, above 1 barrow is faster\n{caption(data)}", fontsize=10)
     figure.tight_layout()
     return figure
