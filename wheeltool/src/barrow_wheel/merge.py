@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from barrow_wheel import __version__
 from barrow_wheel.check import read_archive
@@ -149,12 +150,21 @@ def requires_python(wheels: Sequence[Wheel]) -> str:
         raise MergeError(
             "no CPython can install any of these wheels; their tags and Requires-Python exclude each other"
         )
-    common = set.intersection(*(set(wheel.metadata.requires_python or SpecifierSet()) for wheel in wheels))
-    clauses = {str(clause) for clause in common} | {f">=3.{minors[0]}"}
-    clauses |= {f"!=3.{minor}.*" for minor in range(minors[0], minors[-1]) if minor not in minors}
+    clauses = set.intersection(*(set(wheel.metadata.requires_python or SpecifierSet()) for wheel in wheels))
+    clauses |= {Specifier(f"!=3.{minor}.*") for minor in range(minors[0], minors[-1]) if minor not in minors}
+    clauses.add(Specifier(f">=3.{minors[0]}"))
     if minors[-1] < NEWEST_MINOR or not any(tag.abi in ("abi3", "none") for wheel in wheels for tag in wheel.tags):
-        clauses.add(f"<3.{minors[-1] + 1}")
-    return ",".join(sorted(clauses, key=_clause_order))
+        clauses.add(Specifier(f"<3.{minors[-1] + 1}"))
+    needed = (c for c in clauses if not any(_implies(other, c) for other in clauses if other != c))
+    return ",".join(sorted(map(str, needed), key=_clause_order))
+
+
+def _implies(bound: Specifier, clause: Specifier) -> bool:
+    """Whether a lower or upper bound leaves nothing for another one to exclude."""
+    if bound.operator != clause.operator or bound.operator not in (">=", "<"):
+        return False
+    narrow, wide = Version(bound.version), Version(clause.version)
+    return narrow >= wide if bound.operator == ">=" else narrow <= wide
 
 
 def _minors(wheel: Wheel) -> set[int]:
