@@ -30,10 +30,8 @@ HOPELESS = 4.0
 EAGER_US = 20.0
 # What is tuned for: a chain of layers whose weights are loaded ahead.
 PREFETCH = True
-# Launches in a graph; fewer where one takes so long that its start no longer counts.
-LAUNCHES = 12
-LONG_US = 200.0
-LONG_LAUNCHES = 4
+# Launches in a graph, at least; of short ones as many as last long enough, see `timing.captured`.
+LAUNCHES = 4
 FIRST_ROUNDS = 3
 # Tiles have at least as many rows as wgmma takes, or are swapped ones.
 LEAST_ROWS = 64
@@ -142,7 +140,7 @@ def time_kernel(shape: Shape, name: str, index: int, best_us: float) -> tuple[fl
     rough = eager_us(calls[0])
     if rough > HOPELESS * max(best_us, EAGER_US):
         return rough, True
-    graph, launches, _ = captured(calls, LAUNCHES if rough < LONG_US else LONG_LAUNCHES)
+    graph, launches, _ = captured(calls, LAUNCHES)
     return median(replay_us(graph, launches) for _ in range(FIRST_ROUNDS)), False
 
 
