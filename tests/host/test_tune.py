@@ -17,7 +17,7 @@ from torch import Tensor
 from barrow import cli, launcher, ops
 from barrow.bench import groups
 from barrow.bench.shapes import DEEPSEEK_NK, OTHER_NK, model_nk
-from barrow.bench.timing import Call, Timing
+from barrow.bench.timing import ROUNDS, Call, Timing
 from barrow.cli import progress
 from barrow.cli import tune as command
 from barrow.tune import store, sweep
@@ -191,7 +191,7 @@ def test_kernels_near_the_best_are_timed_in_turn(gpu: FakeGpu, tmp_path: Path) -
     gpu.finals = {NAMES[0]: 10.3, NAMES[1]: 10.1}
     rows, _ = tune(tmp_path / "t.json")
     assert gpu.in_finals == [{NAMES[0], NAMES[1]}] * len(PROBLEMS)
-    assert gpu.lengths == [(sweep.LAUNCHES, sweep.ROUNDS)] * len(PROBLEMS)
+    assert gpu.lengths == [(sweep.LAUNCHES, ROUNDS)] * len(PROBLEMS)
     us = {row["kernel"]: row["us"] for row in rows.of_problem(PROBLEMS[0])}
     assert (us[NAMES[0]], us[NAMES[1]], us[NAMES[2]]) == (10.3, 10.1, 10.6)
 
