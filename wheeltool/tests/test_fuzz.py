@@ -146,6 +146,8 @@ def test_searching_source_takes_linear_time(text: bytes) -> None:
 def test_words_are_found_in_code_and_not_in_comments() -> None:
     assert python_signals(b"import x\nrun(['nvcc', '-c'])\n") == {"nvcc"}
     assert python_signals(b"# run 'nvcc' first\nx = 1  # and 'cuobjdump'\n") == frozenset()
+    assert python_signals(b"lib.nvrtcCompileProgram(program, 0, None)\n") == {"nvrtc"}
+    assert python_signals(b"found = 'nvrtcCompileProgram' in imports\n") == frozenset()
     assert python_signals(b"@triton.jit\ndef k(): ...\n") == {"triton-jit"}
     assert python_signals(b"    @triton.autotune(x)\n") == {"triton-jit"}
     assert python_signals(b"from torch.utils.cpp_extension import CppExtension, load\n") == {"torch-jit-build"}

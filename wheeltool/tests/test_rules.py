@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from conftest import CSource, WheelSpec, cuda_source, fatbin, fatbin_entry
 
+import barrow_wheel
 from barrow_wheel.allowlist import Allowlist, Entry
 from barrow_wheel.check import check
 from barrow_wheel.errors import UsageError
@@ -297,6 +298,12 @@ def test_an_extra_brings_no_nvrtc(marker: str, rules: set[str], compile_so: Make
     }
     spec = WheelSpec(files, requires_dist=[f"nvidia-cuda-nvrtc-cu12{marker}"])
     assert {f.rule for f in check([str(spec.write(tmp_path))]).findings} == rules
+
+
+def test_the_tool_finds_nothing_in_itself(tmp_path: Path) -> None:
+    package = Path(barrow_wheel.__file__).parent
+    files = {f"barrow_wheel/{path.relative_to(package)}": path.read_bytes() for path in package.rglob("*.py")}
+    assert check([str(WheelSpec(files, tag="py3-none-any").write(tmp_path))]).findings == ()
 
 
 def test_a_marker_that_makes_no_sense_is_no_failure(compile_so: Make, link_stub: Link, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ _PYTHON_WORDS = {
     "nvcc": rb"[\"'/]nvcc(?:\.exe)?[\"' ]",
     "cuobjdump": rb"[\"'/]cuobjdump[\"' ]",
     "CUDA_HOME": rb"\bCUDA_(?:HOME|PATH)\b",
-    "nvrtc": rb"\bnvrtc(?:CreateProgram|CompileProgram|\.Program|_compile)",
+    # Called, or an attribute: a name in quotes is one that is looked for, as this tool does.
+    "nvrtc": rb"(?<![\"'])\bnvrtc(?:CreateProgram|CompileProgram|\.Program|_compile)",
     "triton-jit": rb"(?<![^\s])@(?:triton|tl|tle)\.(?:jit|autotune)\b",
 }
 _COMPILED = {name: re.compile(pattern) for name, pattern in _PYTHON_WORDS.items()}
