@@ -50,6 +50,9 @@ constexpr double kCrowded = 0.2;
 // most, and by this much else.
 constexpr double kLastRound = 0.5;
 
+// Blocks of K that a CTA multiplies in a launch after which half of what may drift out of L2 has.
+constexpr double kDriftBlocks = 2000;
+
 // What the power limit makes longer is half of a launch that takes so long without it, nearly all of longer
 // ones, and next to nothing of short ones.
 constexpr double kThrottledUs = 60;
@@ -94,30 +97,18 @@ double rows_of_tiles(const GemmKernel& kernel, const GemmProblem& problem) {
     return groups / (1 - power(1 - 1 / mean, kernel.block_m));
 }
 
-// Bytes that come from memory more than once: an operand that L2 cannot keep between two bands of tiles, or
-// between two groups of those that run at once.
-double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_t running) {
-    const Walk walked = walk(kernel, problem);
-    const uint32_t m = problem.m, n = problem.n;
-    const uint32_t rows = ceil_div(m, kernel.block_m);
-    const uint32_t columns = ceil_div(n, cluster_columns(kernel));
-    const uint32_t across = walked.along ? columns : rows, onward = walked.along ? rows : columns;
-    const int block = walked.along ? cluster_columns(kernel) : kernel.block_m;
-    const double k = problem.k;
-    const double across_bytes = (walked.along ? n : m) * k, onward_bytes = (walked.along ? m : n) * k;
-
-    const uint32_t band = std::min(across, walked.band);
-    const uint32_t run_onward = std::min(onward, ceil_div(running, band));
-    double again = 0;
-    if (onward_bytes > kL2Bytes) again += onward_bytes * (ceil_div(across, band) - 1);
-    if (std::min(across_bytes, double{1} * band * block * k) > kL2Bytes)
-        again += across_bytes * (ceil_div(onward, run_onward) - 1);
-    return again;
+// Of what the CTAs of a plain product load, the bytes that may have to come from memory once more: those of a
+// long launch drift apart, until L2 has lost what a neighbour has loaded.
+double drifted_bytes(const GemmKernel& kernel, const GemmProblem& problem, double loaded_bytes, double blocks) {
+    const double operands = (static_cast<double>(problem.m) + problem.n) * problem.k;
+    if (kernel.block_m < kSquare || problem.groups > 0 || operands <= kL2Bytes) return 0;
+    return loaded_bytes * blocks / (blocks + kDriftBlocks);
 }
 
 // us + throttle * us * us / (us + kThrottledUs),  where
-//     us = fixed_us + rounds * tile_us + again * again_us + overlapped(
-//         turns * k_blocks * k_block_us + load * load_us,  (memory + idle * empty * (1 - early)) * memory_us)
+//     us = fixed_us + rounds * tile_us + overlapped(
+//         turns * k_blocks * k_block_us + load * load_us,
+//         (memory + idle * empty * (1 - early)) * memory_us + again * again_us)
 //     and
 //   rounds     that the resident clusters need for all tiles, less kHidden where all of B is early
 //   turns      as many whole rounds, or more where CTAs share an SM, whose tensor cores they take in turn
@@ -128,7 +119,7 @@ double bytes_again(const GemmKernel& kernel, const GemmProblem& problem, uint32_
 //   early      share of B that is loaded before the kernels in front have ended, by SMs that are idle else
 //   empty      share of the SMs that have no tile, where one round is enough; of more rounds what the last
 //              one leaves of the GPU's room, over what all tiles take
-//   again_us   of bytes_again at the peak
+//   again_us   of drifted_bytes at the peak
 // and fixed_us, tile_us, k_block_us, load_us, memory, idle, again and throttle are the kernel's coefficients.
 // Where it is sure to be more than `enough`, something between the two: most kernels are far off, and this is
 // asked for every one of them at every new shape.
@@ -140,7 +131,6 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     const auto clusters = static_cast<int64_t>(rows_of_tiles(kernel, problem) * columns);
     const int64_t resident = resident_clusters(kernel, problem.num_sms);
     const double waves = static_cast<double>((clusters + resident - 1) / resident);
-    const int64_t running = std::min(clusters, resident);
     const uint32_t k_blocks = ceil_div(ceil_div(problem.k, kScaleBlock), kernel.cluster_k);
 
     const double tiles_per_sm = static_cast<double>(clusters * cluster_size(kernel)) / problem.num_sms;
@@ -163,15 +153,12 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
                              : std::max(0.0, 1 - tiles_per_sm);
     const double early = std::min(1.0, static_cast<double>(kernel.blocks_ahead) / k_blocks);
     const double rounds_us = (waves - kHidden * early) * cost.tile_us;
-    const double memory_us = once_us * (cost.memory + empty * (1 - early) * cost.idle);
+    const double loaded_bytes = load * problem.num_sms * (kernel.block_m + kernel.block_n) * kScaleBlock;
+    const double again_us = drifted_bytes(kernel, problem, loaded_bytes, waves * k_blocks) / bytes_per_us;
+    const double memory_us = once_us * (cost.memory + empty * (1 - early) * cost.idle) + again_us * cost.again;
     const double no_less = cost.fixed_us + rounds_us + std::max(compute_us, memory_us);
     if (no_less > enough) return no_less;
-
-    GemmProblem one_group = problem;
-    one_group.m = mean_rows(problem);
-    one_group.groups = 0;
-    const double again_us = matrices * bytes_again(kernel, one_group, running) / bytes_per_us;
-    const double us = cost.fixed_us + rounds_us + again_us * cost.again + overlapped(compute_us, memory_us);
+    const double us = cost.fixed_us + rounds_us + overlapped(compute_us, memory_us);
     return us + cost.throttle * us * us / (us + kThrottledUs);
 }
 

@@ -41,23 +41,9 @@ def fits(kernel: GemmKernel, num_sms: int) -> int:
     return num_sms * FILLED[min(size, 4) - 1] // 132 * kernel["ctas_per_sm"] // size
 
 
-def read_again(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int) -> int:
+def drifted(kernel: GemmKernel, m: int, n: int, k: int, loaded_bytes: float, blocks: int) -> float:
     """Bytes that come from memory more than once, written once more from their description."""
-    block_m, block_n = kernel["block_m"], kernel["block_n"] * kernel["cluster_n"]
-    rows, columns = ceil_div(m, block_m), ceil_div(n, block_n)
-    running = min(rows * columns, fits(kernel, num_sms))
-    # Tall tiles go along N first, the others down M.
-    inner, outer = (m, block_m, rows), (n, block_n, columns)
-    if block_m > 128 and k >= 1024:
-        inner, outer = outer, inner
-    low_band = (512 if outer[0] * k <= 16 << 20 else 2048) // inner[1]
-    band = inner[2] if inner[0] * k <= 16 << 20 else min(inner[2], low_band)
-    again = 0
-    if outer[0] * k > 25 << 20:
-        again += outer[0] * k * (ceil_div(inner[2], band) - 1)
-    if min(inner[0], band * inner[1]) * k > 25 << 20:
-        again += inner[0] * k * (ceil_div(outer[2], min(outer[2], ceil_div(running, band))) - 1)
-    return again
+    return loaded_bytes * blocks / (blocks + 2000) if kernel["block_m"] >= 128 and (m + n) * k > 25 << 20 else 0
 
 
 def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s: int) -> float:
@@ -71,7 +57,8 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s:
     loaded = tiles_per_sm * k_blocks * stage
     bytes_per_us = 1e3 * gb_s
     once = (m * k + n * k + m * n * (4 if kernel["out"] == "f32" else 2)) / bytes_per_us
-    again = read_again(kernel, m, n, k, num_sms) / bytes_per_us
+    loaded_bytes = loaded * num_sms * (block_m + block_n) * 128
+    again = drifted(kernel, m, n, k, loaded_bytes, waves * k_blocks) / bytes_per_us
     early = min(1.0, kernel["blocks_ahead"] / k_blocks)
     empty = (waves * resident / clusters - 1) / 2 if clusters > resident else max(0.0, 1 - tiles_per_sm)
     idle = empty * (1 - early)
@@ -80,9 +67,9 @@ def predicted_us(kernel: GemmKernel, m: int, n: int, k: int, num_sms: int, gb_s:
     crowded = 0.2 * tiles_per_sm if kernel["ctas_per_sm"] > 1 and tiles_per_sm <= 1 else 0
     turns = max(waves, math.ceil(tiles_per_sm)) + crowded
     compute = turns * k_blocks * cost["k_block_us"] + loaded * cost["load_us"]
-    memory = once * (cost["memory"] + idle * cost["idle"])
+    memory = once * (cost["memory"] + idle * cost["idle"]) + again * cost["again"]
     longer = math.sqrt(math.hypot(compute**2, memory**2))
-    us = cost["fixed_us"] + rounds * cost["tile_us"] + again * cost["again"] + longer
+    us = cost["fixed_us"] + rounds * cost["tile_us"] + longer
     return us + cost["throttle"] * us**2 / (us + 60)
 
 
