@@ -99,7 +99,8 @@ double rows_of_tiles(const GemmKernel& kernel, const GemmProblem& problem) {
 
 // Of what the CTAs of a plain product load, the bytes that may have to come from memory once more: those of a
 // long launch drift apart, until L2 has lost what a neighbour has loaded.
-double drifted_bytes(const GemmKernel& kernel, const GemmProblem& problem, double loaded_bytes, double blocks) {
+double drifted_bytes(const GemmKernel& kernel, const GemmProblem& problem, double loaded_bytes,
+                     double blocks) {
     const double operands = (static_cast<double>(problem.m) + problem.n) * problem.k;
     if (kernel.block_m < kSquare || problem.groups > 0 || operands <= kL2Bytes) return 0;
     return loaded_bytes * blocks / (blocks + kDriftBlocks);
@@ -155,7 +156,8 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     const double rounds_us = (waves - kHidden * early) * cost.tile_us;
     const double loaded_bytes = load * problem.num_sms * (kernel.block_m + kernel.block_n) * kScaleBlock;
     const double again_us = drifted_bytes(kernel, problem, loaded_bytes, waves * k_blocks) / bytes_per_us;
-    const double memory_us = once_us * (cost.memory + empty * (1 - early) * cost.idle) + again_us * cost.again;
+    const double memory_us =
+        once_us * (cost.memory + empty * (1 - early) * cost.idle) + again_us * cost.again;
     const double no_less = cost.fixed_us + rounds_us + std::max(compute_us, memory_us);
     if (no_less > enough) return no_less;
     const double us = cost.fixed_us + rounds_us + overlapped(compute_us, memory_us);

@@ -36,8 +36,8 @@ __device__ __forceinline__ void mbarrier_arrive_remote(uint32_t remote) {
     asm volatile("mbarrier.arrive.relaxed.cluster.shared::cluster.b64 _, [%0];" ::"r"(remote) : "memory");
 }
 
-// How long a try may suspend a warp, longer than any wait: left to the hardware it ends early, and a warp that
-// tries anew takes power from those that multiply. Up to 1 % of a launch.
+// How long a try may suspend a warp, longer than any wait: left to the hardware it ends early, and a warp
+// that tries anew takes power from those that multiply. Up to 1 % of a launch.
 constexpr uint32_t kSuspendNs = 10'000'000;
 
 __device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity) {

@@ -180,9 +180,9 @@ def test_a_median_of_no_samples_is_none() -> None:
 
 def test_long_launches_run_for_a_while_before_and_while_they_are_timed() -> None:
     assert timing.replays(39.0, 32) == (1, 1)
-    assert timing.replays(50.0, 32) == (32, 63)  # 51.2 and 100.8 ms
-    assert timing.replays(2500.0, 6) == (4, 7)
-    assert timing.replays(120_000.0, 1) == (1, 1)
+    assert timing.replays(50.0, 32) == (125, 94)  # 200 and 150.4 ms
+    assert timing.replays(2500.0, 6) == (14, 10)
+    assert timing.replays(120_000.0, 1) == (2, 2)
 
 
 def test_the_time_is_that_of_the_replays_between_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
