@@ -149,7 +149,8 @@ def terms(tile: Tile, m: int, n: int, k: int, groups: int, gpu: Gpu, out_bytes: 
         empty = (waves * resident / clusters - 1) * (1 if groups else LAST_ROUND)
     else:
         empty = max(0.0, 1 - tiles_per_sm)
-    early = min(1.0, tile.blocks_ahead / k_blocks)
+    # Groups were timed, and are launched by most, without.
+    early = 0.0 if groups else min(1.0, tile.blocks_ahead / k_blocks)
     rounds = waves - HIDDEN * early
     load = tiles_per_sm * k_blocks * stage
     loaded_bytes = load * gpu.num_sms * (tile.block_m + tile.block_n) * 128

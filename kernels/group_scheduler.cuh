@@ -182,10 +182,14 @@ private:
 
     __device__ __forceinline__ void read_group(uint32_t group) {
         group_ = group;
-        end_ = rows_up_to(params_.layout[group]);
+        end_ = rows_up_to(told(group));
         if (params_.kind == GroupLayout::ends && group > 0)
-            first_ = ceil_div(rows_up_to(params_.layout[group - 1]), params_.alignment) * params_.alignment;
+            first_ = ceil_div(rows_up_to(told(group - 1)), params_.alignment) * params_.alignment;
     }
+
+    // One of the caller's numbers, from L2: it may have been written while kernels ran whose CTAs, or others
+    // of this launch, have left its old value in an SM's own cache.
+    __device__ __forceinline__ int32_t told(int64_t entry) const { return __ldcg(params_.layout + entry); }
 
     // What the caller's numbers say, within the matrix.
     __device__ __forceinline__ uint32_t rows_up_to(int32_t end) const {
@@ -195,7 +199,7 @@ private:
     // The group of an entry's first row, -1 for none.
     __device__ __forceinline__ int32_t index_of(uint32_t entry) const {
         if (entry >= params_.blocks) return -1;
-        const int32_t index = params_.layout[int64_t{entry} * params_.alignment];
+        const int32_t index = told(int64_t{entry} * params_.alignment);
         return index < static_cast<int32_t>(params_.groups) ? max(index, -1) : -1;
     }
 

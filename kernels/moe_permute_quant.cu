@@ -42,8 +42,9 @@ __device__ __forceinline__ void permute(const PermuteQuantParams& params) {
 
 extern "C" __global__ void __launch_bounds__(kExpertThreads, kExpertBlocksPerSm)
     KERNEL_NAME(const __grid_constant__ PermuteQuantParams params) {
-    launch_dependents();
     wait_for_predecessors();
+    // A GEMM that follows may load the groups and its weights from now on: whatever wrote them is done.
+    launch_dependents();
     if (params.k % 8 == 0 && vector_rows<IN_TYPE>(params.x, params.x_stride_t)) {
         permute<true>(params);
     } else {

@@ -43,8 +43,9 @@ __device__ __forceinline__ void activate(const SiluMulQuantParams& params) {
 
 extern "C" __global__ void __launch_bounds__(kExpertThreads, kExpertBlocksPerSm)
     KERNEL_NAME(const __grid_constant__ SiluMulQuantParams params) {
-    launch_dependents();
     wait_for_predecessors();
+    // A GEMM that follows may load the groups and its weights from now on: whatever wrote them is done.
+    launch_dependents();
     if (params.columns % 8 == 0 && params.x_stride_slab % 8 == 0 &&
         vector_rows<bf16>(params.x, params.x_stride_m)) {
         activate<true>(params);

@@ -152,7 +152,9 @@ double predict_us(const GemmKernel& kernel, const GemmProblem& problem,
     const double empty = clusters > resident
                              ? (waves * resident / clusters - 1) * (problem.groups > 0 ? 1 : kLastRound)
                              : std::max(0.0, 1 - tiles_per_sm);
-    const double early = std::min(1.0, static_cast<double>(kernel.blocks_ahead) / k_blocks);
+    // Those of groups were timed, and are launched by most, without.
+    const double early =
+        problem.groups > 0 ? 0 : std::min(1.0, static_cast<double>(kernel.blocks_ahead) / k_blocks);
     const double rounds_us = (waves - kHidden * early) * cost.tile_us;
     const double loaded_bytes = load * problem.num_sms * (kernel.block_m + kernel.block_n) * kScaleBlock;
     const double again_us = drifted_bytes(kernel, problem, loaded_bytes, waves * k_blocks) / bytes_per_us;

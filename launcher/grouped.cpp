@@ -34,7 +34,7 @@ int64_t most_clusters(const GemmKernel& kernel, const GroupedShape& shape) {
 
 }  // namespace
 
-void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const Tensor& out,
+void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const Tensor& out, bool prefetch_b,
                       const GemmKernel* wanted) {
     if (shape.k == 0) return fill_zero(out);
     if (shape.groups == 0 || shape.m == 0 || shape.n == 0) return;
@@ -58,6 +58,7 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     params.a_scale_stride_slab = slabs ? args.a_scale.strides[0] : 0;
     params.b_scale_stride_group = args.b_scale.strides[0];
     params.d_stride_slab = slabs ? d.strides[0] : 0;
+    params.prefetch_b = prefetch_b && b.copy == nullptr;
     params.layout = static_cast<const int32_t*>(args.groups.data());
     params.kind = shape.kind;
     params.groups = shape.groups;

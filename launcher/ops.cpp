@@ -99,27 +99,29 @@ void m_grouped_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
     Tensor out = args.a.rank == 2 ? empty_strided({shape.m, shape.n}, {shape.n, 1}, dtype, args.a)
                                   : empty_strided({shape.slabs, shape.m, shape.n},
                                                   {shape.m * shape.n, shape.n, 1}, dtype, args.a);
-    run_grouped_gemm(args, shape, out);
+    run_grouped_gemm(args, shape, out, scalar<bool>(stack[8]));
     stack[0] = give_tensor(std::move(out));
 }
 
 void m_grouped_fp8_gemm_nt_out(StableIValue* stack, uint64_t, uint64_t) {
     const GroupedTensors tensors(stack);
-    const Tensor out = take_tensor(stack[8]);
+    const auto prefetch_b = scalar<bool>(stack[8]);
+    const Tensor out = take_tensor(stack[9]);
     const GroupedArgs args = tensors.views();
     const GroupedShape shape = check_grouped_gemm(args, tensors.asked);
     check_grouped_out(args, shape, view("out", out));
-    run_grouped_gemm(args, shape, out);
+    run_grouped_gemm(args, shape, out, prefetch_b);
 }
 
 void m_grouped_fp8_gemm_nt_with(StableIValue* stack, uint64_t, uint64_t) {
     const GroupedTensors tensors(stack);
     const auto kernel = scalar<int64_t>(stack[8]);
-    const Tensor out = take_tensor(stack[9]);
+    const auto prefetch_b = scalar<bool>(stack[9]);
+    const Tensor out = take_tensor(stack[10]);
     const GroupedArgs args = tensors.views();
     const GroupedShape shape = check_grouped_gemm(args, tensors.asked);
     check_grouped_out(args, shape, view("out", out));
-    run_grouped_gemm(args, shape, out, &check_grouped_kernel(kernel));
+    run_grouped_gemm(args, shape, out, prefetch_b, &check_grouped_kernel(kernel));
 }
 
 void check_m_grouped_fp8_gemm_nt(StableIValue* stack, uint64_t, uint64_t) {
@@ -187,12 +189,13 @@ void register_operators() {
             "fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
             "bool prefetch_b=False, bool accumulate=False, *, Tensor(a!) out) -> ()",
             "m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, int "
-            "kind, "
-            "int alignment, SymInt expected_m) -> Tensor",
+            "kind, int alignment, SymInt expected_m, bool prefetch_b=False) -> Tensor",
             "m_grouped_fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
-            "int kind, int alignment, SymInt expected_m, *, Tensor(a!) out) -> ()",
+            "int kind, int alignment, SymInt expected_m, bool prefetch_b=False, *, Tensor(a!) out) -> ()",
             "m_grouped_fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
-            "int kind, int alignment, SymInt expected_m, int kernel, *, Tensor(a!) out) -> ()",
+            "int kind, int alignment, SymInt expected_m, int kernel, bool prefetch_b=False, *, Tensor(a!) "
+            "out) -> "
+            "()",
             "k_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, SymInt[] ks, *, "
             "Tensor(a!) out) -> ()",
             "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",

@@ -42,7 +42,12 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
 
     Scheduler scheduler(params);
     Tile tile;
-    if (!scheduler.next(tile)) return;
+    if (!scheduler.next(tile)) {
+        // Or a launch without tiles would be done before those in front, for which the next one waits no
+        // more.
+        wait_for_predecessors();
+        return;
+    }
     uint32_t k_blocks = Access::k_blocks(params, tile.group, all_blocks);
     // Blocks of K that need B beside A: math threads hold those of the others, which have come through the
     // first stages.

@@ -52,14 +52,14 @@ class GroupedOperands:
         a, a_scale, b, b_scale, groups = tensors
         return GroupedOperands(self.case, a, a_scale, b, b_scale, groups, out, guard, self.runs)
 
-    def run(self, kernel: int | None = None) -> None:
+    def run(self, kernel: int | None = None, prefetch_b: bool = False) -> None:
         """By the kernel with this row of the table, or by the operator's choice."""
         kind = KINDS.index(self.case.kind)
         args = (self.a, self.a_scale, self.b, self.b_scale, self.groups, kind, self.case.alignment, 0)
         if kernel is None:
-            torch.ops.barrow.m_grouped_fp8_gemm_nt.out(*args, out=self.out)
+            torch.ops.barrow.m_grouped_fp8_gemm_nt.out(*args, prefetch_b, out=self.out)
         else:
-            torch.ops.barrow.m_grouped_fp8_gemm_nt_with(*args, kernel, out=self.out)
+            torch.ops.barrow.m_grouped_fp8_gemm_nt_with(*args, kernel, prefetch_b, out=self.out)
 
 
 def _place(case: GroupedCase) -> tuple[list[tuple[int, int, int, int]], list[int], int]:

@@ -1,6 +1,7 @@
 """The kernels around a grouped GEMM one after another: each starts early and must wait for all that is in front."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -34,16 +35,24 @@ def routed(tokens: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def layer(
-    x: Tensor, ids: Tensor, routing: Tensor, parts: list[Tensor], after: Step = lambda: None, masked: bool = False
+    x: Tensor,
+    ids: Tensor,
+    routing: Tensor,
+    parts: list[Tensor],
+    after: Step = lambda: None,
+    masked: bool = False,
+    ahead: bool = True,
 ) -> Tensor:
-    """A mixture of experts; `after` is called behind every step."""
+    """A mixture of experts; `after` is called behind every step. `ahead`, groups and weights are loaded so."""
     tokens = x.shape[0]
     groups, positions = barrow.moe_sort(ids, EXPERTS, max_m=tokens * TOP_K if masked else None)
     after()
     rows = tokens * TOP_K * (EXPERTS if masked else 1)
     q, scale = barrow.moe_permute_quant(x, positions, rows)
     after()
-    multiply = barrow.m_grouped_fp8_gemm_nt_masked if masked else barrow.m_grouped_fp8_gemm_nt
+    multiply = partial(
+        barrow.m_grouped_fp8_gemm_nt_masked if masked else barrow.m_grouped_fp8_gemm_nt, prefetch_b=ahead
+    )
     if masked:
         q, scale = q.view(EXPERTS, tokens * TOP_K, -1), scale.view(EXPERTS, tokens * TOP_K, -1)
     gate_up = multiply(q, scale, parts[0], parts[1], groups)
@@ -55,9 +64,12 @@ def layer(
     return barrow.moe_unpermute(y.view(rows, HIDDEN), positions, routing)
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("tokens", [1, 2, 8, 33, 130])
-def test_a_layer_in_one_go_has_the_bits_of_one_that_waits_after_each_step(tokens: int, masked: bool) -> None:
+def test_a_layer_in_one_go_has_the_bits_of_one_that_waits_after_each_step(
+    tokens: int, masked: bool, ahead: bool
+) -> None:
     parts = weights()
     inputs = [routed(tokens, seed) for seed in range(20)]
     want = [layer(*each, parts, torch.cuda.synchronize, masked) for each in inputs]
@@ -65,9 +77,9 @@ def test_a_layer_in_one_go_has_the_bits_of_one_that_waits_after_each_step(tokens
     # Results of one are freed while the next already runs, so that memory goes from kernel to kernel.
     for _ in range(5):
         for each, out in zip(inputs, want, strict=True):
-            assert torch.equal(layer(*each, parts, masked=masked), out)
-        for out, again in zip(want, [layer(*each, parts, masked=masked) for each in inputs], strict=True):
-            assert torch.equal(again, out)
+            assert torch.equal(layer(*each, parts, masked=masked, ahead=ahead), out)
+        together = [layer(*each, parts, masked=masked, ahead=ahead) for each in inputs]
+        assert all(torch.equal(again, out) for again, out in zip(together, want, strict=True))
 
 
 def test_both_layouts_of_groups_give_the_same_layer() -> None:

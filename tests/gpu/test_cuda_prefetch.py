@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from gemm_kernels import Kernel
-from reference import BLOCK
+from gemm_kernels import Kernel, grouped_kernels
+from reference import BLOCK, same_bits
 
 import barrow
 
@@ -75,3 +75,61 @@ def test_a_copy_of_b_is_waited_for() -> None:
     odd.copy_(q)
     for _ in range(20):
         assert torch.equal(barrow.fp8_gemm_nt(a, a_scale, odd, scale, prefetch_b=True), want)
+
+
+@pytest.mark.parametrize("grouped", grouped_kernels(), ids=lambda kernel: kernel.name)
+def test_every_kernel_for_groups_waits_for_a_and_follows_its_groups(grouped: Kernel) -> None:
+    """A is written by the kernel in front, the groups by the one before that, and each call has others."""
+    rows, n, k, groups = 2 * grouped.block_m + 9, 264, BLOCK * (grouped.stages + 3), 5
+    q, scale = barrow.per_block_quant_fp8(torch.randn(groups * 3 * BLOCK, k, device="cuda"))
+    b, b_scale = q.view(groups, 3 * BLOCK, k)[:, :n], scale.view(groups, 3, -1)
+    inputs = [torch.randn(rows, k, device="cuda", dtype=torch.bfloat16) for _ in range(8)]
+    told = [torch.randint(0, rows, (groups,), device="cuda", dtype=torch.int32).sort().values for _ in inputs]
+    outs = [torch.zeros(rows, n, device="cuda", dtype=torch.bfloat16) for _ in inputs]
+    want = [torch.zeros_like(out) for out in outs]
+    multiply, how = torch.ops.barrow.m_grouped_fp8_gemm_nt_with, (0, 1, 0, grouped.index)
+    for x, now, right in zip(inputs, told, want, strict=True):
+        pair = barrow.per_token_group_quant_fp8(x)
+        torch.cuda.synchronize()
+        multiply(*pair, b, b_scale, now, *how, out=right)
+    ends = torch.zeros_like(told[0])
+    for x, now, out in zip(inputs, told, outs, strict=True):
+        ends.copy_(now)
+        a, a_scale = barrow.per_token_group_quant_fp8(x)
+        multiply(a, a_scale, b, b_scale, ends, *how, True, out=out)
+        again = torch.zeros_like(out)
+        # Row-major scales too, which a kernel in front has just copied.
+        multiply(a, a_scale.contiguous(), b, b_scale, ends, *how, True, out=again)
+        assert torch.equal(again, out)
+    assert all(torch.equal(out, right) for out, right in zip(outs, want, strict=True))
+
+
+def test_a_launch_without_rows_ends_after_the_work_in_front() -> None:
+    """Or what follows it would read what is still being written: by a product of so few rows that others have room
+    beside its CTAs."""
+    a = barrow.per_token_group_quant_fp8(torch.randn(8, 16384, device="cuda"))
+    b = barrow.per_block_quant_fp8(torch.randn(2048, 16384, device="cuda"))
+    want = barrow.per_token_group_quant_fp8(barrow.fp8_gemm_nt(*a, *b))
+    rows = barrow.per_token_group_quant_fp8(torch.randn(16, 256, device="cuda"))
+    q, scale = barrow.per_block_quant_fp8(torch.randn(3 * 256, 256, device="cuda"))
+    experts = (q.view(3, 256, 256), scale.view(3, 2, 2))
+    nobody = torch.zeros(3, dtype=torch.int32, device="cuda")
+    x = torch.empty(8, 2048, device="cuda", dtype=torch.bfloat16)
+    for _ in range(50):
+        x.zero_()
+        barrow.fp8_gemm_nt(*a, *b, out=x)
+        barrow.m_grouped_fp8_gemm_nt(*rows, *experts, nobody, prefetch_b=True)
+        got = barrow.per_token_group_quant_fp8(x)
+        assert all(same_bits(mine, right) for mine, right in zip(got, want, strict=True))
+
+
+def test_a_copy_of_the_experts_is_waited_for() -> None:
+    q, scale = barrow.per_block_quant_fp8(torch.randn(2 * 64, 128, device="cuda").repeat_interleave(2, 0))
+    b, b_scale = q.view(2, 128, 128), scale.view(2, 1, 1)
+    a = barrow.per_token_group_quant_fp8(torch.randn(4, 128, device="cuda"))
+    ends = torch.tensor([1, 4], dtype=torch.int32, device="cuda")
+    want = barrow.m_grouped_fp8_gemm_nt(*a, b, b_scale, ends)
+    odd = torch.empty(2, 128, 131, device="cuda", dtype=torch.uint8)[..., :128].view(torch.float8_e4m3fn)
+    odd.copy_(b)
+    for _ in range(20):
+        assert torch.equal(barrow.m_grouped_fp8_gemm_nt(*a, odd, b_scale, ends, prefetch_b=True), want)

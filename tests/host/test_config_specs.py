@@ -152,10 +152,11 @@ def test_the_largest_tile_alternates_unless_its_rows_come_in_groups() -> None:
 def test_what_is_loaded_ahead_is_in_stages_and_registers() -> None:
     held = GemmSpec(8, 64, 11, cluster_k=3, swapped=True)
     assert (held.blocks_ahead, held.held) == (19, 8)
-    assert (GemmSpec(64, 64, 12).blocks_ahead, GemmSpec(64, 96, 9, grouped=True).blocks_ahead) == (12, 0)
+    assert GemmSpec(64, 64, 12).blocks_ahead == 12
     # No warp waits for the first loads to ask for more, so A would wait for all.
     many_rows = [GemmSpec(128, 128, stages, warpgroups=2) for stages in (4, 5)]
-    assert [spec.blocks_ahead for spec in many_rows] == [2, 3]
+    groups = [GemmSpec(64, 96, 9, grouped=True), GemmSpec(8, 64, 12, swapped=True, grouped=True)]
+    assert [spec.blocks_ahead for spec in (*many_rows, *groups)] == [2, 3, 5, 4]
 
 
 def test_name_and_macros_tell_specs_apart() -> None:

@@ -17,6 +17,10 @@ SCHEMAS = [
     "bool accumulate=False, *, Tensor(a!) out) -> ()",
     "barrow::fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, int kernel, "
     "bool prefetch_b=False, bool accumulate=False, *, Tensor(a!) out) -> ()",
+    "barrow::m_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, int kind, "
+    "int alignment, SymInt expected_m, bool prefetch_b=False) -> Tensor",
+    "barrow::m_grouped_fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, int kind, "
+    "int alignment, SymInt expected_m, bool prefetch_b=False, *, Tensor(a!) out) -> ()",
     "barrow::per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
     "barrow::per_block_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",
     "barrow::moe_sort(Tensor topk_ids, int num_experts, SymInt? max_m) -> (Tensor, Tensor)",

@@ -32,6 +32,22 @@ result.append(wrong(gemm(*odd, torch.bfloat16, True), odd))
     assert [line["prefetch_b"] for line in launches] == [0, 1, 0]
 
 
+def test_a_gemm_of_groups_loads_them_and_b_early_where_it_may(on_fake_gpu: Run) -> None:
+    code = """
+result = []
+# Of 131 columns b is copied first.
+for k, prefetch in ((128, False), (128, True), (131, True)):
+    args = grouped(TOLD["ends that leave rows"], 24, k)
+    want, out = blank(args), blank(args)
+    ops.m_grouped_fp8_gemm_nt.out(*args, 0, out=want)
+    on_gpu(ops.m_grouped_fp8_gemm_nt.out, *args, 0, prefetch, out=out)
+    result.append(torch.equal(out, want))
+"""
+    result, log = on_fake_gpu(PREAMBLE + code, FAKE_CUDA_VERSION=OVERLAPS)
+    assert result == [True] * 3
+    assert [(line["overlap"], line["prefetch_b"]) for line in gemms(log)] == [(1, 0), (1, 1), (1, 0)]
+
+
 def test_the_quantizer_of_few_tokens_overlaps_the_kernels_in_front(on_fake_gpu: Run) -> None:
     """It waits for them before it reads x. That of weights does not, nor do blocks that would crowd an SM."""
     code = """

@@ -40,6 +40,16 @@ def call(told: Told, out: Tensor | None, groups: int = 5) -> Tensor:
     return function(a, scale, b, b_scale, numbers, alignment=told.alignment, out=out)
 
 
+def test_groups_that_were_just_checked_are_not_loaded_ahead(checked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel in front has written what it returns."""
+    asked: list[object] = []
+    monkeypatch.setattr("barrow.ops.grouped._gemm", lambda *args: asked.append(args[-1]))
+    ends = torch.tensor([2, 3], dtype=torch.int32)
+    a, b = torch.zeros(3, 5).to(FP8), torch.zeros(2, 3, 5).to(FP8)
+    barrow.m_grouped_fp8_gemm_nt(a, torch.ones(3, 1), b, torch.ones(2, 1, 1), ends, prefetch_b=True)
+    assert asked == [False]
+
+
 # Those of TOLD that mean something wrong, and what is said of them; the others pass.
 WRONG = {
     "an aligned start beyond M": "group_ends[2] is 131 but its group begins at row 256",

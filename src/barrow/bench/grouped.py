@@ -26,18 +26,22 @@ from barrow.bench.providers import UsesDeepGemm, collect, import_deep_gemm, in_p
 
 
 class Barrow:
-    """barrow's operators."""
+    """barrow's operators, with weights and groups loaded ahead of the work in front or not."""
 
-    name = "barrow"
+    def __init__(self, prefetch: bool = False) -> None:
+        self.name = "barrow_prefetch" if prefetch else "barrow"
+        self._prefetch = prefetch
 
     def prepare(self) -> None:
         pass
 
     def contiguous(self, a: Quantised, b: Quantised, d: torch.Tensor, m_indices: torch.Tensor) -> None:
-        ops.m_grouped_fp8_gemm_nt_indexed(*a.pair, *b.pair, m_indices, out=d)
+        ops.m_grouped_fp8_gemm_nt_indexed(*a.pair, *b.pair, m_indices, out=d, prefetch_b=self._prefetch)
 
     def masked(self, a: Quantised, b: Quantised, d: torch.Tensor, masked_m: torch.Tensor, expected_m: int) -> None:
-        ops.m_grouped_fp8_gemm_nt_masked(*a.pair, *b.pair, masked_m, expected_m=expected_m, out=d)
+        ops.m_grouped_fp8_gemm_nt_masked(
+            *a.pair, *b.pair, masked_m, expected_m=expected_m, out=d, prefetch_b=self._prefetch
+        )
 
     def k_grouped(self, a: Quantised, b: Quantised, d: torch.Tensor, ks: list[int], ks_tensor: torch.Tensor) -> None:
         ops.k_grouped_fp8_gemm_nt(*a.pair, *b.pair, ks, out=d)
@@ -64,7 +68,7 @@ def grouped_gemms(peers: Sequence[str], folder: Path | None) -> tuple[list[Group
     """barrow and DeepGEMM, if it is among `peers`, or why it cannot be imported; see `providers`."""
     peers = [peer for peer in peers if peer == "deep_gemm"]
     found, missing = collect({"deep_gemm": lambda: deep_gemms(import_deep_gemm(folder))}, peers, folder)
-    return [Barrow(), *found], missing
+    return [Barrow(), Barrow(prefetch=True), *found], missing
 
 
 def judge(gemms: Sequence[GroupedGemm], case: Case, row: Row) -> list[GroupedGemm]:

@@ -24,9 +24,10 @@ def operators(x: Tensor, ids: Tensor, routing: Tensor, rows: int, weights: Weigh
     """barrow's operators, on a Hopper GPU or the CPU: six launches, and nothing that the host has to wait for."""
     ends, positions = ops.moe_sort(ids, weights.down.shape[0])
     q, scale = ops.moe_permute_quant(x, positions, rows, use_ue8m0=use_ue8m0)
-    gate_up = ops.m_grouped_fp8_gemm_nt(q, scale, weights.gate_up, weights.gate_up_scale, ends)
+    # Sorting is done when the quantizers begin, so both products may load the groups and weights ahead.
+    gate_up = ops.m_grouped_fp8_gemm_nt(q, scale, weights.gate_up, weights.gate_up_scale, ends, prefetch_b=True)
     q, scale = ops.silu_mul_quant(gate_up, ends, use_ue8m0=use_ue8m0)
-    y = ops.m_grouped_fp8_gemm_nt(q, scale, weights.down, weights.down_scale, ends)
+    y = ops.m_grouped_fp8_gemm_nt(q, scale, weights.down, weights.down_scale, ends, prefetch_b=True)
     return ops.moe_unpermute(y, positions, routing)
 
 

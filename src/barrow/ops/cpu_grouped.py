@@ -49,6 +49,7 @@ def _m_grouped_fp8_gemm_nt(
     kind: int,
     alignment: int,
     expected_m: int,
+    prefetch_b: bool = False,
 ) -> Tensor:
     torch.ops.barrow.check_m_grouped_fp8_gemm_nt.default(
         a, a_scale, b, b_scale, groups, kind, alignment, expected_m, None
@@ -67,6 +68,7 @@ def _m_grouped_fp8_gemm_nt_out(
     kind: int,
     alignment: int,
     expected_m: int,
+    prefetch_b: bool = False,
     *,
     out: Tensor,
 ) -> None:

@@ -27,6 +27,7 @@ def m_grouped_fp8_gemm_nt(
     *,
     alignment: int = 1,
     out: Tensor | None = None,
+    prefetch_b: bool = False,
 ) -> Tensor:
     """Multiply groups of consecutive rows, each by its matrix: D[rows of g] = A[rows of g] x B[g]^T.
 
@@ -46,6 +47,12 @@ def m_grouped_fp8_gemm_nt(
             `get_mk_alignment_for_contiguous_layout()`.
         out: [M, N] bfloat16 to write to; last stride 1, no overlap with an input. Rows of no group stay as they are,
             but with K = 0 all of it becomes zeros.
+        prefetch_b: start to load `b`, `b_scale` and the groups before the work in front of this call on the stream is
+            done (programmatic dependent launch), which hides most of a small product's start. Only where all three were
+            written in front of the last operator of barrow that quantizes, or of the last kernel of another library:
+            either lets this call start when all in front of it is done, and no sooner. `a` and `a_scale` are waited for
+            as ever. Without effect with BARROW_CHECK_GROUPS=1, and on shapes whose kernel is faster when it starts in
+            its turn.
 
     Returns:
         `out`, or a new contiguous [M, N] tensor whose rows of no group are undefined.
@@ -57,7 +64,7 @@ def m_grouped_fp8_gemm_nt(
             BARROW_CHECK_GROUPS=1 also if `group_ends` do not ascend, exceed M or lie before the aligned start of their
             group: see `barrow.ops.check_groups`.
     """
-    return _run(GroupLayout.ENDS, a, a_scale, b, b_scale, group_ends, alignment, 0, out)
+    return _run(GroupLayout.ENDS, a, a_scale, b, b_scale, group_ends, alignment, 0, out, prefetch_b)
 
 
 def m_grouped_fp8_gemm_nt_indexed(
@@ -69,6 +76,7 @@ def m_grouped_fp8_gemm_nt_indexed(
     *,
     alignment: int = 128,
     out: Tensor | None = None,
+    prefetch_b: bool = False,
 ) -> Tensor:
     """The same with the group of each row: D[m] = A[m] x B[m_indices[m]]^T, DeepGEMM's contiguous layout.
 
@@ -82,12 +90,13 @@ def m_grouped_fp8_gemm_nt_indexed(
             the first is not within [0, G), the rows are left out.
         alignment: rows at whose multiples groups begin.
         out: [M, N] bfloat16 to write to. Rows that are left out stay as they are.
+        prefetch_b: see there.
 
     Raises:
         RuntimeError: see `m_grouped_fp8_gemm_nt`. With BARROW_CHECK_GROUPS=1 also if an index is not from -1 to G - 1,
             or neither -1 nor that of the first of its `alignment` rows.
     """
-    return _run(GroupLayout.INDICES, a, a_scale, b, b_scale, m_indices, alignment, 0, out)
+    return _run(GroupLayout.INDICES, a, a_scale, b, b_scale, m_indices, alignment, 0, out, prefetch_b)
 
 
 def m_grouped_fp8_gemm_nt_masked(
@@ -99,6 +108,7 @@ def m_grouped_fp8_gemm_nt_masked(
     *,
     expected_m: int | None = None,
     out: Tensor | None = None,
+    prefetch_b: bool = False,
 ) -> Tensor:
     """The same with a slab of rows for each group, of which the first few count: D[g, :m] = A[g, :m] x B[g]^T.
 
@@ -111,11 +121,13 @@ def m_grouped_fp8_gemm_nt_masked(
         expected_m: about how many rows a group has, for the choice of the kernel; max_m if not given. Any value is
             right for any counts.
         out: [G, max_m, N] bfloat16 to write to; last stride 1. Rows from a group's count on stay as they are.
+        prefetch_b: see there.
 
     Raises:
         RuntimeError: see `m_grouped_fp8_gemm_nt`. With BARROW_CHECK_GROUPS=1 also if a count is not from 0 to max_m.
     """
-    return _run(GroupLayout.COUNTS, a, a_scale, b, b_scale, masked_m, 1, 0 if expected_m is None else expected_m, out)
+    rows = 0 if expected_m is None else expected_m
+    return _run(GroupLayout.COUNTS, a, a_scale, b, b_scale, masked_m, 1, rows, out, prefetch_b)
 
 
 def k_grouped_fp8_gemm_nt(
@@ -169,6 +181,7 @@ def _run(
     alignment: int,
     expected_m: int,
     out: Tensor | None,
+    prefetch_b: bool,
 ) -> Tensor:
     try:
         if torch.is_grad_enabled() and (
@@ -181,13 +194,15 @@ def _run(
         ):
             refuse_derivatives("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, out=out)
         if _CHECK_GROUPS:
+            # What it returns has just been written.
+            prefetch_b = False
             groups = torch.ops.barrow.checked_groups(
                 a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out
             )
         if out is None:
-            result: Tensor = _gemm(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m)
+            result: Tensor = _gemm(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, prefetch_b)
             return result
-        _gemm_out(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, out=out)
+        _gemm_out(a, a_scale, b, b_scale, groups, int(kind), alignment, expected_m, prefetch_b, out=out)
         return out
     except (AttributeError, RuntimeError):
         tensors = {"a": a, "a_scale": a_scale, "b": b, "b_scale": b_scale, _GROUPS[kind]: groups, "out": out}

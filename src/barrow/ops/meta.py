@@ -50,6 +50,7 @@ def _m_grouped_fp8_gemm_nt(
     kind: int,
     alignment: int,
     expected_m: int,
+    prefetch_b: bool = False,
 ) -> Tensor:
     check_devices("m_grouped_fp8_gemm_nt", a=a, a_scale=a_scale, b=b, b_scale=b_scale, groups=groups)
     return a.new_empty((*a.shape[:-1], b.shape[1]), dtype=torch.bfloat16)
@@ -64,6 +65,7 @@ def _m_grouped_fp8_gemm_nt_out(
     kind: int,
     alignment: int,
     expected_m: int,
+    prefetch_b: bool = False,
     *,
     out: Tensor,
 ) -> None:

@@ -173,8 +173,6 @@ class GemmSpec:
     @property
     def blocks_ahead(self) -> int:
         """Blocks of K of B that a CTA loads while it waits for the kernels in front."""
-        if self.grouped:
-            return 0
         return self.stages + self.held if self.ahead_warp else self.at_once
 
     @property

@@ -118,9 +118,9 @@ std::string run(const std::string& name, void** parameters, uint32_t grid, uint3
         run_grouped_gemm(a, b, d, a_scale, p);
         snprintf(text, sizeof(text),
                  "\"m\": %u, \"n\": %u, \"k\": %u, \"a_box_rows\": %u, \"d_by_tma\": %u, "
-                 "\"groups\": %u, \"kind\": %u, \"blocks\": %u, \"alignment\": %u",
-                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.groups, static_cast<uint32_t>(p.kind), p.blocks,
-                 p.alignment);
+                 "\"prefetch_b\": %u, \"groups\": %u, \"kind\": %u, \"blocks\": %u, \"alignment\": %u",
+                 p.m, p.n, p.k, p.a_box_rows, p.d_by_tma, p.prefetch_b, p.groups,
+                 static_cast<uint32_t>(p.kind), p.blocks, p.alignment);
         return text + (", \"a\": " + describe(a)) + ", \"b\": " + describe(b) + ", \"d\": " + describe(d) +
                ", \"a_scale\": " + (p.a_scale_box_rows > 0 ? describe(a_scale) : "null");
     }
