@@ -105,17 +105,18 @@ def test_every_kernel_for_groups_waits_for_a_and_follows_its_groups(grouped: Ker
 
 
 def test_a_launch_without_rows_ends_after_the_work_in_front() -> None:
-    """Or what follows it would read what is still being written: by a product of so few rows that others have room
-    beside its CTAs."""
-    a = barrow.per_token_group_quant_fp8(torch.randn(8, 16384, device="cuda"))
-    b = barrow.per_block_quant_fp8(torch.randn(2048, 16384, device="cuda"))
+    """Or what follows it would read what is still being written: by a product that takes long, on so few SMs that
+    others have room beside its CTAs."""
+    k = 1 << 18
+    a = barrow.per_token_group_quant_fp8(torch.randn(8, k, device="cuda"))
+    b = barrow.per_block_quant_fp8(torch.randn(128, k, device="cuda"))
     want = barrow.per_token_group_quant_fp8(barrow.fp8_gemm_nt(*a, *b))
     rows = barrow.per_token_group_quant_fp8(torch.randn(16, 256, device="cuda"))
     q, scale = barrow.per_block_quant_fp8(torch.randn(3 * 256, 256, device="cuda"))
     experts = (q.view(3, 256, 256), scale.view(3, 2, 2))
     nobody = torch.zeros(3, dtype=torch.int32, device="cuda")
-    x = torch.empty(8, 2048, device="cuda", dtype=torch.bfloat16)
-    for _ in range(50):
+    x = torch.empty(8, 128, device="cuda", dtype=torch.bfloat16)
+    for _ in range(20):
         x.zero_()
         barrow.fp8_gemm_nt(*a, *b, out=x)
         barrow.m_grouped_fp8_gemm_nt(*rows, *experts, nobody, prefetch_b=True)
