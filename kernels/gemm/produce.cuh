@@ -43,8 +43,8 @@ __device__ __forceinline__ void produce(const Shared& shared, const Maps& maps, 
     Scheduler scheduler(params);
     Tile tile;
     if (!scheduler.next(tile)) {
-        // Or a launch without tiles would be done before those in front, for which the next one waits no
-        // more.
+        // PTX lets a launch without tiles be done before those in front, for which the next one then waits no
+        // more. An H100 does not: no test can tell.
         wait_for_predecessors();
         return;
     }
