@@ -59,8 +59,7 @@ void run_gemm(const GemmArgs& args, const GemmShape& shape, const Tensor& out, G
     describe(params, kernel, args.a_scale, args.b_scale, d, matrices);
     describe_walk(params, kernel, walk(kernel, problem));
     params.accumulate = options.accumulate;
-    // A copy of B is written by the kernel right in front of this one.
-    params.prefetch_b = options.prefetch_b && b.copy == nullptr;
+    params.prefetch_b = b.may_come_early(options.prefetch_b);
     GemmMaps maps;
     encode(maps, kernel, params, matrices);
     launch(scope, kernel, clusters_of(kernel, shape.m, shape.n), starts_early(kernel, problem), maps, params);

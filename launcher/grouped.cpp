@@ -58,7 +58,7 @@ void run_grouped_gemm(const GroupedArgs& args, const GroupedShape& shape, const 
     params.a_scale_stride_slab = slabs ? args.a_scale.strides[0] : 0;
     params.b_scale_stride_group = args.b_scale.strides[0];
     params.d_stride_slab = slabs ? d.strides[0] : 0;
-    params.prefetch_b = prefetch_b && b.copy == nullptr;
+    params.prefetch_b = b.may_come_early(prefetch_b);
     params.layout = static_cast<const int32_t*>(args.groups.data());
     params.kind = shape.kind;
     params.groups = shape.groups;

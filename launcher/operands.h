@@ -13,6 +13,10 @@ namespace barrow {
 struct Operand {
     TmaMatrix matrix;
     Tensor copy;
+
+    // Whether it may be loaded before the kernels in front are done, where `asked` says that they do not
+    // write it: a copy is written by the one right in front.
+    bool may_come_early(bool asked) const { return asked && copy == nullptr; }
 };
 
 // [rows, K], or [slabs, rows, K], whose last stride is 1.

@@ -193,9 +193,8 @@ void register_operators() {
             "m_grouped_fp8_gemm_nt.out(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
             "int kind, int alignment, SymInt expected_m, bool prefetch_b=False, *, Tensor(a!) out) -> ()",
             "m_grouped_fp8_gemm_nt_with(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, Tensor groups, "
-            "int kind, int alignment, SymInt expected_m, int kernel, bool prefetch_b=False, *, Tensor(a!) "
-            "out) -> "
-            "()",
+            "int kind, int alignment, SymInt expected_m, int kernel, bool prefetch_b=False, *, "
+            "Tensor(a!) out) -> ()",
             "k_grouped_fp8_gemm_nt(Tensor a, Tensor a_scale, Tensor b, Tensor b_scale, SymInt[] ks, *, "
             "Tensor(a!) out) -> ()",
             "per_token_group_quant_fp8(Tensor x, bool use_ue8m0) -> (Tensor, Tensor)",

@@ -22,18 +22,11 @@ from barrow.bench.grouped_problems import (
 from barrow.bench.groups import Quantised
 from barrow.bench.machine import Machine
 from barrow.bench.measure import WRONG, Row, empty_row, launches_of, prepared, sound, take_times
-from barrow.bench.providers import UsesDeepGemm, collect, import_deep_gemm, in_processes, overlaps
+from barrow.bench.providers import UsesBarrow, UsesDeepGemm, collect, import_deep_gemm, in_processes, overlaps
 
 
-class Barrow:
-    """barrow's operators, with weights and groups loaded ahead of the work in front or not."""
-
-    def __init__(self, prefetch: bool = False) -> None:
-        self.name = "barrow_prefetch" if prefetch else "barrow"
-        self._prefetch = prefetch
-
-    def prepare(self) -> None:
-        pass
+class Barrow(UsesBarrow):
+    """barrow's products of groups."""
 
     def contiguous(self, a: Quantised, b: Quantised, d: torch.Tensor, m_indices: torch.Tensor) -> None:
         ops.m_grouped_fp8_gemm_nt_indexed(*a.pair, *b.pair, m_indices, out=d, prefetch_b=self._prefetch)

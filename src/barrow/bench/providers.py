@@ -58,10 +58,8 @@ class Provider(Protocol):
         """out[M, N] bfloat16 = A x B^T."""
 
 
-class Barrow:
-    """barrow, with the weights loaded ahead of the work in front or not."""
-
-    fp8 = True
+class UsesBarrow:
+    """What contenders on barrow share: weights loaded ahead of the work in front or not, of groups these too."""
 
     def __init__(self, prefetch: bool = False) -> None:
         self.name = "barrow_prefetch" if prefetch else "barrow"
@@ -69,6 +67,12 @@ class Barrow:
 
     def prepare(self) -> None:
         pass
+
+
+class Barrow(UsesBarrow):
+    """barrow's plain product."""
+
+    fp8 = True
 
     def run(self, a: Activation, b: Weight, out: torch.Tensor) -> None:
         ops.fp8_gemm_nt(a.q, a.scale, b.q, b.scale, out=out, prefetch_b=self._prefetch)
